@@ -1,0 +1,1 @@
+"""The execs child: keeps background commands alive."""

@@ -1,0 +1,156 @@
+"""Messages between the parent and its children, and the link that carries them.
+
+The link is also the leash: end-of-file on it means that the other side is gone (architecture, rule 7). Both ends are
+processes of one node that run the same code, so messages are pickled.
+"""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from job_item.settings import Settings
+
+
+class Connection(Protocol):
+    """What of a `multiprocess` connection the link uses."""
+
+    def send_bytes(self, buf: bytes) -> None: ...
+    def recv_bytes(self, maxlength: int | None = None) -> bytes: ...
+    def fileno(self) -> int: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ChildStart:
+    """What a child is born with. `incarnation` is fresh for each birth and never reused."""
+
+    settings: Settings
+    config_path: Path
+    state_dir: Path
+    work_dir: Path
+    identity: str
+    incarnation: str
+    base_url: str
+    """Where jobs and execs reach the local API, `http://127.0.0.1:<port>`."""
+    supervisor_pid: int | None
+    """None where the room was started alone, by hand."""
+    started_at: float
+    """When the node was started, `time.monotonic()` of this machine (the clock is one for all processes)."""
+
+
+# parent -> child
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """Nothing is left of the predecessor's tree: jobs and execs may be started."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Take nothing new, let what runs end, then say `Drained`; after `grace_s` seconds end it."""
+
+    grace_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """End what runs now (TERM, grace, KILL), then say `Drained`."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    """What the job child cannot know of itself and shows in `/healthz` and `/execs`."""
+
+    worker_pid: int | None
+    execs_pid: int | None
+    execs: tuple[ExecState, ...] = ()
+
+
+# child -> parent
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The child does its work: the API answers, or the execs room watches its commands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """The child's loop turns. Sent every `heartbeat.interval` seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """Nothing runs any more; the child ends itself with exit code 0 right after."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopNode:
+    """Stop the whole node, drained, with this exit code (76 = cascade stop)."""
+
+    exit_code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExecState:
+    """One background command as `GET /execs` shows it; `since` is seconds since the epoch."""
+
+    key: str
+    name: str
+    state: str
+    """waiting, starting, running, backoff, stopped or failed."""
+    pid: int | None
+    attempts: int
+    exit_code: int | None
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class ExecStates:
+    """All execs, sent by the execs child whenever one changes."""
+
+    execs: tuple[ExecState, ...]
+
+
+Out = TypeVar("Out")
+In = TypeVar("In")
+
+ToChild = Swept | Drain | Cancel | NodeState
+ToParent = Ready | Beat | Drained | StopNode | ExecStates
+
+
+class Link(Generic[Out, In]):
+    """One end of the pipe between the parent and a child."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def fileno(self) -> int:
+        """The descriptor to wait on."""
+        return self._connection.fileno()
+
+    def send(self, message: Out) -> bool:
+        """Send `message`; False when the other side is gone."""
+        try:
+            self._connection.send_bytes(pickle.dumps(message))
+        except OSError:
+            return False
+        return True
+
+    def receive(self) -> In | None:
+        """Take the next message, waiting for it; None when the other side is gone."""
+        try:
+            message: In = pickle.loads(self._connection.recv_bytes())  # noqa: S301 - both ends are this node
+        except (EOFError, OSError):
+            return None
+        return message
+
+    def close(self) -> None:
+        """Let go of the pipe."""
+        self._connection.close()

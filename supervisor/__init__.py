@@ -1,0 +1,1 @@
+"""The parent process and the command line."""

@@ -1,0 +1,1 @@
+"""The job child: takes jobs, runs them, reports what became of them."""

@@ -1,0 +1,115 @@
+"""What the local API may ask of the job child: the seam between HTTP and the work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from job_item.job import JobRecord, Status
+from job_item.link import ExecState
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A request to run `event` with `data`; `app_id` None means the node's own project."""
+
+    event: str
+    data: dict[str, Any] | list[Any]
+    app_id: str | None = None
+    task_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One notification that a job's script sent."""
+
+    at: float
+    msg: str
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What `/healthz` shows."""
+
+    version: str
+    identity: str
+    uptime_s: float
+    supervisor_pid: int | None
+    worker_pid: int
+    execs_pid: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether jobs are taken; `reasons` says in words what is missing."""
+
+    ready: bool
+    reasons: tuple[str, ...] = ()
+
+
+class Log(Protocol):
+    """The output of one attempt: bytes of both streams in their order of arrival, addressed by offset."""
+
+    def size(self) -> int:
+        """Bytes written so far."""
+
+    def read(self, offset: int, limit: int) -> bytes:
+        """At most `limit` bytes from `offset`."""
+
+    def runs(self, start: int, stop: int) -> Sequence[tuple[int, int, str]]:
+        """Which stream wrote what between two offsets: (start, stop, "stdout" | "stderr"), in order."""
+
+
+class Watch(Protocol):
+    """News of one job."""
+
+    async def changed(self) -> None:
+        """Return as soon as the job has new output, a new note or a new status since the last call."""
+
+
+class Desk(Protocol):
+    """The job child as its API sees it. Every method may be called from the event loop and returns soon."""
+
+    project: str
+    base_url: str
+
+    async def create(self, request: NewJob) -> JobRecord:
+        """Accept a job, durably. Raises `BadMessage` (unknown event, foreign project, bad id) or `Unavailable` (full, draining).
+
+        A task id that is known already is not run twice: its record is returned as it is.
+        """
+
+    def job(self, task_id: str) -> JobRecord | None:
+        """The record of one job, attempts included."""
+
+    def jobs(
+        self, *, status: Status | None = None, event: str | None = None, before: str | None = None, limit: int = 100
+    ) -> Sequence[JobRecord]:
+        """The newest jobs first, without their attempts; `before` is the task id to go on from."""
+
+    async def cancel(self, task_id: str) -> JobRecord | None:
+        """Ask for the end of a job at whatever stage it is; returns its record right away, None when it is unknown."""
+
+    async def notify(self, task_id: str, msg: str) -> bool:
+        """Keep a notification with its job; False when the job is unknown."""
+
+    def notes(self, task_id: str) -> Sequence[Note]:
+        """The notifications of one job, oldest first (the last 1,000 are kept)."""
+
+    def log(self, task_id: str, attempt: int | None = None) -> Log | None:
+        """The output of an attempt (the last one where none is named); None when there is no such attempt."""
+
+    def watch(self, task_id: str) -> AbstractContextManager[Watch]:
+        """Follow one job; the subscription ends with the context."""
+
+    def counts(self) -> dict[Status, int]:
+        """How many jobs the journal has in each status."""
+
+    def execs(self) -> Sequence[ExecState]:
+        """The background commands of this node."""
+
+    def health(self) -> Health: ...
+
+    def readiness(self) -> Readiness: ...
