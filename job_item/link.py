@@ -7,6 +7,7 @@ processes of one node that run the same code, so messages are pickled.
 from __future__ import annotations
 
 import pickle
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
@@ -34,6 +35,8 @@ class ChildStart:
     work_dir: Path
     identity: str
     incarnation: str
+    dotenv: Mapping[str, str]
+    """What the file `.env` beside the configuration says; jobs and execs get it."""
     base_url: str
     """Where jobs and execs reach the local API, `http://127.0.0.1:<port>`."""
     supervisor_pid: int | None
