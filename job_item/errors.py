@@ -25,7 +25,10 @@ class NodeError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong with the settings: where it stands, what it is, what to do."""
+    """One thing that is wrong with the settings: where it stands, what it is, what to do.
+
+    `path` is the way through the YAML, `jobs[0].timeout`; `warning` marks what does not keep the node from starting.
+    """
 
     code: str
     message: str
@@ -34,27 +37,32 @@ class Fault:
     path: str | None = None
     remedy: str | None = None
     warning: bool = False
+    column: int | None = None
+
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+        return ": ".join(part for part in (place, self.path, self.message) if part)
 
 
 class SettingsError(NodeError):
-    """The settings cannot be used: refuse to start, or keep the old ones. Holds all faults at once."""
+    """The settings cannot be used: refuse to start, or keep the old ones. `faults` holds all of them at once."""
 
     def __init__(self, faults: tuple[Fault, ...]) -> None:
-        super().__init__(faults[0].code, "; ".join(fault.message for fault in faults))
+        super().__init__(faults[0].code, "; ".join(map(str, faults)))
         self.faults = faults
 
 
-class Unavailable(NodeError):
+class Unavailable(NodeError):  # noqa: N818 - the word of the architecture
     """Something outside is away or full for the moment: try again later."""
 
 
-class BadMessage(NodeError):
+class BadMessage(NodeError):  # noqa: N818 - the word of the architecture
     """One message or request is not usable: reject it and go on."""
 
 
-class JobFailure(NodeError):
+class JobFailure(NodeError):  # noqa: N818 - the word of the architecture
     """A job cannot be run as asked; it ends with status `error`."""
 
 
-class Bug(NodeError):
+class Bug(NodeError):  # noqa: N818 - the word of the architecture
     """The program is at fault; the process ends with exit code 70 and is replaced."""

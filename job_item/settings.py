@@ -1,20 +1,37 @@
 """The settings of a node: frozen models of `config.yaml`, named as protocol job-item.md section 2.1 names them.
 
-Loading, layers, `${NAME}` and messages are the work of `job_item.load`; here stands what a valid setting is.
+Loading, layers, `${NAME}` and messages are the work of `job_item.load`; here stands what a valid setting is. Every
+number may also come as text, because that is how the loader hands over what stands in the file. A key without a value
+is as good as absent.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import os
-from typing import Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+
+from job_item.kinds import Bytes, Command, Environment, Event, Identity, Seconds, Shell, level_of
+from job_item.quantity import Unfit
+from job_item.redact import is_secret_name
+
+_EXEC_ATTEMPTS = 3
 
 
 class Section(BaseModel):
-    """Base of all sections: immutable, unknown keys refused."""
+    """Base of all sections: immutable, unknown keys refused, a key without a value ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_unset(cls, content: Any) -> Any:
+        if not isinstance(content, dict):
+            return content
+        return {key: value for key, value in content.items() if value is not None}
 
 
 class Credential(Section):
@@ -22,14 +39,29 @@ class Credential(Section):
 
     project_id: str = ""
     secret_key: SecretStr = SecretStr("")
+    secret_key_file: str | None = None
 
 
 class Api(Section):
     """`api`: where the local HTTP API listens; port 0 means any free port."""
 
-    host: str = "127.0.0.1"
+    host: str = Field(default="127.0.0.1", min_length=1)
     port: int = Field(default=8080, ge=0, le=65535)
     token: SecretStr | None = None
+    token_file: str | None = None
+
+    @property
+    def port_was_set(self) -> bool:
+        """Whether the port was asked for: then a taken one is an error; the default gives way to any free one."""
+        return "port" in self.model_fields_set
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the API: 127.0.0.0/8, ::1 or localhost."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host.lower() == "localhost"
 
 
 class Limits(Section):
@@ -43,100 +75,129 @@ class Restart(Section):
     """`restart`: when the parent gives a child up that dies before it was ready."""
 
     limit: int = Field(default=5, ge=1)
-    window: float = Field(default=60.0, gt=0)
+    window: Seconds = Field(default=60.0, gt=0)
 
 
 class Heartbeat(Section):
     """`heartbeat`: a child that is silent for `timeout` seconds is hung and gets replaced."""
 
-    interval: float = Field(default=5.0, gt=0)
-    timeout: float = Field(default=20.0, gt=0)
+    interval: Seconds = Field(default=5.0, gt=0)
+    timeout: Seconds = Field(default=20.0, gt=0)
+
+    @model_validator(mode="after")
+    def _leave_time_for_a_beat(self) -> Heartbeat:
+        if self.timeout <= self.interval:
+            raise Unfit(
+                "ERR-CFG-007", f"timeout ({self.timeout:g} s) must be longer than interval ({self.interval:g} s)"
+            )
+        return self
 
 
 class Log(Section):
     """`log`: what is written to standard error."""
 
-    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(level_of)] = "INFO"
     format: Literal["auto", "text", "json"] = "auto"
 
 
 class Keep(Section):
     """`keep`: how long ended jobs and their output stay."""
 
-    days: float = Field(default=7.0, gt=0)
+    days: float = Field(default=7.0, gt=0, allow_inf_nan=False)
     jobs: int = Field(default=100_000, ge=1)
-    log_bytes: int = Field(default=1 << 30, ge=0)
+    log_bytes: Bytes = Field(default=1 << 30, ge=0)
 
 
 class Retries(Section):
     """`retries` of a job: runs in all, and the pauses between them in seconds."""
 
     attempts: int = Field(default=1, ge=1)
-    backoff: float = Field(default=1.0, ge=0)
-    backoff_max: float = Field(default=60.0, ge=0)
+    backoff: Seconds = Field(default=1.0, ge=0)
+    backoff_max: Seconds = Field(default=60.0, ge=0)
 
 
 class Resources(Section):
     """`resources` of a job or exec: what the kernel holds it to."""
 
     nice: int = Field(default=0, ge=-20, le=19)
-    memory: int | None = Field(default=None, gt=0)
-    cpu_time: float | None = Field(default=None, gt=0)
+    memory: Bytes | None = Field(default=None, gt=0)
+    cpu_time: Seconds | None = Field(default=None, gt=0)
     open_files: int | None = Field(default=None, gt=0)
-    file_size: int | None = Field(default=None, ge=0)
+    file_size: Bytes | None = Field(default=None, ge=0)
     processes: int | None = Field(default=None, gt=0)
-    core: int | None = Field(default=None, ge=0)
-    cgroup: str | None = None
+    core: Bytes | None = Field(default=None, ge=0)
+    cgroup: str | None = Field(default=None, min_length=1)
 
 
 class Job(Section):
-    """An entry of `jobs`: what to do when `event` is triggered."""
+    """An entry of `jobs`: what to do when `event` is triggered. `pub_type` is accepted and unused."""
 
     name: str = ""
-    event: str = Field(min_length=1)
-    cmd: str | tuple[str, ...]
-    timeout: float | None = Field(default=None, gt=0)
+    event: Event = Field(min_length=1)
+    cmd: Command
+    pub_type: object = Field(default=None, exclude=True, repr=False)
+    timeout: Seconds | None = Field(default=None, gt=0)
     concurrency: int | None = Field(default=None, ge=1)
     retries: Retries = Retries()
     on_lost: Literal["rerun", "error"] = "rerun"
-    env: dict[str, str] = Field(default_factory=dict)
+    env: Environment = Field(default_factory=dict)
     working_dir: str | None = None
-    shell: str = "bash"
+    shell: Shell = "bash"
     status: Literal["exit_code", "stderr", "strict"] = "exit_code"
     render: Literal["safe", "legacy"] = "safe"
-    kill_grace: float = Field(default=5.0, ge=0)
-    output_limit: int = Field(default=64 << 20, ge=0)
+    kill_grace: Seconds = Field(default=5.0, ge=0)
+    output_limit: Bytes = Field(default=64 << 20, ge=0)
     resources: Resources = Resources()
 
 
 class Exec(Section):
-    """An entry of `execs`: a background command that is kept alive (`attempt` <= 0 means 3)."""
+    """An entry of `execs`: a background command that is kept alive.
+
+    `attempt` <= 0 means 3 (protocol job-item.md, section 2.1). Without a `key` the name is the key, as the key only
+    named an exec in the original.
+    """
 
     name: str = ""
     key: str = Field(min_length=1)
     cmd: str = Field(min_length=1)
     working_dir: str | None = None
     cascade_exit: bool = False
-    attempt: int = 3
-    env: dict[str, str] = Field(default_factory=dict)
+    attempt: Annotated[int, AfterValidator(lambda count: count if count > 0 else _EXEC_ATTEMPTS)] = _EXEC_ATTEMPTS
+    env: Environment = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_is_key(cls, content: Any) -> Any:
+        if isinstance(content, dict) and not content.get("key") and content.get("name"):
+            return {**content, "key": content["name"]}
+        return content
 
 
 class Settings(Section):
-    """The whole of `config.yaml`."""
+    """The whole of `config.yaml`.
 
-    identity_id: str | None = None
+    `uuid`, `project` (here `project_record`, as `project` is the project's name), and the `job_item_*` keys are meant
+    for the Job Manager's answer (protocol job-item.md, section 2.1): accepted, and unused in this version.
+    """
+
+    identity_id: Identity | None = None
     end_point: str = ""
     credential: Credential = Credential()
     jobs: tuple[Job, ...] = ()
     execs: tuple[Exec, ...] = ()
+    uuid: str = ""
     broker_connection: dict[str, object] | None = None
+    project_record: object = Field(default=None, alias="project", exclude=True, repr=False)
+    job_item_version_number: int | None = None
+    job_item_version: str = ""
+    job_item_link: str = ""
     api: Api = Api()
-    state_dir: str | None = None
-    work_dir: str | None = None
-    limits: Limits = Limits()
+    state_dir: str | None = Field(default=None, min_length=1)
+    work_dir: str | None = Field(default=None, min_length=1)
+    limits: Limits = Field(default_factory=Limits)
     restart: Restart = Restart()
     heartbeat: Heartbeat = Heartbeat()
-    drain_grace: float = Field(default=30.0, ge=0)
+    drain_grace: Seconds = Field(default=30.0, ge=0)
     log: Log = Log()
     keep: Keep = Keep()
     sync: Literal["normal", "full"] = "normal"
@@ -146,3 +207,17 @@ class Settings(Section):
     def project(self) -> str:
         """The project's name `P`; `local` where no project is configured, so that the embedded queue has a name too."""
         return self.credential.project_id or "local"
+
+    def secrets(self) -> tuple[str, ...]:
+        """All values that must never be shown: keys, tokens, passwords, and environment values with such names."""
+        return tuple(value for value in self._secrets() if value)
+
+    def _secrets(self) -> Iterator[str]:
+        yield self.credential.secret_key.get_secret_value()
+        if self.api.token is not None:
+            yield self.api.token.get_secret_value()
+        for env in (*(job.env for job in self.jobs), *(entry.env for entry in self.execs)):
+            yield from (value for name, value in env.items() if is_secret_name(name))
+        for name, value in (self.broker_connection or {}).items():
+            if is_secret_name(name):
+                yield str(value)

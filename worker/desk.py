@@ -23,8 +23,9 @@ class NewJob:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One notification that a job's script sent."""
+    """One notification that a job's script sent; `number` grows with every one of its job, gaps allowed."""
 
+    number: int
     at: float
     msg: str
 
@@ -76,7 +77,8 @@ class Desk(Protocol):
     base_url: str
 
     async def create(self, request: NewJob) -> JobRecord:
-        """Accept a job, durably. Raises `BadMessage` (unknown event, foreign project, bad id) or `Unavailable` (full, draining).
+        """Accept a job, durably. Raises `BadMessage` (unknown event, foreign project, bad id) or `Unavailable` (full,
+        draining).
 
         A task id that is known already is not run twice: its record is returned as it is.
         """
@@ -95,8 +97,8 @@ class Desk(Protocol):
     async def notify(self, task_id: str, msg: str) -> bool:
         """Keep a notification with its job; False when the job is unknown."""
 
-    def notes(self, task_id: str) -> Sequence[Note]:
-        """The notifications of one job, oldest first (the last 1,000 are kept)."""
+    def notes(self, task_id: str, after: int = 0) -> Sequence[Note]:
+        """The notifications of one job whose number is above `after`, oldest first (the last 1,000 are kept)."""
 
     def log(self, task_id: str, attempt: int | None = None) -> Log | None:
         """The output of an attempt (the last one where none is named); None when there is no such attempt."""

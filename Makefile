@@ -1,0 +1,60 @@
+# Everything a developer or a newcomer runs. Each target sets up what it needs; nothing has to be installed by hand.
+# Variables: PYTHON=python3.12 picks the interpreter, VENV=.venv-3.12 keeps a second environment beside the first,
+# TESTS=tests/unit runs a part, SOAK and BENCH pick the tier (quick or night).
+
+VENV ?= .venv
+TESTS ?=
+SOAK ?= quick
+BENCH ?= quick
+BIN := $(VENV)/bin
+SETUP := PYTHON='$(PYTHON)' VENV='$(VENV)' sh tools/setup
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help run test soak bench ci lint types format docs lock clean
+
+help: ## Explain these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+run: ## Set up, then run the node in the foreground with config.yaml; Ctrl-C stops it
+	@$(SETUP) run
+	@exec $(BIN)/job_item --config config.yaml
+
+test: ## Set up, then run every test; TESTS=tests/unit for a part
+	@$(SETUP) dev
+	$(BIN)/python -m pytest $(TESTS)
+
+soak: ## Chaos: kill loops, hostile values; SOAK=quick (minutes) or SOAK=night (an hour)
+	@$(SETUP) dev
+	SOAK=$(SOAK) $(BIN)/python -m pytest -m soak $(TESTS)
+
+bench: ## Measure speed and size into benchmarks/results.md; BENCH=quick or BENCH=night
+	@$(SETUP) dev
+	$(BIN)/python -m benchmarks $(BENCH)
+
+ci: lint types bench soak test ## What .ci/run runs: lint, types, quick benchmarks, quick chaos, every test
+
+lint: ## Check style with ruff
+	@$(SETUP) dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: ## Check types with mypy --strict
+	@$(SETUP) dev
+	$(BIN)/mypy
+
+format: ## Rewrite the code in the one style
+	@$(SETUP) dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: ## Write the generated pages (docs/errors.md) anew
+	@$(SETUP) dev
+	$(BIN)/python -m tools.errors_page
+
+lock: ## Pin the newest allowed versions, with hashes, in requirements.lock and requirements-dev.lock
+	@sh tools/lock
+
+clean: ## Remove environments, caches and what was built; jobs and their output in .job_item stay
+	rm -rf $(VENV) .venv-lock build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,138 @@
+"""What only this machine can tell of valid settings: templates, shells, programs, directories, the address of the API.
+
+Nothing is started, created or changed. A fault that is no warning keeps the node from starting.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from job_item.errors import Fault
+from job_item.load import Loaded
+from job_item.settings import Exec, Job
+from job_item.template import TemplateError, TemplateFault, compile_command
+from job_item.yamlfile import KeyPath, dotted, nearest
+
+_SHELL_OF_EXECS = "bash"
+
+
+def check(loaded: Loaded) -> tuple[Fault, ...]:
+    """Find all that would keep these settings from working here, in the order of their lines.
+
+    The warnings of loading (`loaded.warnings`) are not repeated.
+    """
+    faults = [*_unsupported(loaded), *_api(loaded), *_work_dir(loaded)]
+    for index, job in enumerate(loaded.settings.jobs):
+        faults += _job(loaded, job, ("jobs", index))
+    for index, entry in enumerate(loaded.settings.execs):
+        faults += _exec(loaded, entry, ("execs", index))
+    return tuple(sorted(faults, key=lambda fault: (fault.line or 0, fault.column or 0)))
+
+
+def _unsupported(loaded: Loaded) -> Iterator[Fault]:
+    """Refuse what this version would have to ignore. Goes away when sources and brokers come."""
+    settings = loaded.settings
+    used = {"end_point": settings.end_point, "broker_connection": settings.broker_connection}
+    names = [name for name, value in used.items() if value]
+    if names:
+        message = "brokers and the Job Manager are not supported by this version yet"
+        yield _fault(loaded, "ERR-CFG-019", message, (names[0],))
+
+
+def _api(loaded: Loaded) -> Iterator[Fault]:
+    """The API may be open to other machines only with a token."""
+    api = loaded.settings.api
+    if not api.is_loopback and not (api.token and api.token.get_secret_value()):
+        message = f"{api.host} is open to other machines, and there is no api.token"
+        yield _fault(loaded, "ERR-CFG-018", message, ("api", "host"))
+
+
+def _work_dir(loaded: Loaded) -> Iterator[Fault]:
+    """Task files are written to the directory of jobs."""
+    reason = _why_unusable(loaded.work_dir, os.R_OK | os.W_OK | os.X_OK)
+    if reason:
+        remedy = f"Let the node's user write to {loaded.work_dir}, or set work_dir to a directory that it may write to."
+        yield _fault(loaded, "ERR-CFG-020", f"{loaded.work_dir} {reason}", ("work_dir",), remedy)
+
+
+def _job(loaded: Loaded, job: Job, key: KeyPath) -> Iterator[Fault]:
+    if job.event == "restart":
+        yield _fault(loaded, "ERR-CFG-025", "'restart' is the name of a control message", (*key, "event"))
+    # The task file is there too, so the directory must be writable.
+    yield from _working_dir(loaded, job.working_dir, key, os.W_OK | os.X_OK)
+    yield from _template(loaded, job, (*key, "cmd"))
+    path = _search_path(loaded, job.env)
+    if isinstance(job.cmd, str):
+        yield from _shell(loaded, job.shell, path, (*key, "shell"))
+    elif "{{" not in job.cmd[0]:
+        yield from _program(loaded, job, path, (*key, "cmd"))
+
+
+def _exec(loaded: Loaded, entry: Exec, key: KeyPath) -> Iterator[Fault]:
+    yield from _working_dir(loaded, entry.working_dir, key, os.X_OK)
+    yield from _shell(loaded, _SHELL_OF_EXECS, _search_path(loaded, entry.env), (*key, "cmd"))
+
+
+def _working_dir(loaded: Loaded, working_dir: str | None, key: KeyPath, mode: int) -> Iterator[Fault]:
+    reason = _why_unusable(Path(working_dir), mode) if working_dir else None
+    if reason:
+        yield _fault(loaded, "ERR-CFG-021", f"{working_dir} {reason}", (*key, "working_dir"))
+
+
+def _why_unusable(folder: Path, mode: int) -> str | None:
+    """What keeps this process from using a directory."""
+    if not folder.exists():
+        return "does not exist"
+    if not folder.is_dir():
+        return "is not a directory"
+    return (
+        None if os.access(folder, mode) else "cannot be used by this user" if not mode & os.W_OK else "is not writable"
+    )
+
+
+def _search_path(loaded: Loaded, env: dict[str, str]) -> str:
+    """The PATH that a command gets: its own, else the node's, else that of `.env`."""
+    return env.get("PATH") or os.environ.get("PATH") or loaded.dotenv.get("PATH") or os.defpath
+
+
+def _shell(loaded: Loaded, shell: str, path: str, key: KeyPath) -> Iterator[Fault]:
+    if shutil.which(shell, path=path) is None:
+        yield _fault(loaded, "ERR-CFG-022", f"there is no shell '{shell}' that can be run", key)
+
+
+def _program(loaded: Loaded, job: Job, path: str, key: KeyPath) -> Iterator[Fault]:
+    """Warn where the first word of a list command is no program; it may still come before the first job does."""
+    program = job.cmd[0]
+    place = Path(job.working_dir or loaded.work_dir, program) if "/" in program else program
+    if shutil.which(place, path=path) is None:
+        yield _fault(loaded, "ERR-CFG-023", f"there is no program '{program}' that can be run", key, warning=True)
+
+
+def _template(loaded: Loaded, job: Job, key: KeyPath) -> Iterator[Fault]:
+    """All that is wrong or doubtful in a command, at its place in the file."""
+    try:
+        template = compile_command(job.cmd, shell=job.shell, render=job.render)
+    except TemplateError as error:
+        for fault in error.faults:
+            yield _in_command(loaded, job, fault, key, warning=False)
+    else:
+        for fault in template.warnings:
+            yield _in_command(loaded, job, fault, key, warning=True)
+
+
+def _in_command(loaded: Loaded, job: Job, fault: TemplateFault, key: KeyPath, *, warning: bool) -> Fault:
+    """Turn a position within a command into a line of the file; the message keeps the position in the command."""
+    place = nearest(loaded.places, key)
+    within = fault.line - 1 if isinstance(job.cmd, str) else 0
+    line = place.text_line + within if place else None
+    return Fault(fault.code, fault.message, str(loaded.config_path), line, dotted(key), fault.remedy, warning)
+
+
+def _fault(
+    loaded: Loaded, code: str, message: str, key: KeyPath, remedy: str | None = None, *, warning: bool = False
+) -> Fault:
+    place = nearest(loaded.places, key)
+    return Fault(code, message, str(loaded.config_path), place.line if place else None, dotted(key), remedy, warning)

@@ -1,0 +1,104 @@
+"""Starting the command itself: a new session, descriptors 0, 1, 2 and nothing else, default signals, an empty mask."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    from typing import Any, NoReturn
+else:
+    import _signal as signal  # the C module itself, as in `tree`
+
+_TO_DEFAULT = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP, signal.SIGTERM)
+"""Python ignores the first two, a service manager may have the others ignored: the command gets the defaults back."""
+
+
+def find_program(name: str, path: str) -> str:
+    """Find the file that `name` means, as a shell would.
+
+    Raises FileNotFoundError or PermissionError.
+    """
+    if "/" in name:
+        if not os.access(name, os.F_OK):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+        if not os.access(name, os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
+        return name
+    for folder in path.split(":"):
+        candidate = f"{folder or '.'}/{name}"
+        if os.access(candidate, os.X_OK) and not os.path.isdir(candidate):  # noqa: PTH112
+            return candidate
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+
+
+def start(command: dict[str, Any], stdin: int, stdout: int, stderr: int) -> int:
+    """Start `command` with these descriptors and return its pid.
+
+    Raises OSError when it cannot be started.
+    """
+    argv, environ = command["argv"], command["env"]
+    program = find_program(argv[0], environ.get("PATH", os.defpath))
+    if command["rlimits"] or command["nice"] or command["cgroup"]:
+        return _fork(program, command, (stdin, stdout, stderr))
+    return os.posix_spawn(
+        program,
+        argv,
+        environ,
+        file_actions=(
+            (os.POSIX_SPAWN_DUP2, stdin, 0),
+            (os.POSIX_SPAWN_DUP2, stdout, 1),
+            (os.POSIX_SPAWN_DUP2, stderr, 2),
+        ),
+        setsid=True,
+        setsigmask=(),
+        setsigdef=_TO_DEFAULT,
+    )
+
+
+def _fork(program: str, command: dict[str, Any], descriptors: tuple[int, int, int]) -> int:
+    """Start through a fork, for what a spawn cannot set: limits, niceness, cgroup."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        _become(program, command, descriptors, writer)
+    os.close(writer)
+    with open(reader, "rb") as answer:  # noqa: PTH123
+        failure = answer.read()
+    if failure:
+        os.waitpid(pid, 0)
+        number = int(failure)
+        raise OSError(number, os.strerror(number), program)
+    return pid
+
+
+def _become(program: str, command: dict[str, Any], descriptors: tuple[int, int, int], answer: int) -> NoReturn:
+    try:
+        os.setsid()
+        if command["cgroup"]:
+            with open(command["cgroup"] + "/cgroup.procs", "w") as file:  # noqa: PTH123
+                file.write(str(os.getpid()))
+        _limit(command)
+        signal.set_wakeup_fd(-1)
+        for number in _TO_DEFAULT:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        for target, descriptor in enumerate(descriptors):
+            os.dup2(descriptor, target)
+        os.execve(program, command["argv"], command["env"])  # noqa: S606 - running commands is what this is for
+    except (OSError, ValueError) as error:
+        os.write(answer, str(getattr(error, "errno", None) or errno.EINVAL).encode())
+    finally:
+        os._exit(127)
+
+
+def _limit(command: dict[str, Any]) -> None:
+    import resource  # only such jobs pay for it
+
+    os.nice(command["nice"])
+    for kind, value in command["rlimits"].items():
+        _, hard = resource.getrlimit(kind)
+        ceiling = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(kind, (ceiling, ceiling))

@@ -1,0 +1,134 @@
+"""The zygote: a bare interpreter that forks keepers, and sweeps for one that was killed."""
+
+from __future__ import annotations
+
+import _socket
+import gc
+import os
+import select
+import struct
+import sys
+import time
+
+from job_item.keeper import keep, tree
+from job_item.keeper.wire import Frames, pack
+from job_item.process import become_subreaper, children_of, close_all_on_exec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+else:
+    import _signal as signal  # the C module itself, as in `tree`
+
+END_LIMIT_S = 2.0
+"""How long keepers are given to kill their trees when the room is gone; then they are killed themselves."""
+
+
+def main(descriptor: int) -> None:
+    """Serve one room over the socket `descriptor` until its end."""
+    close_all_on_exec()  # a command's descriptors are 0, 1, 2 and nothing else
+    become_subreaper()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # only the end of the room ends a zygote
+    zygote = Zygote(_socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, descriptor))
+    gc.collect()
+    gc.freeze()  # what is shared with the keepers stays shared
+    zygote.serve()
+
+
+class Zygote:
+    """Forks a keeper for each request, tells the room when a keeper and all below it are gone."""
+
+    def __init__(self, control: _socket.socket) -> None:
+        self._control = control
+        self._wakeup = tree.watch_children()
+        self._keepers: dict[int, int] = {}
+        self._frames = Frames()
+
+    def serve(self) -> None:
+        """Answer requests until the room is gone, then see that nothing is left."""
+        poller = select.poll()
+        poller.register(self._control.fileno(), select.POLLIN)
+        poller.register(self._wakeup, select.POLLIN)
+        while True:
+            for descriptor, _ in poller.poll():
+                if descriptor == self._wakeup:
+                    tree.drain(self._wakeup)
+                    self._bury()
+                elif not self._answer():
+                    return self._end()
+
+    def _answer(self) -> bool:
+        """Take one request: a frame `{"fork": number}` with the keeper's socket beside it."""
+        try:
+            data, ancillary, _, _ = self._control.recvmsg(4096, _socket.CMSG_SPACE(256))
+        except OSError:
+            return False
+        sockets = [number for _, _, raw in ancillary for number in struct.unpack(f"{len(raw) // 4}i", raw)]
+        requests = self._frames.feed(data)
+        for request, descriptor in zip(requests, sockets, strict=True):
+            self._fork(request["fork"], descriptor)
+            os.close(descriptor)
+        return bool(data)
+
+    def _fork(self, number: int, descriptor: int) -> None:
+        pid = os.fork()
+        if pid:
+            self._keepers[pid] = number
+            return
+        code = 70
+        try:
+            os.close(self._control.detach())
+            os.set_inheritable(descriptor, False)
+            become_subreaper()
+            wakeup = tree.watch_children()
+            keep.run(_socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, descriptor), wakeup)
+            code = 0
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+        finally:
+            os._exit(code)
+
+    def _bury(self) -> None:
+        """Reap; when a keeper has ended kill what fell from it to us, then tell the room that it is gone."""
+        gone = []
+        try:
+            for death in tree.reap({}):
+                if death.pid in self._keepers:
+                    gone.append(self._keepers.pop(death.pid))
+        except ChildProcessError:
+            pass
+        if not gone:
+            return
+        self._sweep(time.monotonic() + keep.SWEEP_LIMIT_S)
+        for number in gone:
+            self._tell(number)
+
+    def _sweep(self, deadline: float) -> None:
+        """Kill every child that is no keeper, until there is none."""
+        while tree.kill_children(self._keepers) and time.monotonic() < deadline:
+            select.select((self._wakeup,), (), (), tree.PAUSE_S)
+            for pid in children_of(os.getpid()):
+                if pid not in self._keepers:
+                    tree.reap_one(pid)
+
+    def _tell(self, number: int) -> None:
+        try:
+            self._control.send(pack({"gone": number}))
+        except OSError:
+            pass  # the room is gone too: `serve` finds out
+
+    def _end(self) -> None:
+        """The room is gone and the keepers know it: wait for them, then kill what is left."""
+        deadline = time.monotonic() + END_LIMIT_S
+        poller = select.poll()
+        poller.register(self._wakeup, select.POLLIN)
+        while self._keepers and time.monotonic() < deadline:
+            poller.poll(tree.PAUSE_S * 1000)
+            tree.drain(self._wakeup)
+            try:
+                for death in tree.reap({}):
+                    self._keepers.pop(death.pid, None)
+            except ChildProcessError:
+                return
+        tree.sweep(self._wakeup, END_LIMIT_S)

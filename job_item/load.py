@@ -1,0 +1,202 @@
+"""From `config.yaml`, `.env` and the environment to `Settings`, or to one list of all faults.
+
+Order of the layers, lowest first: defaults, `JOB_ITEM_IDENTITY_ID`, the file, `LOG_LEVEL` and `WORKER_ID`. Paths in the
+settings are relative to the folder of the configuration file; nobody changes directory (protocol job-item.md, sections
+1.6 and 9.4, O4). Nothing is created here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr, ValidationError
+
+from job_item.dotenv import parse_dotenv
+from job_item.errors import Fault, SettingsError
+from job_item.findings import Finding, findings
+from job_item.folders import default_state_dir, make_absolute
+from job_item.layers import Layer, file_layer, leaves, merge, variable_layer
+from job_item.redact import Redactor, is_secret_name
+from job_item.secretfile import exposed, read_secret_files
+from job_item.settings import Settings
+from job_item.yamlfile import Document, KeyPath, Place, Tree, dotted, nearest, parse
+
+_DEFAULT_NAME = "config.yaml"
+_SIZE_MAX_BYTES = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Settings, and what is known of where they came from.
+
+    `work_dir` is the directory of jobs and of their task files. `dotenv` has the variables that `.env` names, with the
+    environment's value where that has one too. `layers` names the source of each setting by its dotted path:
+    `default`, `config.yaml:12`, `config.yaml:12, environment TOKEN`, `environment WORKER_ID`. `places` is for messages.
+    """
+
+    settings: Settings
+    config_path: Path
+    work_dir: Path
+    state_dir: Path
+    dotenv: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[Fault, ...] = ()
+    layers: Mapping[str, str] = field(default_factory=dict)
+    places: Mapping[KeyPath, Place] = field(default_factory=dict)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """All values that must never be shown, those of `.env` with telling names included."""
+        return (*self.settings.secrets(), *(value for name, value in self.dotenv.items() if is_secret_name(name)))
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
+    """Read the settings that `path`, else CONFIG_PATH, else `config.yaml` names.
+
+    Raises `SettingsError` with all faults at once, in the order of their lines.
+    """
+    config_path = Path(path or environ.get("CONFIG_PATH") or _DEFAULT_NAME).absolute()
+    document = _read_document(config_path)
+    dotenv, faults = _read_dotenv(config_path.with_name(".env"), environ)
+    layer, found = _merge_layers(document, config_path, environ, dotenv)
+    settings = None
+    try:
+        settings = Settings.model_validate(layer.tree)
+    except ValidationError as error:
+        # What a missing variable would have given is not missed a second time.
+        unset = {finding.path for finding in found}
+        found += [finding for finding in findings(error) if finding.path not in unset]
+    found += _duplicates(layer.tree, "jobs", ("event",), "ERR-CFG-012")
+    found += _duplicates(layer.tree, "execs", ("key", "name"), "ERR-CFG-014")
+    faults += [*document.faults, *(_fault(finding, document.places, layer, config_path) for finding in found)]
+    if settings is None or faults:
+        raise SettingsError(_sorted(faults))
+    state_dir, state_origin = default_state_dir(config_path, environ)
+    layers = _layers_of(settings, layer)
+    if not settings.state_dir:
+        layers["state_dir"] = state_origin
+    return Loaded(
+        settings,
+        config_path,
+        work_dir=Path(settings.work_dir) if settings.work_dir else config_path.parent,
+        state_dir=Path(settings.state_dir) if settings.state_dir else state_dir,
+        dotenv=dotenv,
+        warnings=tuple(_warnings(layer, document.places, config_path)),
+        layers=layers,
+        places=document.places,
+    )
+
+
+def _read_document(config_path: Path) -> Document:
+    """Read the file. Raises `SettingsError` when there is none, as then nothing else is worth saying."""
+    try:
+        text = _read_text(config_path)
+    except FileNotFoundError:
+        raise SettingsError((Fault("ERR-CFG-001", "there is no such file", str(config_path)),)) from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise SettingsError((Fault("ERR-CFG-001", f"cannot be read: {reason}", str(config_path)),)) from None
+    return parse(text, str(config_path))
+
+
+def _read_dotenv(file: Path, environ: Mapping[str, str]) -> tuple[dict[str, str], list[Fault]]:
+    """Read `.env` where there is one; variables that exist already keep their value (protocol, section 2.3)."""
+    try:
+        text = _read_text(file)
+    except FileNotFoundError:
+        return {}, []
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        return {}, [Fault("ERR-CFG-009", f"cannot be read: {reason}", str(file))]
+    values, faults = parse_dotenv(text, str(file))
+    return {name: environ.get(name, value) for name, value in values.items()}, faults
+
+
+def _read_text(file: Path) -> str:
+    """Read a text file. Raises `OSError`, or `ValueError` for what is no text or far too long."""
+    with file.open("rb") as stream:
+        content = stream.read(_SIZE_MAX_BYTES + 1)
+    if len(content) > _SIZE_MAX_BYTES:
+        raise ValueError(f"it is longer than {_SIZE_MAX_BYTES >> 20} MiB")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"it is not UTF-8 in line {line}") from None
+
+
+def _merge_layers(
+    document: Document, config_path: Path, environ: Mapping[str, str], dotenv: Mapping[str, str]
+) -> tuple[Layer, list[Finding]]:
+    """Lay the layers over each other, make paths absolute, and fetch secrets from their files."""
+    layer, found = file_layer(document, str(config_path), environ, dotenv)
+    layer = merge(variable_layer(("identity_id",), "JOB_ITEM_IDENTITY_ID", environ, dotenv), layer)
+    layer = merge(layer, variable_layer(("log", "level"), "LOG_LEVEL", environ, dotenv))
+    layer = merge(layer, variable_layer(("identity_id",), "WORKER_ID", environ, dotenv))
+    make_absolute(layer, config_path.parent)
+    return layer, [*found, *read_secret_files(layer)]
+
+
+def _duplicates(tree: Mapping[str, Tree], section: str, keys: tuple[str, ...], code: str) -> Iterator[Finding]:
+    """Entries of a list whose name (the first of `keys` that they have) an earlier entry has too."""
+    entries = tree.get(section)
+    first: dict[str, int] = {}
+    for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+        key = next((key for key in keys if isinstance(entry, dict) and entry.get(key)), None)
+        name = entry[key] if key is not None and isinstance(entry, dict) else None
+        if not isinstance(name, str):
+            continue
+        if name in first:
+            yield Finding((section, index, str(key)), code, f"'{name}' is used by {section}[{first[name]}] already")
+        first.setdefault(name, index)
+
+
+def _fault(finding: Finding, places: Mapping[KeyPath, Place], layer: Layer, config_path: Path) -> Fault:
+    """Say where something wrong stands: in the file, or in the environment."""
+    origin = layer.origins.get(finding.path, "")
+    path = dotted(finding.path) or None
+    if origin.startswith(("environment ", ".env ")):
+        return Fault(finding.code, finding.message, origin, None, path, finding.remedy)
+    place = nearest(places, finding.path)
+    return Fault(finding.code, finding.message, str(config_path), place.line if place else None, path, finding.remedy)
+
+
+def _sorted(faults: Iterable[Fault]) -> tuple[Fault, ...]:
+    """All faults once, by file and line."""
+    return tuple(
+        sorted(dict.fromkeys(faults), key=lambda fault: (fault.file or "", fault.line or 0, fault.column or 0))
+    )
+
+
+def _warnings(layer: Layer, places: Mapping[KeyPath, Place], config_path: Path) -> Iterator[Fault]:
+    """Files with secrets that other users of the machine may read (promises, "secure credential storage")."""
+    for key, file in exposed(layer, config_path):
+        place = nearest(places, key) if file == config_path else None
+        message = f"other users may read this file, which has {dotted(key)}"
+        remedy = f"chmod o-r {file}"
+        yield Fault("ERR-CFG-024", message, str(file), place.line if place else None, dotted(key), remedy, warning=True)
+
+
+def _layers_of(settings: Settings, layer: Layer) -> dict[str, str]:
+    """The source of every setting, by its dotted path."""
+    tree = settings.model_dump(mode="python", by_alias=True)
+    return {dotted(key): layer.origins.get(key, "default") for key, _ in leaves(_plain(tree))}
+
+
+def redacted(loaded: Loaded) -> dict[str, Any]:
+    """All settings as plain data with the secrets masked; the folders are those in use."""
+    tree = _plain(loaded.settings.model_dump(mode="python", by_alias=True))
+    tree |= {"state_dir": str(loaded.state_dir), "work_dir": str(loaded.work_dir)}
+    masked = Redactor(loaded.secrets).value(tree)
+    return masked if isinstance(masked, dict) else {}
+
+
+def _plain(value: Any) -> Any:
+    """Make lists of tuples and text of secrets, so that only JSON types are left."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value.get_secret_value() if isinstance(value, SecretStr) else value

@@ -1,0 +1,115 @@
+"""What both children do alike: the link to the parent, the heartbeat, and the wish to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import signal
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from job_item.link import Beat, Cancel, Connection, Drain, Drained, Link, NodeState, Ready, Swept, ToChild, ToParent
+from job_item.settings import Settings
+
+
+class Room:
+    """A child as its parent sees it.
+
+    Without a connection (the room is run by hand) nothing was there before it, and TERM or INT ask it to stop: once
+    to drain, twice to cancel.
+    """
+
+    def __init__(self, settings: Settings, connection: Connection | None) -> None:
+        self.swept = asyncio.Event()
+        self.drain_asked = asyncio.Event()
+        self.cancel_asked = asyncio.Event()
+        self.grace_s = settings.drain_grace
+        self.learn: Callable[[NodeState], None] = lambda _: None
+        self._interval_s = settings.heartbeat.interval
+        self._loop = asyncio.get_running_loop()
+        self._link: Link[ToParent, ToChild] | None = None
+        self._listen_to_signals(by_hand=connection is None)
+        if connection is None:
+            self.swept.set()
+        else:
+            self._link = Link(connection)
+            self._loop.add_reader(self._link.fileno(), self._hear)
+
+    def say(self, message: ToParent) -> None:
+        """Tell the parent; without one nobody hears."""
+        if self._link is not None:
+            self._link.send(message)
+
+    def ready(self) -> None:
+        """Say that this room does its work, and from now on that its loop turns."""
+        self.say(Ready())
+        self._beat()
+
+    def drained(self) -> None:
+        """Say that nothing runs any more. The link stays silent from now on: the parent may end before this child."""
+        self.say(Drained())
+        if self._link is not None:
+            self._loop.remove_reader(self._link.fileno())
+
+    async def unless_stopped(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Do `work`, but not for longer than until this room is to stop; tells whether it was done."""
+        task = self._loop.create_task(work)
+        asked = self._loop.create_task(self.drain_asked.wait())
+        await asyncio.wait({task, asked}, return_when=asyncio.FIRST_COMPLETED)
+        asked.cancel()
+        if not task.done():
+            task.cancel()
+            return False
+        task.result()
+        return True
+
+    def _listen_to_signals(self, *, by_hand: bool) -> None:
+        if by_hand:
+            self._loop.add_signal_handler(signal.SIGINT, self._ask)
+        else:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is for the parent
+        self._loop.add_signal_handler(signal.SIGTERM, self._ask)
+
+    def _ask(self) -> None:
+        if self.drain_asked.is_set():
+            self.cancel_asked.set()
+        self.drain_asked.set()
+
+    def _hear(self) -> None:
+        assert self._link is not None  # noqa: S101 - the reader is registered with it
+        match self._link.receive():
+            case None:
+                os._exit(0)  # the leash: our keepers see the end of their sockets and kill what they run
+            case Swept():
+                self.swept.set()
+            case Drain(grace_s=grace_s):
+                self.grace_s = grace_s
+                self.drain_asked.set()
+            case Cancel():
+                self.drain_asked.set()
+                self.cancel_asked.set()
+            case NodeState() as state:
+                self.learn(state)
+
+    def _beat(self) -> None:
+        if self._link is not None:
+            self._link.send(Beat())
+            self._loop.call_later(self._interval_s, self._beat)
+
+
+class TreeLock:
+    """Held open by a room's zygote and keepers as long as anything of theirs may live, whoever else has died.
+
+    A successor that gets it knows from the kernel that nothing of its predecessor's tree is left.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+    async def take(self) -> None:
+        """Wait until it is free. The lock belongs to the open file, so the zygote, which has it too, holds it with
+        us.
+        """
+        await asyncio.to_thread(fcntl.flock, self.descriptor, fcntl.LOCK_EX)

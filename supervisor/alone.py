@@ -1,0 +1,69 @@
+"""One room by hand, in the foreground, without a parent: `child_process` and `child_execs_process`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from job_item import log
+from job_item.state import StateFolder
+from supervisor.listen import bind, url_of
+from supervisor.parent import ENTRIES
+from supervisor.start import refuse_faults, start_of, write_node
+from supervisor.tables import Room
+
+if TYPE_CHECKING:
+    from job_item.load import Loaded
+
+
+def run_worker(loaded: Loaded, environ: Mapping[str, str], entry: str = ENTRIES[Room.WORKER]) -> int:
+    """Run the job child alone, with a socket of its own; returns its exit code. Raises NodeError as the node does."""
+    folder = _prepare(loaded, environ)
+    with ExitStack() as stack:
+        # It is the node of this folder as far as others can see, so it holds the node's lock too.
+        stack.callback(folder.lock("node").release)
+        listener = stack.enter_context(bind(loaded.settings.api))
+        start = start_of(loaded, environ, url_of(listener), None)
+        write_node(folder, start)
+        code = _exit_code(lambda: _main(entry)(start, None, listener))
+        folder.remove_node()
+    return code
+
+
+def run_execs(loaded: Loaded, environ: Mapping[str, str], entry: str = ENTRIES[Room.EXECS]) -> int:
+    """Run the execs child alone; returns its exit code. Raises NodeError as the node does.
+
+    Its commands find the API of the node, or of the job child, that runs on the same folder; else where the settings
+    would put it.
+    """
+    folder = _prepare(loaded, environ)
+    node = folder.read_node()
+    api = loaded.settings.api
+    start = start_of(loaded, environ, node.url if node else f"http://{api.host}:{api.port}", None)
+    return _exit_code(lambda: _main(entry)(start, None))
+
+
+def _prepare(loaded: Loaded, environ: Mapping[str, str]) -> StateFolder:
+    settings = loaded.settings
+    log.configure(settings.log, room="supervisor", secrets=loaded.secrets, environ=environ)
+    refuse_faults(loaded)
+    folder = StateFolder(loaded.state_dir)
+    folder.prepare()
+    return folder
+
+
+def _main(entry: str) -> Callable[..., None]:
+    module, _, name = entry.partition(":")
+    main: Callable[..., None] = getattr(import_module(module), name)
+    return main
+
+
+def _exit_code(run: Callable[[], None]) -> int:
+    """A room ends its process itself; catch that, so that what was set up here is put away."""
+    try:
+        run()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    return 0

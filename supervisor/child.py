@@ -1,0 +1,121 @@
+"""One child process as its parent holds it: birth, link, confirmed death, kill."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import struct
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib import import_module
+from typing import Any
+
+from multiprocess.connection import wait
+
+from job_item.link import Link, ToChild, ToParent
+from job_item.process import pidfd
+from supervisor.forkserver import Forkserver
+from supervisor.tables import Room
+
+_LINK_TIMEOUT_S = 1
+"""How long the parent waits for a child that stopped in the middle of a message; it is hung and will be replaced."""
+_STATUS_TIMEOUT_S = 1.0
+"""How long the forkserver may take to hand over the exit code of a child that is dead already."""
+
+
+def enter(entry: str, *arguments: object) -> None:
+    """Run `module:function` with the arguments: what a child does first, in its own process."""
+    module, _, name = entry.partition(":")
+    getattr(import_module(module), name)(*arguments)
+
+
+def spawn(births: Forkserver, room: Room, entry: str, start: object, lent: Sequence[object] = ()) -> Child:
+    """Start the child of a room: its entry gets `start`, its end of the link, and what is lent to it.
+
+    Raises OSError or EOFError when the process cannot be made.
+    """
+    ours, theirs = births.pipe()
+    try:
+        _bound_waits(ours)
+        process = births.make(room.value, enter, (entry, start, theirs, *lent))
+    except BaseException:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+    return Child(room, process, ours)
+
+
+def _bound_waits(connection: Any) -> None:
+    """A child that is stopped half-way through a message, or reads nothing, must not stop its parent too."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as twin:
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            twin.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", _LINK_TIMEOUT_S, 0))
+
+
+class Child:
+    """A child that was born. Its pidfd is the truth of its death.
+
+    The sentinel of multiprocess, the way where there are no pidfds, also fires when only the forkserver died.
+    """
+
+    def __init__(self, room: Room, process: Any, connection: Any) -> None:
+        self.room = room
+        self.pid: int = process.pid
+        self.link: Link[ToChild, ToParent] = Link(connection)
+        self.is_linked = True
+        self._process = process
+        try:
+            self._pidfd = pidfd(self.pid)
+        except ProcessLookupError:
+            self._pidfd = None  # dead and reaped by now: the sentinel says so
+
+    @property
+    def grave(self) -> int:
+        """The descriptor that is readable once the child is dead."""
+        sentinel: int = self._process.sentinel
+        return sentinel if self._pidfd is None else self._pidfd
+
+    def send(self, message: ToChild) -> None:
+        """Tell the child something; one that is gone or deaf is found out by its death or its silence."""
+        if self.is_linked:
+            self.link.send(message)
+
+    def has_message(self) -> bool:
+        """Whether there is something to read on the link, its end included."""
+        return self.is_linked and bool(wait([self.link.fileno()], 0))
+
+    def unlink(self) -> None:
+        """Let go of the link: the other end is closed."""
+        if self.is_linked:
+            self.is_linked = False
+            self.link.close()
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+        with suppress(ProcessLookupError):
+            if self._pidfd is None:
+                os.kill(self.pid, signal.SIGKILL)
+            else:
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+
+    def bury(self) -> int | None:
+        """Reap the dead child and let go of all that was held for it; its exit code (-n: signal n), None if unknown."""
+        code = self._reap()
+        self.unlink()
+        if self._pidfd is not None:
+            os.close(self._pidfd)
+            self._pidfd = None
+        return code
+
+    def _reap(self) -> int | None:
+        if self._pidfd is not None:
+            # A child of ours by birth (spawn), or by the death of its forkserver.
+            with suppress(ChildProcessError):
+                end = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG)
+                if end is not None:
+                    return end.si_status if end.si_code == os.CLD_EXITED else -end.si_status
+        self._process.join(_STATUS_TIMEOUT_S)
+        code: int | None = self._process.exitcode
+        return code

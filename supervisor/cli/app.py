@@ -1,0 +1,73 @@
+"""The root of the command line and the one place where failures become words and exit codes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from job_item import __version__
+from supervisor.cli import execs, jobs, logs, node, register, settings, status, submit
+from supervisor.cli.failure import tell
+from supervisor.cli.given import ConfigOption
+
+app = typer.Typer(
+    name="job_item",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+    help="Run jobs on this machine, watched and kept safe. Without a command: run the node in the foreground.",
+    epilog="Exit codes: 0 done, 1 failure, 2 usage, 69 unavailable, 70 bug, 75 restart me, 76 cascade stop, "
+    "78 configuration.",
+)
+
+for name, command in (
+    ("submit", submit.submit),
+    ("jobs", jobs.list_jobs),
+    ("status", status.show_status),
+    ("logs", logs.show_log),
+    ("cancel", jobs.cancel_jobs),
+    ("execs", execs.list_execs),
+    ("check", node.check_settings),
+    ("errors", register.list_codes),
+    ("child_process", node.run_child_process),
+    ("child_execs_process", node.run_child_execs_process),
+):
+    app.command(name)(command)
+app.command("run", hidden=True)(node.run_node)
+app.add_typer(settings.app, name="config")
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        typer.echo(f"job_item {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    ctx: typer.Context,
+    config: ConfigOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Validate everything, start nothing; exit 0 or 78 (as `check`).")
+    ] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    if ctx.invoked_subcommand is None:
+        node.run_node(config, dry_run)
+    elif dry_run:
+        raise typer.BadParameter(
+            f"goes with no command; to validate use `job_item check`, not {ctx.invoked_subcommand}.",
+            param_hint="--dry-run",
+        )
+
+
+def main() -> int:
+    """Run the command line of this process; typer itself ends it (`SystemExit`) where nothing failed."""
+    try:
+        app(prog_name="job_item")
+    except Exception as error:
+        return tell(error)
+    return 0

@@ -1,0 +1,101 @@
+"""What goes into one step of the lifecycle, events, and what comes out of it, actions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from job_item.link import Cancel, Drain
+from supervisor.tables import Room
+
+# Events
+
+
+@dataclass(frozen=True, slots=True)
+class Ticked:
+    """Time has passed; a deadline may have come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A child has said something, if only that it lives."""
+
+    room: Room
+
+
+@dataclass(frozen=True, slots=True)
+class BecameReady:
+    """A child does its work."""
+
+    room: Room
+
+
+@dataclass(frozen=True, slots=True)
+class Babbled:
+    """A child has said something that is not a message."""
+
+    room: Room
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """The death of a child is confirmed; exit code None means that it was never born."""
+
+    room: Room
+    exit_code: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StopAsked:
+    """A child wants the whole node to stop."""
+
+    room: Room
+    exit_code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Signalled:
+    """TERM or INT has come."""
+
+    number: int
+
+
+Event = Ticked | Heard | BecameReady | Babbled | Died | StopAsked | Signalled
+
+
+# Actions
+
+
+@dataclass(frozen=True, slots=True)
+class Spawn:
+    """Start a process for this room."""
+
+    room: Room
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Send this message to the child."""
+
+    room: Room
+    message: Drain | Cancel
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """Send SIGKILL to the child."""
+
+    room: Room
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Write a line to the log; with a code it is an error."""
+
+    event: str
+    code: str | None = None
+    fields: Mapping[str, object] = field(default_factory=dict)
+
+
+Action = Spawn | Tell | Kill | Say

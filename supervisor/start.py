@@ -1,0 +1,56 @@
+"""What comes before the children: faults are refused, their start is put together, the command line is told."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from job_item import __version__, log
+from job_item.check import check
+from job_item.errors import SettingsError
+from job_item.identity import resolve_identity
+from job_item.job import new_task_id
+from job_item.link import ChildStart
+from job_item.state import NodeInfo, StateFolder
+
+if TYPE_CHECKING:
+    from job_item.load import Loaded
+
+
+def refuse_faults(loaded: Loaded) -> None:
+    """Say what the settings make doubtful; raise SettingsError, with all faults at once, for what is wrong."""
+    faults = check(loaded)
+    if not all(fault.warning for fault in faults):
+        raise SettingsError((*loaded.warnings, *faults))
+    for fault in (*loaded.warnings, *faults):
+        log.get("supervisor").warning("settings.doubted", code=fault.code, at=fault.path, reason=fault.message)
+
+
+def start_of(loaded: Loaded, environ: Mapping[str, str], base_url: str, supervisor_pid: int | None) -> ChildStart:
+    """What a child is born with, but for its incarnation; says where the API listens."""
+    api = loaded.settings.api
+    fields = {"url": base_url, "config": str(loaded.config_path), "state_dir": str(loaded.state_dir)}
+    log.get("supervisor").info("node.started", version=__version__, pid=os.getpid(), **fields)
+    if api.port and not base_url.endswith(f":{api.port}"):
+        log.get("supervisor").warning("api.port_taken", code="ERR-SUP-008", port=api.port, url=base_url)
+    return ChildStart(
+        settings=loaded.settings,
+        config_path=loaded.config_path,
+        state_dir=loaded.state_dir,
+        work_dir=loaded.work_dir,
+        identity=resolve_identity(loaded, environ),
+        incarnation=new_task_id(),
+        dotenv=dict(loaded.dotenv),
+        base_url=base_url,
+        supervisor_pid=supervisor_pid,
+        started_at=time.monotonic(),
+    )
+
+
+def write_node(folder: StateFolder, start: ChildStart) -> None:
+    """Tell the command line where this node is. Raises NodeError."""
+    token = start.settings.api.token
+    secret = token.get_secret_value() if token is not None else None
+    folder.write_node(NodeInfo(os.getpid(), start.base_url, secret, __version__, time.time()))

@@ -1,0 +1,86 @@
+"""The states of a node and of its children, and the table of what may happen to a child."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum, StrEnum
+from types import MappingProxyType
+
+
+class Room(StrEnum):
+    """Who a child is."""
+
+    WORKER = "worker"
+    EXECS = "execs"
+
+
+class Phase(IntEnum):
+    """Where the whole node stands. It only ever goes upward."""
+
+    RUNNING = 0
+    DRAINING = 1
+    CANCELLING = 2
+    KILLING = 3
+    STOPPED = 4
+
+
+class Life(StrEnum):
+    """Where one child stands."""
+
+    WAITING = "waiting"
+    """There is no process; one is started when the time has come."""
+    STARTING = "starting"
+    READY = "ready"
+    DRAINING = "draining"
+    CANCELLING = "cancelling"
+    KILLED = "killed"
+    """SIGKILL is sent, the death not yet confirmed."""
+    GONE = "gone"
+    """There is no process and none will follow."""
+
+
+class Cue(StrEnum):
+    """What happens to a child, judged already."""
+
+    DUE = "due"
+    READY = "ready"
+    SILENT = "silent"
+    DRAIN = "drain"
+    CANCEL = "cancel"
+    KILL = "kill"
+    DIED = "died"
+    """Its death is confirmed; a successor follows, at once or later."""
+    ENDED = "ended"
+    """Its death is confirmed; no successor follows."""
+
+
+class Act(StrEnum):
+    """What a change in the life of a child asks for."""
+
+    NONE = "none"
+    SPAWN = "spawn"
+    DRAIN = "drain"
+    CANCEL = "cancel"
+    KILL = "kill"
+
+
+ALIVE = (Life.STARTING, Life.READY, Life.DRAINING, Life.CANCELLING)
+
+CHILD_TABLE: Mapping[tuple[Life, Cue], tuple[Life, Act]] = MappingProxyType(
+    {
+        (Life.WAITING, Cue.DUE): (Life.STARTING, Act.SPAWN),
+        (Life.WAITING, Cue.DRAIN): (Life.GONE, Act.NONE),
+        (Life.WAITING, Cue.CANCEL): (Life.GONE, Act.NONE),
+        (Life.WAITING, Cue.KILL): (Life.GONE, Act.NONE),
+        (Life.STARTING, Cue.READY): (Life.READY, Act.NONE),
+        (Life.STARTING, Cue.DRAIN): (Life.DRAINING, Act.DRAIN),
+        (Life.READY, Cue.DRAIN): (Life.DRAINING, Act.DRAIN),
+        (Life.STARTING, Cue.CANCEL): (Life.CANCELLING, Act.CANCEL),
+        (Life.READY, Cue.CANCEL): (Life.CANCELLING, Act.CANCEL),
+        (Life.DRAINING, Cue.CANCEL): (Life.CANCELLING, Act.CANCEL),
+        **{(life, cue): (Life.KILLED, Act.KILL) for life in ALIVE for cue in (Cue.SILENT, Cue.KILL)},
+        **{(life, Cue.DIED): (Life.WAITING, Act.NONE) for life in (*ALIVE, Life.KILLED)},
+        **{(life, Cue.ENDED): (Life.GONE, Act.NONE) for life in (*ALIVE, Life.KILLED)},
+    }
+)
+"""All that can happen to a child; a pair that is not in the table changes nothing."""

@@ -1,0 +1,86 @@
+"""What all tests share: waiting for an event with a deadline, a free port, short-lived folders.
+
+No test sleeps to be safe: `eventually` looks again and again until what it asks for is true, and fails loudly when the
+deadline passes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import pytest
+
+Found = TypeVar("Found")
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The folder of the checkout."""
+
+
+def eventually(look: Callable[[], Found], *, within_s: float = 10.0, what: str = "") -> Found:
+    """Call `look` until it returns something true, and return that; fail after `within_s` seconds.
+
+    An `AssertionError` inside `look` counts as "not yet"; the last one is shown when the deadline passes.
+    """
+    deadline = time.monotonic() + within_s
+    pause_s = 0.001
+    reason: AssertionError | None = None
+    while True:
+        try:
+            if found := look():
+                return found
+            reason = None
+        except AssertionError as error:
+            reason = error
+        if time.monotonic() >= deadline:
+            raise AssertionError(f"not within {within_s} s: {what or getattr(look, '__name__', look)}") from reason
+        time.sleep(pause_s)
+        pause_s = min(pause_s * 2, 0.05)
+
+
+def free_port() -> int:
+    """A TCP port of the loopback address that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def port() -> int:
+    """A free TCP port of the loopback address."""
+    return free_port()
+
+
+@pytest.fixture
+def short_tmp() -> Iterator[Path]:
+    """A temporary folder with a short path, for Unix sockets (their paths end at 107 bytes); mode 0700."""
+    folder = Path(tempfile.mkdtemp(prefix="ji-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def tier() -> Literal["quick", "night"]:
+    """How much a soak test does; `SOAK=night make soak` asks for the long form."""
+    return "night" if os.environ.get("SOAK") == "night" else "quick"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def clean_environment() -> Iterator[None]:
+    """Take the node's own variables out of the environment, so that a developer's shell changes no test.
+
+    `JOB_ITEM_PORTABLE` stays: with it the suite is run on the portable path.
+    """
+    own = re.compile(r"(JOB_ITEM|JOB_MANAGER)_(?!PORTABLE$)|(CONFIG_PATH|LOG_LEVEL|WORKER_ID|STATE_DIRECTORY)$")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in filter(own.match, list(os.environ)):
+            patch.delenv(name)
+        yield

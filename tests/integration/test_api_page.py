@@ -1,0 +1,73 @@
+"""The description of the API and its page: complete, and all from this package."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from job_item.codes import REGISTER
+from tests.desks import serve
+from worker.api.app import build
+from worker.api.page import MEDIA_TYPES, STATIC
+
+
+def test_the_page_is_served_from_the_package_under_a_strict_policy() -> None:
+    with serve() as served:
+        page = served.ask("GET", "/docs")
+        policy = page.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        named = re.findall(r'(?:src|href)="([^"]+)"', page.body.decode())
+        assert len(named) == 5
+        for address in named:
+            assert not address.startswith(("http", "/"))
+            assert served.ask("GET", "/" + address).status == 200
+        for name, media_type in MEDIA_TYPES.items():
+            reply = served.ask("GET", f"/docs/{name}")
+            assert reply.headers["content-type"] == media_type
+            assert reply.body == (STATIC / name).read_bytes()
+        assert served.ask("GET", "/docs/LICENSE").status == 404
+        assert served.ask("GET", "/docs/..%2fapp.py").status == 404
+
+
+def test_every_page_describes_all_its_answers() -> None:
+    paths = build().openapi()["paths"]
+    assert set(paths) == {
+        "/",
+        "/job/create",
+        "/jobs",
+        "/jobs/{task_id}",
+        "/jobs/{task_id}/cancel",
+        "/jobs/{task_id}/log",
+        "/msg/notif/{task_id}",
+        "/execs",
+        "/healthz",
+        "/readyz",
+    }
+    for path, operations in paths.items():
+        for operation in operations.values():
+            statuses = set(operation["responses"])
+            assert {"200", "400", "401", "403", "408", "413", "500", "503"} <= statuses
+            assert "422" not in statuses
+            assert ("404" in statuses) == ("{task_id}" in path)
+            assert operation["summary"]
+            assert operation["description"]
+
+
+def test_all_codes_of_the_api_are_in_the_register() -> None:
+    source = "".join(path.read_text() for path in STATIC.parent.glob("*.py"))
+    used = set(re.findall(r"ERR-[A-Z]{3}-\d{3}", source))
+    assert used <= set(REGISTER)
+    owned = {code for code in REGISTER if code.startswith("ERR-API-")}
+    assert owned <= used
+
+
+@pytest.mark.parametrize(
+    "unwanted", ["multipart", "email_validator", "httpx", "requests", "yaml", "jinja2", "websockets"]
+)
+def test_importing_the_application_loads_nothing_it_does_not_need(unwanted: str) -> None:
+    probe = f"import sys, threading, worker.api.server; assert {unwanted!r} not in sys.modules; assert threading.active_count() == 1"
+    subprocess.run([sys.executable, "-c", probe], check=True, timeout=60)

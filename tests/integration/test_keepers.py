@@ -1,0 +1,274 @@
+"""Keepers as a room sees them: real commands, real kills."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from job_item.keeper.command import Command, Ended
+from job_item.keeper.pool import KeeperPool
+from job_item.process import children_of
+from tests.conftest import eventually
+from tests.orphans import SHAPES, new_mark, processes_with
+
+Use = Callable[[KeeperPool], Awaitable[None]]
+
+
+def with_pool(use: Use) -> None:
+    """Run `use` with a pool of its own, bounded in time."""
+
+    async def body() -> None:
+        pool = KeeperPool()
+        pool.open()
+        try:
+            await asyncio.wait_for(use(pool), 30)
+        finally:
+            await pool.close()
+
+    asyncio.run(body())
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Callable[[str], Command]:
+    def make(text: str) -> Command:
+        environ = {"PATH": os.environ["PATH"]}
+        return Command(
+            ("bash", "-c", text), environ, str(tmp_path), str(tmp_path / "logs" / "out"), 1 << 20, grace_s=0.2
+        )
+
+    return make
+
+
+def run(pool: KeeperPool, command: Command) -> Awaitable[Ended]:
+    return pool.start(command).ended
+
+
+def zygote_of_this_process() -> int:
+    (zygote,) = children_of(os.getpid())
+    return zygote
+
+
+def test_a_command_tells_its_exit_code_and_leaves_its_output(shell: Callable[[str], Command], tmp_path: Path) -> None:
+    async def use(pool: KeeperPool) -> None:
+        ended = await run(pool, shell("echo out; echo err >&2; exit 3"))
+        assert (ended.end, ended.exit_code, ended.signal) == ("exit", 3, None)
+        assert (ended.usage.stdout_bytes, ended.usage.stderr_bytes) == (4, 4)
+        assert (tmp_path / "logs" / "out").read_bytes() in (b"out\nerr\n", b"err\nout\n")
+
+    with_pool(use)
+
+
+def test_one_keeper_serves_one_command_after_the_other(shell: Callable[[str], Command]) -> None:
+    async def use(pool: KeeperPool) -> None:
+        for code in range(5):
+            assert (await run(pool, shell(f"exit {code}"))).exit_code == code
+        assert len(children_of(zygote_of_this_process())) == 1
+
+    with_pool(use)
+
+
+def test_a_command_has_three_descriptors_and_default_signals_and_a_session_of_its_own(
+    shell: Callable[[str], Command], tmp_path: Path
+) -> None:
+    async def use(pool: KeeperPool) -> None:
+        text = "ls /proc/self/fd | wc -l; grep -E 'Sig(Blk|Ign)' /proc/self/status; ps -o sid= -p $$; echo $$"
+        await run(pool, shell(text))
+        descriptors, blocked, ignored, session, pid = (tmp_path / "logs" / "out").read_text().split("\n")[:5]
+        assert int(descriptors) == 4  # 0, 1, 2 and the one of ls itself
+        assert int(blocked.split()[1], 16) == 0
+        assert int(ignored.split()[1], 16) & 0x7FFFFFFF == 0  # 32 and 33 belong to the C library
+        assert session.strip() == pid
+
+    with_pool(use)
+
+
+def test_the_task_file_is_there_for_the_command_alone_and_gone_afterwards(
+    shell: Callable[[str], Command], tmp_path: Path
+) -> None:
+    async def use(pool: KeeperPool) -> None:
+        task_file = tmp_path / "T1.json"
+        command = replace(shell("stat -c %a T1.json; cat T1.json"), task_file=str(task_file), task_body=b'{"a":1}')
+        await run(pool, command)
+        assert (tmp_path / "logs" / "out").read_bytes() == b'600\n{"a":1}'
+        assert not task_file.exists()
+
+    with_pool(use)
+
+
+def test_a_file_of_somebody_else_is_never_taken_for_a_task_file(
+    shell: Callable[[str], Command], tmp_path: Path
+) -> None:
+    async def use(pool: KeeperPool) -> None:
+        mine = tmp_path / "package.json"
+        mine.write_text("precious")
+        command = replace(shell("true"), task_file=str(mine), task_body=b"{}")
+        ended = await run(pool, command)
+        assert (ended.end, ended.step) == ("failed", "stage")
+        assert mine.read_text() == "precious"
+        assert (await run(pool, replace(command, replace=True))).exit_code == 0
+
+    with_pool(use)
+
+
+@pytest.mark.parametrize(
+    ("argv", "cwd"), [(("/no/such/program",), "."), (("no-such-program",), "."), (("true",), "no-such-folder")]
+)
+def test_what_cannot_be_started_fails_and_the_keeper_lives_on(
+    argv: tuple[str, ...], cwd: str, shell: Callable[[str], Command], tmp_path: Path
+) -> None:
+    async def use(pool: KeeperPool) -> None:
+        ended = await run(pool, replace(shell(""), argv=argv, cwd=str(tmp_path / cwd)))
+        assert (ended.end, ended.step) == ("failed", "start")
+        assert (await run(pool, shell("exit 5"))).exit_code == 5
+
+    with_pool(use)
+
+
+def test_limits_reach_the_command(shell: Callable[[str], Command], tmp_path: Path) -> None:
+    import resource
+
+    async def use(pool: KeeperPool) -> None:
+        command = replace(shell("ulimit -n; nice"), rlimits={resource.RLIMIT_NOFILE: 64}, nice=5)
+        assert (await run(pool, command)).exit_code == 0
+        assert (tmp_path / "logs" / "out").read_text().split() == ["64", "5"]
+
+    with_pool(use)
+
+
+def test_a_time_out_asks_first_and_kills_after_the_grace(shell: Callable[[str], Command], tmp_path: Path) -> None:
+    async def use(pool: KeeperPool) -> None:
+        polite = replace(shell("trap 'echo bye; exit 9' TERM; sleep 600 & wait"), timeout_s=0.1, grace_s=10.0)
+        ended = await run(pool, polite)
+        assert (ended.end, ended.exit_code) == ("timeout", 9)
+        assert (tmp_path / "logs" / "out").read_text() == "bye\n"
+        stubborn = replace(shell("trap '' TERM; while :; do sleep 600; done"), timeout_s=0.1, grace_s=0.1)
+        ended = await run(pool, stubborn)
+        assert (ended.end, ended.signal) == ("timeout", signal.SIGKILL)
+
+    with_pool(use)
+
+
+def test_the_first_reason_to_stop_counts(shell: Callable[[str], Command]) -> None:
+    async def use(pool: KeeperPool) -> None:
+        job = pool.start(shell("sleep 600"))
+        job.stop("terminate", 5.0)
+        job.stop("timeout", 0.0)
+        assert (await job.ended).end == "terminate"
+
+    with_pool(use)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("stopped", [False, True], ids=["normal end", "stopped"])
+def test_nothing_of_a_tree_is_left_when_the_end_is_told(
+    shape: str, stopped: bool, shell: Callable[[str], Command]
+) -> None:
+    async def use(pool: KeeperPool) -> None:
+        mark = new_mark()
+        neighbour_mark = new_mark()
+        neighbour = pool.start(shell(f"(setsid sleep {neighbour_mark} &); exec sleep {neighbour_mark}"))
+        tail = "exec sleep 600" if stopped else "while ! pgrep -f {mark} >/dev/null; do :; done"
+        text = (
+            SHAPES[shape].replace("{mark}", mark) + "\n" + tail.replace("{mark}", f"'{mark[:8]}[{mark[8]}]{mark[9:]}'")
+        )
+        job = pool.start(shell(text))
+        if stopped:
+            await asyncio.to_thread(eventually, lambda: processes_with(mark))
+            job.stop("terminate", 0.2)
+        ended = await job.ended
+        assert processes_with(mark) == []
+        assert ended.survivors == 0
+        assert len(processes_with(neighbour_mark)) == 2, "the neighbour's helper was not ours to kill"
+        neighbour.stop("terminate", 0.0)
+        await neighbour.ended
+
+    with_pool(use)
+
+
+def test_a_background_child_that_holds_stdout_does_not_delay_the_end(shell: Callable[[str], Command]) -> None:
+    async def use(pool: KeeperPool) -> None:
+        started = asyncio.get_running_loop().time()
+        await run(pool, shell("sleep 600 & echo started"))
+        assert asyncio.get_running_loop().time() - started < 5
+
+    with_pool(use)
+
+
+def test_orphans_that_end_while_the_job_runs_leave_no_zombies(shell: Callable[[str], Command], tmp_path: Path) -> None:
+    async def use(pool: KeeperPool) -> None:
+        text = "for i in 1 2 3 4 5; do (sleep 0 &) ; done; while pgrep -P $PPID sleep; do :; done; ps -o stat= --ppid $PPID"
+        await run(pool, shell(text))
+        assert "Z" not in (tmp_path / "logs" / "out").read_text()
+
+    with_pool(use)
+
+
+def test_a_killed_keeper_loses_its_job_and_leaves_nothing(shell: Callable[[str], Command]) -> None:
+    async def use(pool: KeeperPool) -> None:
+        mark = new_mark()
+        job = pool.start(shell(f"(setsid sleep {mark} &); sleep {mark}"))
+        await asyncio.to_thread(eventually, lambda: len(processes_with(mark)) == 2 or None)
+        (keeper,) = children_of(zygote_of_this_process())
+        os.kill(keeper, signal.SIGKILL)
+        assert (await job.ended).end == "lost"
+        assert processes_with(mark) == []
+        assert (await run(pool, shell("exit 4"))).exit_code == 4
+
+    with_pool(use)
+
+
+def test_a_killed_zygote_loses_its_jobs_and_is_replaced(shell: Callable[[str], Command]) -> None:
+    from job_item.process import become_subreaper
+
+    async def use(pool: KeeperPool) -> None:
+        become_subreaper()
+        mark = new_mark()
+        job = pool.start(shell(f"(setsid sleep {mark} &); exec sleep {mark}"))
+        await asyncio.to_thread(eventually, lambda: len(processes_with(mark)) == 2 or None)
+        os.kill(zygote_of_this_process(), signal.SIGKILL)
+        assert (await job.ended).end == "lost"
+        assert processes_with(mark) == []
+        assert (await run(pool, shell("exit 4"))).exit_code == 4
+
+    with_pool(use)
+
+
+def test_closing_the_pool_ends_what_runs(shell: Callable[[str], Command]) -> None:
+    mark = new_mark()
+
+    async def use(pool: KeeperPool) -> None:
+        pool.start(shell(f"(setsid sleep {mark} &); exec sleep {mark}"))
+        await asyncio.to_thread(eventually, lambda: len(processes_with(mark)) == 2 or None)
+
+    with_pool(use)
+    assert processes_with(mark) == []
+    assert children_of(os.getpid()) == []
+
+
+def test_output_is_told_while_it_comes(shell: Callable[[str], Command]) -> None:
+    async def use(pool: KeeperPool) -> None:
+        sizes: asyncio.Queue[int] = asyncio.Queue()
+        job = pool.start(shell("echo one; sleep 600"), lambda news: sizes.put_nowait(news["size"]))
+        assert await sizes.get() == 4
+        job.stop("terminate", 0.0)
+        await job.ended
+
+    with_pool(use)
+
+
+def test_a_task_body_larger_than_any_buffer_arrives(shell: Callable[[str], Command], tmp_path: Path) -> None:
+    async def use(pool: KeeperPool) -> None:
+        body = os.urandom(8 << 20)
+        command = replace(
+            shell("cat T.json"), task_file=str(tmp_path / "T.json"), task_body=body, output_limit=16 << 20
+        )
+        assert (await run(pool, command)).exit_code == 0
+        assert (tmp_path / "logs" / "out").read_bytes() == body
+
+    with_pool(use)

@@ -1,0 +1,44 @@
+"""Commands that try to leave processes behind, and a look at what is left. Each process of theirs carries a mark."""
+
+from __future__ import annotations
+
+import random
+import sys
+from pathlib import Path
+
+HOPPER = """
+import os, sys, time
+end = time.monotonic() + 20
+os.setsid()
+while time.monotonic() < end:
+    if os.fork():
+        os._exit(0)
+"""
+"""Forks and ends without pause: it is never the same process that is looked at. It ends by itself after 20 s."""
+
+SHAPES = {
+    "plain": "sleep {mark} &",
+    "own session": "setsid sleep {mark} &",
+    "double fork": "(setsid sh -c 'sleep {mark} & sleep {mark} &' &)",
+    "empty environment": "(env -i setsid sh -c 'sleep {mark} &' &)",
+    "self-forking": sys.executable + " -I -S -c '" + HOPPER + "' {mark} &",
+}
+
+
+def new_mark() -> str:
+    """A word that no other process has on its command line; `sleep` takes it as ten minutes."""
+    return f"600.{random.randrange(10**12):012d}"
+
+
+def processes_with(mark: str) -> list[int]:
+    """The pids of all processes that have `mark` on their command line (zombies have none)."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                line = (folder / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if mark.encode() in line:
+                found.append(int(folder.name))
+    return found

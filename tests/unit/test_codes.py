@@ -1,0 +1,82 @@
+"""The register of codes: complete, unique, useful; every code in the source is in it."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from job_item import codes
+from job_item.codes import REGISTER
+
+ROOT = Path(codes.__file__).parent.parent
+SOURCES = sorted(path for room in ("job_item", "supervisor", "worker", "execs") for path in (ROOT / room).rglob("*.py"))
+AREAS = {"CFG", "SUP", "LNK", "BRK", "SRC", "JOB", "RUN", "REP", "STO", "EXE", "API", "HST", "UPD"}
+CODE = re.compile(r"ERR-[A-Z]{3}-\d+")
+LOG_METHODS = {"debug", "info", "warning", "error", "critical", "exception"}
+ERROR_METHODS = {"error", "critical", "exception"}
+
+
+def test_every_entry_has_a_proper_code_a_meaning_and_a_remedy() -> None:
+    for name, entry in REGISTER.items():
+        assert re.fullmatch(r"ERR-[A-Z]{3}-\d{3}", name), name
+        assert name.split("-")[1] in AREAS, name
+        for text in (entry.meaning, entry.remedy):
+            assert re.fullmatch(r"[A-Z`].{8,300}[.!]", text), (name, text)
+
+
+def test_no_code_is_given_twice() -> None:
+    written = re.findall(r'Code\(\s*"(ERR-[A-Z]{3}-\d{3})"', Path(codes.__file__).read_text())
+    assert sorted(written) == sorted(REGISTER)
+
+
+def test_no_two_codes_mean_the_same() -> None:
+    meanings = [entry.meaning for entry in REGISTER.values()]
+    assert sorted(set(meanings)) == sorted(meanings)
+
+
+@pytest.mark.parametrize(
+    ("was", "area"),
+    [
+        ("ERR-25230903100", "UPD"),
+        ("ERR-303509T3200", "RUN"),
+        ("ERR-60350903200", "SUP"),
+        ("ERR-30350903208", "HST"),
+    ],
+)
+def test_the_codes_that_users_know_are_kept_with_the_first_of_their_family(was: str, area: str) -> None:
+    assert REGISTER[f"ERR-{area}-001"].was == was
+    assert [entry.code for entry in REGISTER.values() if entry.was == was] == [f"ERR-{area}-001"]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_code_in_the_source_is_in_the_register(path: Path) -> None:
+    unknown = {code for code in CODE.findall(path.read_text()) if code not in REGISTER} - KNOWN_OF_OLD
+    assert not unknown
+
+
+KNOWN_OF_OLD = {entry.was for entry in REGISTER.values()}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_log_event_is_dotted_and_every_error_has_a_code(path: Path) -> None:
+    for call in log_calls(ast.parse(path.read_text())):
+        event = call.args[0]
+        assert isinstance(event, ast.Constant) and isinstance(event.value, str)
+        assert re.fullmatch(r"[a-z_]+(\.[a-z_]+)+", event.value), f"{path}:{call.lineno}: {event.value}"
+        if isinstance(call.func, ast.Attribute) and call.func.attr in ERROR_METHODS:
+            given = {keyword.arg for keyword in call.keywords}
+            assert given & {"code", None}, f"{path}:{call.lineno}: {event.value} has no code"
+
+
+def log_calls(tree: ast.Module) -> Iterator[ast.Call]:
+    """Calls such as `self._logger.info("child.spawned", ...)`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in LOG_METHODS:
+            owner = node.func.value
+            name = owner.attr if isinstance(owner, ast.Attribute) else owner.id if isinstance(owner, ast.Name) else ""
+            if name.strip("_") in ("log", "logger") and node.args and isinstance(node.args[0], ast.Constant):
+                yield node

@@ -1,0 +1,349 @@
+"""The lifecycle: its table row by row, then whole histories with a clock that is a number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from job_item.codes import REGISTER
+from job_item.link import Cancel, Drain
+from job_item.policy import Backoff, Restarts, Window
+from supervisor.lifecycle import Node, Rules, new_node, step
+from supervisor.moves import (
+    Action,
+    Babbled,
+    BecameReady,
+    Died,
+    Event,
+    Heard,
+    Kill,
+    Say,
+    Signalled,
+    Spawn,
+    StopAsked,
+    Tell,
+    Ticked,
+)
+from supervisor.tables import CHILD_TABLE, Act, Cue, Life, Phase, Room
+
+W, X = Room.WORKER, Room.EXECS
+RULES = Rules(drain_grace_s=30.0, kill_time_s=10.0, silence_s=20.0)
+RESTARTS = Restarts(early=Window(5, 60.0), backoff=Backoff(0.05, 2.0, 10.0, 0.0))
+TERM, INT = 15, 2
+
+# The table, written a second time as a picture: rows are lives, columns cues, `life/act` what follows, `-` nothing.
+PICTURE = """
+.          due            ready      silent      drain          cancel            kill        died         ended
+waiting    starting/spawn -          -           gone/none      gone/none         gone/none   -            -
+starting   -              ready/none killed/kill draining/drain cancelling/cancel killed/kill waiting/none gone/none
+ready      -              -          killed/kill draining/drain cancelling/cancel killed/kill waiting/none gone/none
+draining   -              -          killed/kill -              cancelling/cancel killed/kill waiting/none gone/none
+cancelling -              -          killed/kill -              -                 killed/kill waiting/none gone/none
+killed     -              -          -           -              -                 -           waiting/none gone/none
+gone       -              -          -           -              -                 -           -            -
+"""
+
+
+def rows() -> list[tuple[Life, Cue, str]]:
+    head, *lines = PICTURE.strip().splitlines()
+    cues = [Cue(word) for word in head.split()[1:]]
+    return [
+        (Life(life), cue, cell) for life, *cells in map(str.split, lines) for cue, cell in zip(cues, cells, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(("life", "cue", "cell"), rows())
+def test_each_row_of_the_table(life: Life, cue: Cue, cell: str) -> None:
+    row = CHILD_TABLE.get((life, cue))
+    assert (f"{row[0]}/{row[1]}" if row else "-") == cell
+
+
+def test_the_picture_shows_every_life_cue_and_act() -> None:
+    assert {(life, cue) for life, cue, _ in rows()} == {(life, cue) for life in Life for cue in Cue}
+    assert {act for _, act in CHILD_TABLE.values()} == set(Act)
+
+
+@dataclass
+class History:
+    """A node with a clock; `saw` is what it has asked for since the last look."""
+
+    rooms: tuple[Room, ...] = (W, X)
+    now_s: float = 0.0
+    saw: list[Action] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.node: Node = new_node(RULES, RESTARTS, self.rooms, self.now_s)
+
+    def tell(self, *events: Event) -> History:
+        for event in events:
+            self.node, actions = step(self.node, event, self.now_s)
+            self.saw += actions
+        return self
+
+    def wait(self, seconds: float) -> History:
+        """Let time pass as the parent does: from deadline to deadline."""
+        end_s = self.now_s + seconds
+        while (due_s := self.node.next_deadline_s()) is not None and due_s <= end_s:
+            assert due_s >= self.now_s, "a deadline was left behind"
+            self.now_s = due_s
+            self.tell(Ticked())
+        self.now_s = end_s
+        return self
+
+    def look(self) -> Sequence[Action]:
+        """What was asked for, log lines aside."""
+        saw = [action for action in self.saw if not isinstance(action, Say)]
+        self.saw.clear()
+        return saw
+
+    def look_all(self) -> list[Action]:
+        saw = list(self.saw)
+        self.saw.clear()
+        return saw
+
+    def said(self) -> list[tuple[str, str | None]]:
+        said = [(action.event, action.code) for action in self.saw if isinstance(action, Say)]
+        self.saw.clear()
+        return said
+
+    def lives(self) -> list[Life]:
+        return [child.life for child in self.node.children]
+
+
+def running(*rooms: Room) -> History:
+    """A node whose children are all ready."""
+    rooms = rooms or (W, X)
+    history = History(rooms).tell(Ticked(), *(BecameReady(room) for room in rooms))
+    history.saw.clear()
+    return history
+
+
+def test_both_children_are_started_the_worker_first() -> None:
+    assert History().tell(Ticked()).look() == [Spawn(W), Spawn(X)]
+
+
+def test_a_node_without_execs_has_one_child() -> None:
+    assert History((W,)).tell(Ticked()).look() == [Spawn(W)]
+
+
+@pytest.mark.parametrize("exit_code", [-9, 0, 1, 70, 75, None])
+def test_a_child_that_was_ready_is_replaced_at_once(exit_code: int | None) -> None:
+    history = running().tell(Died(W, exit_code))
+    assert history.look() == [Spawn(W)]
+    assert history.lives() == [Life.STARTING, Life.READY]
+
+
+def test_a_child_that_dies_at_birth_is_backed_off_and_given_up() -> None:
+    history = History().tell(Ticked(), BecameReady(X))
+    for pause_s in (0.05, 0.1, 0.2, 0.4, 0.8):
+        history.look()
+        assert history.tell(Died(W, 1)).look() == []
+        assert history.wait(pause_s * 0.99).look() == []
+        assert history.wait(pause_s * 0.02).look() == [Spawn(W)]
+    history.tell(Died(W, 1))
+    assert history.look() == [Tell(X, Drain(30.0))]
+    history.tell(Died(X, 0))
+    assert (history.node.phase, history.node.exit_code) == (Phase.STOPPED, 1)
+
+
+def test_a_successor_must_become_ready_again_before_it_counts_as_ready() -> None:
+    history = running().tell(Died(W, -9))
+    assert history.look() == [Spawn(W)]
+    assert history.tell(Died(W, -9)).look() == []
+    assert history.wait(0.051).look() == [Spawn(W)]
+
+
+def test_after_100_restarts_in_a_minute_the_next_waits_for_room() -> None:
+    history = running(W)
+    for _ in range(100):
+        assert history.tell(Died(W, -9)).look() == [Spawn(W)]
+        history.tell(BecameReady(W)).wait(0.1)
+        history.tell(Heard(W))
+    assert history.look() == []
+    assert history.tell(Died(W, -9)).look() == []
+    assert history.wait(49.9).look() == []
+    assert history.wait(0.2).look() == [Spawn(W)]
+    assert history.node.phase is Phase.RUNNING
+
+
+def test_exit_75_before_ready_is_a_restart_at_once() -> None:
+    assert History((W,)).tell(Ticked(), Died(W, 75)).look() == [Spawn(W), Spawn(W)]
+
+
+@pytest.mark.parametrize("exit_code", [76, 78])
+def test_a_child_may_end_the_node_by_its_exit_code(exit_code: int) -> None:
+    history = running().tell(Died(W, exit_code))
+    assert history.look() == [Tell(X, Drain(30.0))]
+    history.tell(Died(X, 0))
+    assert (history.node.phase, history.node.exit_code) == (Phase.STOPPED, exit_code)
+
+
+def test_a_child_may_ask_the_node_to_stop() -> None:
+    history = running().tell(StopAsked(X, 76, "cascade"), StopAsked(W, 3, "too late"))
+    assert history.look() == [Tell(W, Drain(30.0))]
+    history.tell(Died(W, 0))
+    assert history.look() == [Tell(X, Drain(30.0))]
+    history.tell(Died(X, 0))
+    assert (history.node.phase, history.node.exit_code) == (Phase.STOPPED, 76)
+
+
+def test_the_first_signal_drains_the_worker_then_the_execs_and_exits_0() -> None:
+    history = running().tell(Signalled(TERM))
+    assert history.look() == [Tell(W, Drain(30.0))]
+    history.wait(12.0).tell(Died(W, 0))
+    assert history.look() == [Tell(X, Drain(18.0))]
+    history.tell(Died(X, 0))
+    assert (history.node.phase, history.node.exit_code) == (Phase.STOPPED, 0)
+    assert history.node.next_deadline_s() is None
+
+
+def test_the_second_signal_cancels_all_at_once_and_exits_128_plus_n() -> None:
+    history = running().tell(Signalled(TERM), Signalled(INT))
+    assert history.look() == [Tell(W, Drain(30.0)), Tell(W, Cancel()), Tell(X, Cancel())]
+    history.tell(Died(W, 0), Died(X, 0))
+    assert (history.node.phase, history.node.exit_code) == (Phase.STOPPED, 130)
+
+
+def test_the_third_signal_kills_all_at_once() -> None:
+    history = running().tell(Signalled(INT), Signalled(INT))
+    history.look()
+    history.tell(Signalled(TERM), Signalled(TERM))
+    assert history.look() == [Kill(W), Kill(X)]
+    history.tell(Died(W, -9), Died(X, -9))
+    assert (history.node.phase, history.node.exit_code) == (Phase.STOPPED, 143)
+
+
+def test_a_signal_to_a_node_that_stops_by_itself_changes_nothing_and_the_next_cancels() -> None:
+    history = running(W).tell(StopAsked(W, 76, "cascade"))
+    history.look()
+    assert history.tell(Signalled(TERM)).look() == []
+    assert history.tell(Signalled(TERM)).look() == [Tell(W, Cancel())]
+
+
+def test_a_drain_that_takes_too_long_is_cut_short_by_killing() -> None:
+    history = running().tell(Signalled(TERM))
+    for _ in range(4):  # the child still beats
+        history.wait(9.9).tell(Heard(W), Heard(X))
+    assert history.look() == [Tell(W, Drain(30.0))]
+    history.wait(0.5)
+    assert history.look() == [Kill(W), Kill(X)]
+    history.tell(Died(W, -9), Died(X, -9))
+    assert (history.node.phase, history.node.exit_code) == (Phase.STOPPED, 1)
+
+
+def test_a_cancel_is_bounded_too() -> None:
+    history = running(W).tell(Signalled(TERM), Signalled(TERM))
+    history.look()
+    history.wait(10.1)
+    assert history.look() == [Kill(W)]
+
+
+def test_a_process_that_survives_sigkill_does_not_keep_the_node() -> None:
+    history = running(W).tell(Signalled(TERM), Signalled(TERM), Signalled(TERM)).wait(10.1)
+    assert history.node.phase is Phase.STOPPED
+    assert ("node.overdue", "ERR-SUP-010") in history.said()
+
+
+def test_a_hung_child_is_killed_and_after_its_confirmed_death_replaced() -> None:
+    history = running().wait(19.9).tell(Heard(X)).wait(0.2)
+    assert history.look() == [Kill(W)]
+    assert history.wait(1.0).look() == []
+    assert history.tell(Died(W, -9)).look() == [Spawn(W)]
+
+
+def test_a_child_that_never_says_a_word_is_hung_too() -> None:
+    history = History((W,)).tell(Ticked()).wait(20.1)
+    assert history.look() == [Spawn(W), Kill(W)]
+    assert history.tell(Died(W, -9)).look() == []
+    assert history.wait(0.06).look() == [Spawn(W)]
+
+
+def test_a_child_that_hangs_in_its_drain_is_killed_and_the_exit_code_tells() -> None:
+    history = running(W).tell(Signalled(TERM)).wait(20.1)
+    assert history.look() == [Tell(W, Drain(30.0)), Kill(W)]
+    history.tell(Died(W, -9))
+    assert (history.node.phase, history.node.exit_code) == (Phase.STOPPED, 1)
+
+
+@pytest.mark.parametrize("room", [W, X])
+def test_a_child_that_dies_in_the_drain_has_no_successor(room: Room) -> None:
+    history = running().tell(Signalled(TERM))
+    history.look()
+    history.tell(Died(room, -11))
+    assert not [action for action in history.look() if isinstance(action, Spawn)]
+    other = X if room is W else W
+    history.tell(Died(other, 0)).wait(100.0)
+    assert (history.node.phase, history.node.exit_code) == (Phase.STOPPED, 1)
+
+
+def test_a_child_that_is_backed_off_is_not_started_once_the_node_stops() -> None:
+    history = History().tell(Ticked(), BecameReady(W), Died(X, 1), Signalled(TERM))
+    assert history.look() == [Spawn(W), Spawn(X), Tell(W, Drain(30.0))]
+    assert history.lives() == [Life.DRAINING, Life.GONE]
+    history.tell(Died(W, 0))
+    assert history.node.phase is Phase.STOPPED
+
+
+def test_a_child_that_does_not_speak_our_language_is_killed() -> None:
+    assert running(W).tell(Babbled(W)).look() == [Kill(W)]
+
+
+def test_late_words_of_a_dead_or_killed_child_change_nothing() -> None:
+    history = running(W).tell(Babbled(W))
+    before = history.node
+    assert history.tell(Heard(W), BecameReady(W), Babbled(W)).node == before
+
+
+def test_what_a_death_says_carries_a_code_and_an_ordered_end_none() -> None:
+    assert running(W).tell(Died(W, -9)).said() == [("child.died", "ERR-SUP-001")]
+    assert running(W).tell(Signalled(TERM), Died(W, 0)).said() == [("node.draining", None), ("child.ended", None)]
+
+
+EVENTS: st.SearchStrategy[Event] = st.one_of(
+    st.just(Ticked()),
+    st.builds(Heard, st.sampled_from(Room)),
+    st.builds(BecameReady, st.sampled_from(Room)),
+    st.builds(Babbled, st.sampled_from(Room)),
+    st.builds(Died, st.sampled_from(Room), st.sampled_from([None, 0, 1, -9, 75, 76, 78])),
+    st.builds(StopAsked, st.sampled_from(Room), st.sampled_from([1, 76]), st.just("why")),
+    st.builds(Signalled, st.sampled_from([TERM, INT])),
+)
+
+
+@given(st.lists(st.tuples(EVENTS, st.floats(0, 30)), max_size=40))
+def test_no_history_leads_to_two_processes_of_a_room_or_to_a_node_that_never_stops(
+    story: Sequence[tuple[Event, float]],
+) -> None:
+    history, alive = History(), set[Room]()
+
+    def happen(event: Event) -> None:
+        if isinstance(event, Died | Heard | BecameReady | Babbled | StopAsked) and event.room not in alive:
+            return  # nobody is there to do that
+        if isinstance(event, Died):
+            alive.discard(event.room)
+        phase = history.node.phase
+        for action in history.tell(event).look_all():
+            match action:
+                case Spawn(room):
+                    assert room not in alive, "a second process of the room"
+                    assert phase is Phase.RUNNING, "a birth while the node stops"
+                    alive.add(room)
+                case Kill(room) | Tell(room, _):
+                    assert room in alive, "nobody is there to hear it"
+                case Say(_, code, _):
+                    assert code is None or code in REGISTER
+        assert history.node.phase >= phase, "a stop was taken back"
+
+    for event, pause_s in story:
+        happen(event)
+        history.now_s += pause_s
+        happen(Ticked())
+    for _ in range(3):
+        happen(Signalled(TERM))
+    history.now_s += 11.0
+    happen(Ticked())
+    assert history.node.phase is Phase.STOPPED

@@ -1,0 +1,84 @@
+"""The application of the local API, built when this module is imported.
+
+Importing starts nothing: no thread, no socket, no loop; the forkserver preloads it. What a request needs of its node
+comes with the request (`worker.api.site`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from job_item import __version__
+from worker.api import health, jobs, logs, messages, page
+from worker.api.faults import CREATE_PATH, Shield, on_bad_parameter, on_http_exception
+from worker.api.guard import Guard
+
+ABOUT = """Run jobs on this node, watch their output, see what became of them.
+
+Every error is JSON with `error` (one sentence), `code` (`job_item errors CODE` explains it) and `remedy`.
+Where the node has a token, show it as `Authorization: Bearer <token>` or by the path: `/t/<token>/jobs`.
+"""
+
+
+class Api(FastAPI):
+    """The application, with a description that says what is true of this API only."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Describe the API (OpenAPI 3.1): parameters that are wrong are answered with 400 here, never with 422."""
+        if self.openapi_schema is None:
+            schema = super().openapi()
+            for operations in schema["paths"].values():
+                for operation in operations.values():
+                    operation["responses"].pop("422", None)
+            components = schema["components"]
+            for name in ("HTTPValidationError", "ValidationError"):
+                components["schemas"].pop(name, None)
+            components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+            schema["security"] = [{}, {"token": []}]
+        return super().openapi()
+
+
+class Lane:
+    """Leads to the one page that is asked thousands of times a second, past layers that cost more than all the rest."""
+
+    def __init__(self, app: ASGIApp, path: str, endpoint: Callable[[Request], Awaitable[Response]]) -> None:
+        self._app = app
+        self._path = path
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request (ASGI)."""
+        if scope["method"] != "POST" or scope["path"] != scope["root_path"] + self._path:
+            await self._app(scope, receive, send)
+            return
+        response = await self._endpoint(Request(scope, receive))
+        await response(scope, receive, send)
+
+
+def build() -> Api:
+    """Build the application: its pages, and their description."""
+    api = Api(
+        title="job_item",
+        version=__version__,
+        description=ABOUT,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        exception_handlers={HTTPException: on_http_exception, RequestValidationError: on_bad_parameter},
+    )
+    for part in (jobs, messages, logs, health, page):
+        api.include_router(part.router)
+    api.add_middleware(Shield)
+    api.middleware_stack = api.build_middleware_stack()
+    return api
+
+
+app = Shield(Guard(Lane(build(), CREATE_PATH, jobs.create)))

@@ -1,0 +1,116 @@
+"""A part of a job's output: of which streams, from where to where; the arithmetic of ranges and its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Literal
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from worker.api.faults import Refusal
+from worker.desk import Log
+
+CHUNK_BYTES = 1 << 16
+
+Stream = Literal["both", "stdout", "stderr"]
+
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Some bytes: from `start` up to, not including, `stop`."""
+
+    start: int
+    stop: int
+
+    @property
+    def size(self) -> int:
+        """How many bytes these are."""
+        return self.stop - self.start
+
+
+def cut(total: int, offset: int | None, limit: int | None, tail: int | None) -> Span:
+    """Choose a part by numbers: `limit` bytes from `offset`, or of the last `tail` bytes. Never outside of `total`."""
+    start = max(0, total - tail) if tail is not None else min(offset or 0, total)
+    stop = total if limit is None else min(total, start + limit)
+    return Span(start, stop)
+
+
+def choose(header: str | None, total: int) -> Span | None:
+    """Choose a part by the header `Range`; None where it asks for nothing that is given, so that all is sent.
+
+    Raises `Refusal` 416 where the range lies outside (RFC 9110, section 14). Several ranges at once are not given.
+    """
+    found = _RANGE.fullmatch(header.replace(" ", "").lower()) if header else None
+    if found is None or found[0] == "bytes=-":
+        return None
+    first, last = found[1], found[2]
+    if not first:
+        start, stop = max(0, total - int(last)), total
+    else:
+        start, stop = int(first), min(int(last) + 1, total) if last else total
+        if last and int(last) < start:
+            return None
+    if start >= total:
+        raise Refusal(416, "ERR-API-008", headers={"content-range": f"bytes */{total}"})
+    return Span(start, stop)
+
+
+class Excerpt:
+    """The bytes of one stream, or of both as they came, as far as they are there now; positions count these bytes."""
+
+    def __init__(self, log: Log | None, stream: Stream) -> None:
+        self._log = log
+        self._runs = find_runs(log, stream) if log else []
+        self._ends = list(accumulate(stop - start for start, stop in self._runs))
+        self.size = self._ends[-1] if self._ends else 0
+
+    def read(self, offset: int, limit: int) -> bytes:
+        """At most `limit` bytes from `offset`: as many as stand together in the log."""
+        index = bisect_right(self._ends, offset)
+        if self._log is None or index == len(self._runs):
+            return b""
+        start = self._runs[index][1] - (self._ends[index] - offset)
+        return self._log.read(start, min(limit, self._ends[index] - offset))
+
+
+def find_runs(log: Log, stream: Stream) -> list[tuple[int, int]]:
+    """Find where in the log the bytes of a stream stand, in order."""
+    size = log.size()
+    if stream == "both":
+        return [(0, size)] if size else []
+    return [(start, stop) for start, stop, source in log.runs(0, size) if source == stream]
+
+
+class ExcerptAnswer(Response):
+    """Sends a part of a job's output, piece by piece at the client's pace."""
+
+    media_type = "text/plain"
+
+    def __init__(self, excerpt: Excerpt, whole: Span, part: Span | None, *, attempt: int) -> None:
+        span = part or Span(0, whole.size)
+        headers = {"accept-ranges": "bytes", "content-length": str(span.size), "x-job-item-attempt": str(attempt)}
+        if part:
+            headers["content-range"] = f"bytes {part.start}-{part.stop - 1}/{whole.size}"
+        super().__init__(None, 206 if part else 200, headers)
+        self._excerpt = excerpt
+        self._span = Span(whole.start + span.start, whole.start + span.stop)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - given by ASGI
+        """Send the answer (ASGI)."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        offset = self._span.start
+        while offset < self._span.stop:
+            chunk = self._excerpt.read(offset, min(CHUNK_BYTES, self._span.stop - offset))
+            if not chunk:
+                raise Refusal(500, "ERR-API-011", "The output of the job was removed while it was sent.")
+            offset += len(chunk)
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await asyncio.sleep(0)
+        await send({"type": "http.response.body"})

@@ -1,0 +1,61 @@
+"""The node itself: who it is, whether it takes jobs, its background commands."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from worker.api.answers import documented
+from worker.api.models import ExecList, HealthAnswer, Process, ReadinessAnswer, Welcome, show_exec
+from worker.api.site import desk_of
+
+router = APIRouter(tags=["node"])
+
+LINKS = {
+    "documentation": "docs",
+    "description": "openapi.json",
+    "jobs": "jobs",
+    "execs": "execs",
+    "health": "healthz",
+    "readiness": "readyz",
+}
+
+
+@router.get("/", summary="Say hello", responses=documented())
+async def welcome() -> Welcome:
+    """Say that a node is here, and where to go on."""
+    return Welcome(message="This is a job_item node.", links=LINKS)
+
+
+@router.get("/healthz", summary="Who this node is", responses=documented())
+async def healthz(request: Request) -> HealthAnswer:
+    """Show version, identity and processes; whoever gets this answer knows that the job child lives."""
+    health = desk_of(request).health()
+    return HealthAnswer(
+        version=health.version,
+        identity=health.identity,
+        uptime_s=round(health.uptime_s, 3),
+        supervisor=Process(pid=health.supervisor_pid),
+        worker=Process(pid=health.worker_pid),
+        execs=Process(pid=health.execs_pid),
+    )
+
+
+@router.get(
+    "/readyz",
+    summary="Whether jobs are taken",
+    response_model=ReadinessAnswer,
+    responses=documented() | {503: {"model": ReadinessAnswer, "description": "No jobs are taken; `reasons` says why."}},
+)
+async def readyz(request: Request) -> JSONResponse:
+    """Tell whether jobs are taken."""
+    readiness = desk_of(request).readiness()
+    answer = ReadinessAnswer(ready=readiness.ready, reasons=list(readiness.reasons))
+    return JSONResponse(answer.model_dump(), 200 if readiness.ready else 503)
+
+
+@router.get("/execs", summary="List background commands", responses=documented())
+async def list_execs(request: Request) -> ExecList:
+    """List the background commands of this node with their states."""
+    return ExecList(execs=[show_exec(state) for state in desk_of(request).execs()])

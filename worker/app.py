@@ -1,0 +1,168 @@
+"""The job child: the only place where its parts are wired.
+
+Theory of operation. The child opens the journal and answers on the API at once; jobs start when the parent has said
+that nothing of a dead predecessor is left (`Swept`) and the tree lock, which the predecessor's keepers held, is free.
+On `Drain` it takes nothing new and lets jobs end, the API still answering so that a cancel works; on `Cancel`, or when
+the grace is over, it ends them. End-of-file on the link means that the parent is gone: the process ends at once, and
+its keepers kill what they run.
+
+This module is imported in the forkserver before any child is born: importing it opens nothing and starts no thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+import time
+from typing import Any
+
+from job_item import log, process
+from job_item.environ import base_environment
+from job_item.errors import NodeError
+from job_item.exits import Exit
+from job_item.keeper.pool import KeeperPool
+from job_item.link import ChildStart, Connection
+from job_item.room import Room, TreeLock
+from job_item.state import StateFolder
+from worker.api.server import Server
+from worker.dispatch import Dispatcher
+from worker.environ import Owner
+from worker.execute import Executor
+from worker.faults import FaultPoints
+from worker.housekeeping import Housekeeper
+from worker.journal import Journal
+from worker.local import LocalDesk
+from worker.news import News
+from worker.recovery import Rules
+from worker.reporters.local import LocalReporter
+from worker.runners.command import CommandRunner, Places
+
+STOP_LIMIT_S = 5.0
+"""How long after the last kill the end of all jobs is waited for."""
+
+
+def main(start: ChildStart, connection: Connection | None, api_socket: socket.socket) -> None:
+    """Be the job child until the end; never returns.
+
+    Parameters: `connection`, the link to the parent, None where the room is run by hand; `api_socket`, bound and
+    listening.
+    """
+    process.close_all_on_exec()
+    if connection is not None:
+        process.own_session()
+    process.become_subreaper()
+    log.configure(start.settings.log, room="worker", secrets=start.settings.secrets(), environ=os.environ)
+    try:
+        code = asyncio.run(_run(start, connection, api_socket))
+    except NodeError as error:
+        log.get("worker").error("worker.failed", code=error.code, reason=error.message)
+        code = Exit.FAILURE
+    sys.exit(code)
+
+
+async def _run(start: ChildStart, connection: Connection | None, api_socket: socket.socket) -> int:
+    folder = StateFolder(start.state_dir)
+    folder.prepare()
+    lock = folder.lock("worker")
+    child = JobChild(start, Room(start.settings, connection))
+    await child.serve(api_socket)
+    lock.release()
+    return Exit.DONE
+
+
+class JobChild:
+    """The parts of a job child, wired, and their life from start to end."""
+
+    def __init__(self, start: ChildStart, room: Room) -> None:
+        self._start = start
+        self._room = room
+        self._settings = settings = start.settings
+        self._places = Places(work_dir=start.work_dir, logs=start.state_dir / "logs")
+        self._journal = Journal.open(
+            start.state_dir / "journal.sqlite",
+            incarnation=start.incarnation,
+            sync=settings.sync,
+            loop=asyncio.get_running_loop(),
+            on_fatal=_die,
+            faults=FaultPoints.from_environ(os.environ),
+        )
+        self._tree_lock = TreeLock(start.state_dir / "worker-tree.lock")
+        self._pool = KeeperPool(lock=self._tree_lock.descriptor)
+        news = News()
+        reporter = LocalReporter(news)
+        specs = {spec.event: spec for spec in settings.jobs}
+        self._housekeeper = Housekeeper(self._journal, self._places.logs, settings.keep)
+        self._runner = self._make_runner()
+        executor = Executor(self._journal, self._runner, reporter, self._housekeeper.job_ended)
+        self._dispatcher = Dispatcher(self._journal, executor, specs, settings.limits.concurrency, _die)
+        self._desk = LocalDesk(start, self._journal, self._dispatcher, reporter, news, self._places.logs)
+        room.learn = self._desk.learn
+
+    async def serve(self, api_socket: socket.socket) -> None:
+        """Work until this room is to stop."""
+        token = self._settings.api.token
+        secret = token.get_secret_value() if token else None
+        server = Server(self._desk, api_socket, secret, host=self._settings.api.host)
+        await server.start()
+        self._pool.open()
+        self._room.ready()
+        if await self._room.unless_stopped(self._take_over()):
+            await self._room.drain_asked.wait()
+        await self._drain()
+        await server.stop()
+        await self._pool.close()
+        await self._journal.close()
+        self._room.drained()
+
+    def _make_runner(self) -> CommandRunner:
+        settings = self._settings
+        owner = Owner(
+            end_point=settings.end_point,
+            project_id=settings.credential.project_id,
+            project_key=settings.credential.secret_key.get_secret_value(),
+            base_url=self._start.base_url,
+        )
+        base = base_environment(os.environ, self._start.dotenv, settings.pass_env)
+        runner = CommandRunner(self._pool, self._places, owner, base)
+        for spec in settings.jobs:
+            runner.prepare(spec)
+        return runner
+
+    async def _take_over(self) -> None:
+        """Once nothing of a predecessor is left, decide what becomes of the jobs it was running; then start jobs."""
+        await self._room.swept.wait()
+        await self._tree_lock.take()
+        specs = {spec.event: spec for spec in self._settings.jobs}
+        rules = {event: Rules(spec.on_lost, spec.retries.attempts) for event, spec in specs.items()}
+        for job in await self._journal.recover(rules, time.time()):
+            if job.status.is_final:
+                self._runner.clear(job.task_id, specs.get(job.event))
+            log.get("worker").warning(
+                "job.recovered", task_id=job.task_id, attempt=job.attempt, status=str(job.status), code=job.error_code
+            )
+        self._dispatcher.start()
+        self._desk.open()
+        self._housekeeper.start()
+
+    async def _drain(self) -> None:
+        """Take nothing new; let jobs end, then end them."""
+        self._desk.close()
+        self._dispatcher.close()
+        await self._housekeeper.stop()
+        idle = asyncio.create_task(self._dispatcher.idle())
+        cancel = asyncio.create_task(self._room.cancel_asked.wait())
+        waits: set[asyncio.Task[Any]] = {idle, cancel}
+        await asyncio.wait(waits, timeout=self._room.grace_s, return_when=asyncio.FIRST_COMPLETED)
+        cancel.cancel()
+        if not idle.done():
+            self._dispatcher.stop_all("terminate")
+            longest_s = max((spec.kill_grace for spec in self._settings.jobs), default=0.0)
+            await asyncio.wait({idle}, timeout=longest_s + STOP_LIMIT_S)
+
+
+def _die(exception: BaseException) -> None:
+    """The journal or the dispatcher is broken: a new process puts it right, this one must not go on."""
+    log.get("worker").critical("worker.died", code="ERR-JOB-008", reason=repr(exception))
+    os._exit(Exit.BUG)

@@ -1,0 +1,230 @@
+"""The dispatcher: which waiting job gets the next free slot.
+
+The queue is the journal. In memory stands only a short line per event, read from the journal as it empties, so a queue
+of any length costs the same memory and the same work per job. Events take turns; a free slot, global and per event, is
+the only back-pressure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from job_item.errors import Unavailable
+from job_item.log import get
+from job_item.settings import Job
+from worker.execute import Execution, Executor
+from worker.journal import Journal, Waiting
+from worker.seams import Assignment
+
+LINE_LENGTH = 128
+PAUSE_S = 1.0
+
+
+class Line:
+    """The jobs of one event that wait: the first of them in memory, the rest in the journal."""
+
+    def __init__(self, spec: Job) -> None:
+        self.spec = spec
+        self.running = 0
+        self._waiting: deque[Waiting] = deque()
+        self._read_to = 0
+        self._more = True
+
+    def grow(self) -> None:
+        """The journal has a new job for this line."""
+        self._more = True
+
+    def push_front(self, waiting: Waiting) -> None:
+        """A job whose turn has come back."""
+        self._waiting.appendleft(waiting)
+
+    def take(self, journal: Journal, postpone: Callable[[Waiting], None]) -> Waiting | None:
+        """The next job that may start now; None when there is none or the event's own slots are taken."""
+        if self.spec.concurrency is not None and self.running >= self.spec.concurrency:
+            return None
+        if not self._waiting and self._more:
+            self._read(journal, postpone)
+        return self._waiting.popleft() if self._waiting else None
+
+    def _read(self, journal: Journal, postpone: Callable[[Waiting], None]) -> None:
+        now = time.time()
+        while self._more and not self._waiting:
+            rows = journal.waiting(self.spec.event, self._read_to, LINE_LENGTH)
+            self._more = len(rows) == LINE_LENGTH
+            for row in rows:
+                self._read_to = row.seq
+                if row.not_before is not None and row.not_before > now:
+                    postpone(row)
+                else:
+                    self._waiting.append(row)
+
+
+class Dispatcher:
+    """Gives slots to jobs, and knows what runs."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        executor: Executor,
+        specs: Mapping[str, Job],
+        concurrency: int,
+        on_fatal: Callable[[BaseException], None],
+    ) -> None:
+        self._journal = journal
+        self._executor = executor
+        self._on_fatal = on_fatal
+        self._free = concurrency
+        self._lines = OrderedDict((event, Line(spec)) for event, spec in specs.items())
+        self._running: dict[str, Execution] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._later: list[tuple[float, int, str, Waiting]] = []
+        self._alarm: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+        self._open = False
+        self._closed = False
+        self._scheduled = False
+        self._logger = get("worker")
+
+    @property
+    def running(self) -> int:
+        """How many jobs have a slot."""
+        return len(self._running)
+
+    def start(self) -> None:
+        """Begin: nothing of an earlier incarnation is left."""
+        self._open = True
+        self._wake()
+
+    def offer(self, event: str) -> None:
+        """The journal has a new job for `event`."""
+        self._lines[event].grow()
+        self._wake()
+
+    def stop(self, task_id: str, how: str) -> bool:
+        """End a job that has a slot; False when it has none."""
+        execution = self._running.get(task_id)
+        if execution is not None:
+            execution.stop(how)
+        return execution is not None
+
+    def close(self) -> None:
+        """Give no more slots away; what runs goes on."""
+        self._open, self._closed = False, True
+        if self._alarm is not None:
+            self._alarm.cancel()
+
+    def stop_all(self, how: str) -> None:
+        """End everything that runs."""
+        for execution in list(self._running.values()):
+            execution.stop(how)
+
+    async def idle(self) -> None:
+        """Return when nothing runs and everything that ran is settled."""
+        while self._tasks:
+            await asyncio.wait(tuple(self._tasks))
+
+    def _wake(self) -> None:
+        if self._open and not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._fill)
+
+    def _fill(self) -> None:
+        """Give the free slots away, one event after the other."""
+        self._scheduled = False
+        while self._open and self._free > 0:
+            found = self._next()
+            if found is None:
+                return
+            line, waiting = found
+            self._free -= 1
+            line.running += 1
+            task = self._loop.create_task(self._serve(line, waiting))
+            self._tasks.add(task)
+            task.add_done_callback(self._served)
+
+    def _next(self) -> tuple[Line, Waiting] | None:
+        for event in tuple(self._lines):
+            line = self._lines[event]
+            waiting = line.take(self._journal, partial(self._postpone, event))
+            if waiting is not None:
+                self._lines.move_to_end(event)
+                return line, waiting
+        return None
+
+    async def _serve(self, line: Line, waiting: Waiting) -> None:
+        """Run one job with its slot; the slot is free again as soon as its last process is gone."""
+        execution = self._running[waiting.task_id] = Execution(waiting.task_id)
+        try:
+            try:
+                assignment = await self._claim(line, waiting)
+                if assignment is None:
+                    return
+                outcome = await self._executor.perform(execution, assignment)
+            finally:
+                self._release(line)
+            retry_at = await self._executor.settle(assignment, outcome)
+        finally:
+            del self._running[waiting.task_id]
+        if retry_at is not None:
+            again = Waiting(waiting.seq, waiting.task_id, assignment.attempt, retry_at)
+            self._postpone(line.spec.event, again)
+
+    def _served(self, task: asyncio.Task[None]) -> None:
+        """An exception that got here is a bug: what it left behind is put right by a new process, not by this one."""
+        self._tasks.discard(task)
+        if not task.cancelled() and (exception := task.exception()) is not None:
+            self._on_fatal(exception)
+
+    async def _claim(self, line: Line, waiting: Waiting) -> Assignment | None:
+        """Make the attempt the journal's; None when the job is not to be run (any more, or now)."""
+        try:
+            claim = await self._journal.claim(waiting.task_id, time.time())
+        except Unavailable as error:
+            self._logger.error("dispatch.paused", task_id=waiting.task_id, code=error.code, reason=error.message)
+            line.push_front(waiting)
+            self._pause()
+            return None
+        if claim is None:
+            return None
+        return Assignment(claim.task_id, line.spec.event, claim.attempt, claim.fence, claim.body, line.spec)
+
+    def _release(self, line: Line) -> None:
+        self._free += 1
+        line.running -= 1
+        self._wake()
+
+    def _pause(self) -> None:
+        """The journal takes nothing: leave the queue alone for a moment."""
+        if self._open:
+            self._open = False
+            self._loop.call_later(PAUSE_S, self._resume)
+
+    def _resume(self) -> None:
+        if not self._closed:
+            self.start()
+
+    def _postpone(self, event: str, waiting: Waiting) -> None:
+        """Give the job back to its line when its moment comes."""
+        assert waiting.not_before is not None  # noqa: S101 - only such jobs are postponed
+        heapq.heappush(self._later, (waiting.not_before, waiting.seq, event, waiting))
+        self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        if self._later and not self._closed:
+            self._alarm = self._loop.call_later(max(0.0, self._later[0][0] - time.time()), self._ring)
+
+    def _ring(self) -> None:
+        now = time.time()
+        while self._later and self._later[0][0] <= now:
+            _, _, event, waiting = heapq.heappop(self._later)
+            self._lines[event].push_front(waiting)
+        self._set_alarm()
+        self._wake()

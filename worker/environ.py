@@ -1,0 +1,91 @@
+"""The environment of a job: a clean base and what belongs to it, never the node's own secrets.
+
+Protocol job-item.md, section 4.4 (the seven variables) and section 9.3, S2 (nothing else of the node's).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+VALUE_LIMIT_BYTES = 32 * 1024
+TOTAL_LIMIT_BYTES = 256 * 1024
+_NOT_A_NAME = re.compile(r"[^A-Z0-9]")
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Where job scripts find the Job Manager and this node: the same for all jobs of a node."""
+
+    end_point: str
+    project_id: str
+    project_key: str
+    base_url: str
+    """Of the local API, with its token where it needs one."""
+
+
+def job_variables(owner: Owner, task_id: str, attempt: int, fence: int) -> dict[str, str]:
+    """The seven variables of protocol 4.4, the base URL, and which attempt this is."""
+    records = f"{owner.end_point}/api/worker/job_record"
+    return {
+        "JOB_MANAGER_HOST": owner.end_point,
+        "JOB_MANAGER_RESULT_URL": f"{records}/result/{task_id}",
+        "JOB_MANAGER_UPLOAD_FILE": f"{records}/file/{task_id}",
+        "JOB_ITEM_TASK_ID": task_id,
+        "JOB_ITEM_PROJECT_ID": owner.project_id,
+        "JOB_ITEM_PROJECT_KEY": owner.project_key,
+        "JOB_ITEM_MSG_NOTIF_HOST": f"{owner.base_url}/msg/notif/{task_id}",
+        "JOB_ITEM_BASE_URL": owner.base_url,
+        "JOB_ITEM_ATTEMPT": str(attempt),
+        "JOB_ITEM_FENCE": str(fence),
+    }
+
+
+def data_variables(data: dict[str, Any] | list[Any]) -> dict[str, str]:
+    """The members of `data` as `JOB_ITEM_DATA_<NAME>`.
+
+    Strings as they are, all else as JSON. What cannot be passed (too long, NUL, two members with one name) is left out
+    and named in `JOB_ITEM_DATA_OMITTED`; the task file has everything.
+    """
+    if not isinstance(data, dict):
+        return {}
+    names = {member: "JOB_ITEM_DATA_" + _NOT_A_NAME.sub("_", member.upper()) for member in data}
+    taken = Counter(names.values())
+    variables: dict[str, str] = {}
+    omitted, total = [], 0
+    for member, name in names.items():
+        text = data[member] if isinstance(data[member], str) else json.dumps(data[member], ensure_ascii=False)
+        size = len(text.encode("utf-8", "surrogatepass"))
+        unfit = size > VALUE_LIMIT_BYTES or total + size > TOTAL_LIMIT_BYTES or "\0" in text or not _is_text(text)
+        if unfit or taken[name] > 1 or name == "JOB_ITEM_DATA_OMITTED":
+            omitted.append(member)
+        else:
+            variables[name] = text
+            total += size
+    if omitted:
+        variables["JOB_ITEM_DATA_OMITTED"] = _listing(omitted)
+    return variables
+
+
+def _listing(members: list[str]) -> str:
+    """Names as a JSON list, cut where it grows too long."""
+    named, size = [], 0
+    for member in members:
+        size += len(json.dumps(member)) + 2
+        if size > VALUE_LIMIT_BYTES:
+            named.append("...")
+            break
+        named.append(member)
+    return json.dumps(named)
+
+
+def _is_text(text: str) -> bool:
+    """Whether the text has a UTF-8 form (a lone surrogate has none)."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,135 @@
+"""One attempt from its claim to its settlement, told as it happens: announce, perform, settle."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from job_item.errors import JobFailure, Unavailable
+from job_item.job import Status
+from job_item.log import get
+from job_item.policy import Backoff
+from worker.journal import Journal, Settlement
+from worker.outcome import Outcome, Verdict, judge
+from worker.recovery import may_rerun
+from worker.seams import Assignment, Performance, Reporter, Runner
+
+RETRIED = (Status.ERROR, Status.TIMEOUT)
+START_TRIES, START_PAUSE_S = 200, 0.05
+SETTLE_PAUSE_S = 1.0
+
+
+@dataclass(slots=True)
+class Execution:
+    """A task that has a slot. A request to stop it may come before, while and after it runs; the first one counts."""
+
+    task_id: str
+    stop_how: str | None = None
+    performance: Performance | None = None
+    grace_s: float = 0.0
+
+    def stop(self, how: str, grace_s: float | None = None) -> None:
+        """End the attempt, or keep it from starting. `grace_s` None means the job's own `kill_grace`."""
+        self.stop_how = self.stop_how or how
+        if self.performance is not None:
+            self.performance.stop(how, self.grace_s if grace_s is None else grace_s)
+
+
+class Executor:
+    """Runs assignments and settles them in the journal."""
+
+    def __init__(self, journal: Journal, runner: Runner, reporter: Reporter, job_ended: Callable[[], None]) -> None:
+        self._journal = journal
+        self._runner = runner
+        self._reporter = reporter
+        self._job_ended = job_ended
+        self._logger = get("worker")
+
+    async def perform(self, execution: Execution, assignment: Assignment) -> Outcome:
+        """Run one attempt until its last process is gone."""
+        if execution.stop_how:
+            return Outcome("terminate")
+        self._reporter.started(assignment)
+        try:
+            performance = await self._start(assignment)
+        except JobFailure as failure:
+            return Outcome("failed", error_code=failure.code, error=failure.message)
+        execution.performance, execution.grace_s = performance, assignment.spec.kill_grace
+        if execution.stop_how:
+            performance.stop(execution.stop_how, execution.grace_s)
+        return await performance.outcome()
+
+    async def _start(self, assignment: Assignment) -> Performance:
+        """Start, and try again for a while when what starts jobs is being replaced."""
+        for _ in range(START_TRIES):
+            try:
+                return self._runner.start(assignment, lambda: self._reporter.output(assignment.task_id))
+            except Unavailable:
+                await asyncio.sleep(START_PAUSE_S)
+        raise JobFailure("ERR-RUN-006", "The process that starts jobs did not come back.")
+
+    async def settle(self, assignment: Assignment, outcome: Outcome) -> float | None:
+        """Give the attempt its status, durably, and tell it.
+
+        Returns when the next attempt may start (seconds since the epoch), None when there is none. A journal that
+        cannot take it (disk full) is asked again until it can: what a job did is not forgotten.
+        """
+        now = time.time()
+        verdict = judge(outcome, assignment.spec.status)
+        settlement = _settlement(assignment, outcome, verdict, now)
+        while True:
+            try:
+                follows = await self._journal.settle(settlement)
+                break
+            except Unavailable as error:
+                self._logger.error("job.unsettled", task_id=assignment.task_id, code=error.code, reason=error.message)
+                await asyncio.sleep(SETTLE_PAUSE_S)
+        if follows is None:
+            return None  # the attempt is not the running one any more: its end does not count
+        self._job_ended()
+        details = _details(outcome, verdict)
+        self._reporter.settled(assignment.task_id, assignment.event, assignment.attempt, follows, details)
+        return settlement.retry_at if follows is Status.QUEUED else None
+
+
+def _settlement(assignment: Assignment, outcome: Outcome, verdict: Verdict, now: float) -> Settlement:
+    return Settlement(
+        task_id=assignment.task_id,
+        attempt=assignment.attempt,
+        fence=assignment.fence,
+        status=verdict.status,
+        exit_code=outcome.exit_code,
+        signal=outcome.signal,
+        error_code=verdict.error_code,
+        error=verdict.error,
+        usage=outcome.usage,
+        finished_at=now,
+        retry_at=_retry_at(assignment, outcome, verdict, now),
+    )
+
+
+def _retry_at(assignment: Assignment, outcome: Outcome, verdict: Verdict, now: float) -> float | None:
+    """When the next attempt may start; None when there is none.
+
+    A lost attempt runs again as `on_lost` says; one that failed by itself as `retries` says; what could not even be started
+    (no such program, a file in the way) does not get better by itself.
+    """
+    retries = assignment.spec.retries
+    if outcome.end == "lost":
+        rerun = may_rerun(assignment.spec.on_lost, retries.attempts, assignment.attempt)
+        return now if rerun else None
+    if outcome.end != "failed" and verdict.status in RETRIED and assignment.attempt < retries.attempts:
+        backoff = Backoff(retries.backoff, 2.0, retries.backoff_max, jitter=0.1)
+        return now + backoff.delay_s(assignment.attempt, random.random())  # noqa: S311 - chance against herds
+    return None
+
+
+def _details(outcome: Outcome, verdict: Verdict) -> dict[str, Any]:
+    if verdict.status is Status.FINISH:
+        return {"cpu_s": outcome.usage.cpu_s}
+    told = {"code": verdict.error_code, "reason": verdict.error, "exit_code": outcome.exit_code}
+    return {name: value for name, value in told.items() if value is not None}

@@ -1,0 +1,61 @@
+"""Keeps the past within its bounds: at the start, and now and then while jobs end. An idle node is left in peace."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from job_item.errors import Unavailable
+from job_item.log import get
+from job_item.settings import Keep
+from worker.journal import Ended, Journal
+from worker.output import spool_path
+from worker.retention import prune
+
+PAUSE_S = 60.0
+"""At most one round in this time."""
+
+
+class Housekeeper:
+    """Drops ended jobs and their output as `keep` says."""
+
+    def __init__(self, journal: Journal, logs: Path, keep: Keep) -> None:
+        self._journal = journal
+        self._logs = logs
+        self._keep = keep
+        self._due = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Look once now, and after `job_ended` from then on."""
+        self._due.set()
+        self._task = asyncio.create_task(self._work())
+
+    def job_ended(self) -> None:
+        """There is one more job of the past."""
+        self._due.set()
+
+    async def stop(self) -> None:
+        """Leave things as they are."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _work(self) -> None:
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            try:
+                await prune(self._journal, self._keep, time.time(), self._remove_logs)
+            except Unavailable as error:
+                get("worker").warning("journal.not_pruned", code=error.code, reason=error.message)
+            await asyncio.sleep(PAUSE_S)
+
+    def _remove_logs(self, jobs: Sequence[Ended]) -> None:
+        for job in jobs:
+            for attempt in range(1, job.attempt + 1):
+                path = spool_path(self._logs, job.task_id, attempt)
+                path.unlink(missing_ok=True)
+                Path(f"{path}.idx").unlink(missing_ok=True)

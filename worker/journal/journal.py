@@ -1,0 +1,172 @@
+"""The journal as the job child uses it: writes are awaited, reads answer at once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Literal
+
+from job_item.job import JobRecord, Status
+from worker.desk import Note
+from worker.faults import FaultPoints
+from worker.journal.operations import Accept, AddNote, AskCancel, Forget, Settle, TakeJob
+from worker.journal.queries import Reader
+from worker.journal.schema import open_writer
+from worker.journal.tally import Tally
+from worker.journal.values import Claim, Ended, Recovered, Settlement, Waiting
+from worker.journal.writer import Writer
+from worker.recovery import Fate, Lost, Rules, decide
+
+FENCES_PER_EPOCH = 1 << 32
+
+
+class Journal:
+    """Every job that was accepted, and what became of it. Belongs to one event loop; open it with `Journal.open`.
+
+    Writes raise `Unavailable` when the disk does not take them (nothing has changed then; they may be tried again).
+    """
+
+    def __init__(self, writer: Writer, reader: Reader, tally: Tally, *, incarnation: str, epoch: int) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._tally = tally
+        self._incarnation = incarnation
+        self._fences = count(epoch * FENCES_PER_EPOCH + 1)
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        incarnation: str,
+        loop: asyncio.AbstractEventLoop,
+        on_fatal: Callable[[BaseException], None],
+        sync: Literal["normal", "full"] = "normal",
+        faults: FaultPoints | None = None,
+    ) -> Journal:
+        """Open the journal at `path`, made where there is none, and start its writer.
+
+        `sync` "normal" survives the death of any process, "full" a power cut too. `on_fatal` is called in `loop` when
+        the writer has died: the process must end then. Raises `NodeError` when the file cannot be used.
+        """
+        db, epoch = open_writer(path, sync)
+        reader = Reader(path)
+        tally = reader.tally()
+        writer = Writer(db, path, tally, loop=loop, on_fatal=on_fatal, faults=faults or FaultPoints())
+        writer.start()
+        return cls(writer, reader, tally, incarnation=incarnation, epoch=epoch)
+
+    async def close(self) -> None:
+        """Write what waits and let go of the file."""
+        self._reader.close()
+        await self._writer.close()
+
+    async def accept(
+        self, task_id: str, event: str, source: str, body: bytes, created_at: float
+    ) -> tuple[bool, JobRecord]:
+        """Take a job in; `body` is the canonical JSON of its data.
+
+        False when the task id is known already; its record is returned as it is.
+        """
+        return await self._writer.submit(Accept(task_id, event, source, body, created_at))
+
+    async def claim(self, task_id: str, started_at: float) -> Claim | None:
+        """Make the next attempt of a queued job; None when it is not in the queue any more."""
+        return await self._writer.submit(TakeJob(task_id, next(self._fences), self._incarnation, started_at))
+
+    async def settle(self, settlement: Settlement) -> Status | None:
+        """End the running attempt; returns the status of its job from then on.
+
+        None when it is not accepted: this attempt, with this fence, is not the one that runs (any more). A job whose
+        end was asked for is `terminate` even where `retry_at` would put it back into the queue.
+        """
+        write = "settle" if settlement.retry_at is None else "requeue"
+        return await self._writer.submit(Settle(settlement, write))
+
+    async def ask_cancel(self, task_id: str) -> JobRecord | None:
+        """Mark that the end of a job is wished: one in the queue has ended at once. None when it is unknown."""
+        return await self._writer.submit(AskCancel(task_id, time.time()))
+
+    async def note(self, task_id: str, at: float, msg: str) -> bool:
+        """Keep a notification of a job; False when the job is unknown."""
+        return await self._writer.submit(AddNote(task_id, at, msg))
+
+    async def forget(self, task_ids: Sequence[str]) -> int:
+        """Drop ended jobs, a slice at a time please; returns how many there were."""
+        return await self._writer.submit(Forget(tuple(task_ids)))
+
+    async def recover(self, rules: Mapping[str, Rules], now: float) -> Sequence[Recovered]:
+        """Settle what other incarnations left running; `rules` by event. The processes of those jobs must be gone."""
+        lost = self._reader.lost(self._incarnation)
+        recovered = (self._recover(job, decide(job, rules.get(job.event)), now) for job in lost)
+        return [job for job in await asyncio.gather(*recovered) if job is not None]
+
+    async def _recover(self, lost: Lost, fate: Fate, now: float) -> Recovered | None:
+        end = Settlement(
+            task_id=lost.task_id,
+            attempt=lost.attempt,
+            fence=lost.fence,
+            status=fate.status,
+            finished_at=now,
+            error_code=fate.error_code,
+            error=fate.error,
+            retry_at=now if fate.rerun else None,
+        )
+        status = await self._writer.submit(Settle(end, "recover"))
+        if status is None:
+            return None
+        return Recovered(lost.task_id, lost.event, lost.attempt, status, fate.error_code, fate.error)
+
+    def record(self, task_id: str) -> JobRecord | None:
+        """The record of one job with its attempts; None when it is unknown."""
+        return self._reader.record(task_id)
+
+    def records(
+        self, *, status: Status | None = None, event: str | None = None, before: str | None = None, limit: int = 100
+    ) -> Sequence[JobRecord]:
+        """The newest jobs first, without their attempts; `before` is the task id to go on from."""
+        return self._reader.records(status, event, before, limit)
+
+    def body(self, task_id: str) -> bytes | None:
+        """The canonical JSON of a job's data; None when the job is unknown."""
+        return self._reader.body(task_id)
+
+    def result(self, task_id: str, attempt: int) -> bytes | None:
+        """The result of an attempt as it was accepted, byte for byte; None while there is none."""
+        return self._reader.result(task_id, attempt)
+
+    def notes(self, task_id: str, after: int = 0) -> Sequence[Note]:
+        """The notifications of a job whose number is above `after`, oldest first (the last 1,000 are kept)."""
+        return self._reader.notes(task_id, after)
+
+    def waiting(self, event: str, after_seq: int, limit: int) -> Sequence[Waiting]:
+        """The queued jobs of an event, oldest first, from those that came after `after_seq` (0: from the first).
+
+        Numbers grow in the order of acceptance and are never given again, so a caller may read on from where it was.
+        """
+        return self._reader.waiting(event, after_seq, limit)
+
+    def waiting_events(self) -> Sequence[str]:
+        """The events that jobs wait for."""
+        return self._reader.events(Status.QUEUED)
+
+    def oldest_ended(self, limit: int) -> Sequence[Ended]:
+        """The jobs that ended first."""
+        return self._reader.oldest_ended(limit)
+
+    def counts(self) -> dict[Status, int]:
+        """How many jobs there are in each status."""
+        return self._tally.counts()
+
+    @property
+    def ended(self) -> int:
+        """How many jobs have ended."""
+        return self._tally.ended
+
+    @property
+    def log_bytes(self) -> int:
+        """Bytes of output of all jobs that have ended, as their results say."""
+        return self._tally.log_bytes

@@ -1,0 +1,193 @@
+"""The writes of the journal. Each is a value that can be applied again when its group was rolled back."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from job_item.job import JobRecord, Status
+from worker.journal import records
+from worker.journal.tally import Change
+from worker.journal.values import Claim, Settlement
+
+NOTES_KEPT = 1_000
+
+Result_co = TypeVar("Result_co", covariant=True)
+
+
+class Operation(Protocol[Result_co]):
+    """One write."""
+
+    @property
+    def write(self) -> str:
+        """Its name among the fault points."""
+
+    def apply(self, db: sqlite3.Cursor) -> tuple[Result_co, tuple[Change, ...]]:
+        """Do it within the open transaction; returns the caller's result and what it changes in the tally."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """A job comes in; a task id that is known already is left as it is."""
+
+    task_id: str
+    event: str
+    source: str
+    body: bytes
+    created_at: float
+    write = "accept"
+
+    def apply(self, db: sqlite3.Cursor) -> tuple[tuple[bool, JobRecord], tuple[Change, ...]]:
+        """Returns whether it is new, and its record."""
+        db.execute(
+            "INSERT INTO tasks(task_id, event, source, body, status, created_at) VALUES(?, ?, ?, ?, 'queued', ?)"
+            " ON CONFLICT (task_id) DO NOTHING",
+            (self.task_id, self.event, self.source, self.body, self.created_at),
+        )
+        if db.rowcount:
+            record = JobRecord(self.task_id, self.event, Status.QUEUED, 0, self.created_at)
+            return (True, record), (Change(None, Status.QUEUED),)
+        known = records.find(db, self.task_id)
+        assert known is not None  # noqa: S101 - the conflict says so
+        return (False, known), ()
+
+
+@dataclass(frozen=True, slots=True)
+class TakeJob:
+    """A queued job becomes running, with a new attempt."""
+
+    task_id: str
+    fence: int
+    incarnation: str
+    started_at: float
+    write = "claim"
+
+    def apply(self, db: sqlite3.Cursor) -> tuple[Claim | None, tuple[Change, ...]]:
+        """Returns None when the job is not in the queue."""
+        row = db.execute(
+            "SELECT seq, event, source, attempt, body FROM tasks WHERE task_id = ? AND status = 'queued'",
+            (self.task_id,),
+        ).fetchone()
+        if row is None:
+            return None, ()
+        seq, event, source, attempt, body = row
+        db.execute(
+            "UPDATE tasks SET status = 'running', attempt = ?, fence = ?, incarnation = ?, started_at = ?,"
+            " not_before = NULL, exit_code = NULL, error_code = NULL, error = NULL WHERE seq = ?",
+            (attempt + 1, self.fence, self.incarnation, self.started_at, seq),
+        )
+        claim = Claim(self.task_id, event, source, attempt + 1, self.fence, body, self.started_at)
+        return claim, (Change(Status.QUEUED, Status.RUNNING),)
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """The running attempt ends, and its job with it or not."""
+
+    settlement: Settlement
+    write: str
+
+    def apply(self, db: sqlite3.Cursor) -> tuple[Status | None, tuple[Change, ...]]:
+        """Returns the status of the job from now on; None when this attempt does not run (any more)."""
+        end = self.settlement
+        row = db.execute(
+            "SELECT seq, cancel, incarnation, started_at, log_bytes FROM tasks"
+            " WHERE task_id = ? AND status = 'running' AND attempt = ? AND fence = ?",
+            (end.task_id, end.attempt, end.fence),
+        ).fetchone()
+        if row is None:
+            return None, ()
+        seq, cancel, incarnation, started_at, log_bytes = row
+        status = _follows(end, bool(cancel))
+        log_bytes += end.log_bytes
+        finished_at, not_before = (end.finished_at, None) if status.is_final else (None, end.retry_at)
+        db.execute(
+            "UPDATE tasks SET status = ?, not_before = ?, finished_at = ?, exit_code = ?, error_code = ?, error = ?,"
+            " log_bytes = ? WHERE seq = ?",
+            (status.value, not_before, finished_at, end.exit_code, end.error_code, end.error, log_bytes, seq),
+        )
+        db.execute(
+            "INSERT INTO attempts(seq, attempt, fence, incarnation, started_at, result) VALUES(?, ?, ?, ?, ?, ?)",
+            (seq, end.attempt, end.fence, incarnation, started_at, end.result()),
+        )
+        return status, (Change(Status.RUNNING, status, log_bytes if status.is_final else 0),)
+
+
+@dataclass(frozen=True, slots=True)
+class AskCancel:
+    """The end of a job is wished: one that waits has ended at once, one that runs is marked."""
+
+    task_id: str
+    asked_at: float
+    write = "cancel"
+
+    def apply(self, db: sqlite3.Cursor) -> tuple[JobRecord | None, tuple[Change, ...]]:
+        """Returns its record; None when it is unknown."""
+        row = db.execute("SELECT seq, status, log_bytes FROM tasks WHERE task_id = ?", (self.task_id,)).fetchone()
+        changes: tuple[Change, ...] = ()
+        match row:
+            case (seq, Status.QUEUED, log_bytes):
+                db.execute(
+                    "UPDATE tasks SET status = 'terminate', cancel = 1, not_before = NULL, finished_at = ?"
+                    " WHERE seq = ?",
+                    (self.asked_at, seq),
+                )
+                changes = (Change(Status.QUEUED, Status.TERMINATE, log_bytes),)
+            case (seq, Status.RUNNING, _):
+                db.execute("UPDATE tasks SET cancel = 1 WHERE seq = ?", (seq,))
+        return records.find(db, self.task_id), changes
+
+
+@dataclass(frozen=True, slots=True)
+class AddNote:
+    """A job's script has something to say; the last `NOTES_KEPT` notes of a job are kept."""
+
+    task_id: str
+    at: float
+    msg: str
+    write = "note"
+
+    def apply(self, db: sqlite3.Cursor) -> tuple[bool, tuple[Change, ...]]:
+        """Returns False when the job is unknown."""
+        row = db.execute(
+            "SELECT seq, (SELECT coalesce(max(number), 0) FROM notes WHERE notes.seq = tasks.seq) FROM tasks"
+            " WHERE task_id = ?",
+            (self.task_id,),
+        ).fetchone()
+        if row is None:
+            return False, ()
+        seq, last = row
+        db.execute("INSERT INTO notes(seq, number, at, msg) VALUES(?, ?, ?, ?)", (seq, last + 1, self.at, self.msg))
+        db.execute("DELETE FROM notes WHERE seq = ? AND number <= ?", (seq, last + 1 - NOTES_KEPT))
+        return True, ()
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Ended jobs leave the journal with all that belongs to them."""
+
+    task_ids: tuple[str, ...]
+    write = "prune"
+
+    def apply(self, db: sqlite3.Cursor) -> tuple[int, tuple[Change, ...]]:
+        """Returns how many there were."""
+        changes = []
+        for task_id in self.task_ids:
+            row = db.execute(
+                "SELECT seq, status, log_bytes FROM tasks WHERE task_id = ? AND finished_at IS NOT NULL", (task_id,)
+            ).fetchone()
+            if row is not None:
+                seq, status, log_bytes = row
+                db.execute("DELETE FROM notes WHERE seq = ?", (seq,))
+                db.execute("DELETE FROM attempts WHERE seq = ?", (seq,))
+                db.execute("DELETE FROM tasks WHERE seq = ?", (seq,))
+                changes.append(Change(Status(status), None, -log_bytes))
+        return len(changes), tuple(changes)
+
+
+def _follows(end: Settlement, cancel: bool) -> Status:
+    """The status of the job after the end of an attempt: no other attempt follows once its end was asked for."""
+    if end.retry_at is None:
+        return end.status
+    return Status.TERMINATE if cancel else Status.QUEUED

@@ -1,0 +1,130 @@
+"""The reads of the journal, in the loop's own thread: each uses an index and a LIMIT and takes microseconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from heapq import nlargest
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from job_item.job import JobRecord, Status
+from worker.desk import Note
+from worker.journal import records
+from worker.journal.schema import open_reader
+from worker.journal.tally import Tally
+from worker.journal.values import Ended, Waiting
+from worker.recovery import Lost
+
+_NO_SEQ = 2**63 - 1
+
+
+class Reader:
+    """Sees what is committed. Every query reads to its end, so that no reader ever holds up a checkpoint."""
+
+    def __init__(self, path: Path) -> None:
+        self._db = open_reader(path)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    def tally(self) -> Tally:
+        """Count everything, once."""
+        counts = self._db.execute("SELECT status, count(*) FROM tasks GROUP BY status").fetchall()
+        ((log_bytes,),) = self._db.execute(
+            "SELECT coalesce(sum(log_bytes), 0) FROM tasks WHERE finished_at IS NOT NULL"
+        ).fetchall()
+        return Tally({Status(status): number for status, number in counts}, log_bytes)
+
+    def record(self, task_id: str) -> JobRecord | None:
+        """One job with its attempts; None when it is unknown."""
+        return records.find(self._db, task_id)
+
+    def records(self, status: Status | None, event: str | None, before: str | None, limit: int) -> Sequence[JobRecord]:
+        """The newest jobs first, without their attempts, from those older than the task `before`."""
+        below = _NO_SEQ
+        if before is not None:
+            below = self._one("SELECT seq FROM tasks WHERE task_id = ?", before) or 0
+        if status is None and event is None:
+            newest = f"{records.SELECT} WHERE seq < ? ORDER BY seq DESC LIMIT ?"
+            rows = self._db.execute(newest, (below, limit)).fetchall()
+        else:
+            seqs = nlargest(limit, chain.from_iterable(self._newest(status, event, below, limit)))
+            rows = [self._db.execute(f"{records.SELECT} WHERE seq = ?", (seq,)).fetchone() for seq in seqs]
+        return [records.job_record(row) for row in rows]
+
+    def body(self, task_id: str) -> bytes | None:
+        """The canonical JSON of a job's data; None when the job is unknown."""
+        found: bytes | None = self._one("SELECT body FROM tasks WHERE task_id = ?", task_id)
+        return found
+
+    def result(self, task_id: str, attempt: int) -> bytes | None:
+        """The result of an attempt as it was accepted, byte for byte; None while there is none."""
+        found: bytes | None = self._one(
+            "SELECT result FROM attempts WHERE seq = (SELECT seq FROM tasks WHERE task_id = ?) AND attempt = ?",
+            task_id,
+            attempt,
+        )
+        return found
+
+    def notes(self, task_id: str, after: int) -> Sequence[Note]:
+        """The notes of a job whose number is above `after`, oldest first."""
+        rows = self._db.execute(
+            "SELECT number, at, msg FROM notes WHERE seq = (SELECT seq FROM tasks WHERE task_id = ?) AND number > ?"
+            " ORDER BY number",
+            (task_id, after),
+        )
+        return [Note(*row) for row in rows.fetchall()]
+
+    def waiting(self, event: str, after_seq: int, limit: int) -> Sequence[Waiting]:
+        """The queued jobs of an event that came after another, oldest first; some may have to wait for their moment."""
+        rows = self._db.execute(
+            "SELECT seq, task_id, attempt, not_before FROM tasks"
+            " WHERE status = 'queued' AND event = ? AND seq > ? ORDER BY seq LIMIT ?",
+            (event, after_seq, limit),
+        )
+        return [Waiting(*row) for row in rows.fetchall()]
+
+    def events(self, status: Status) -> Sequence[str]:
+        """The events of the jobs in a status: one step in the index for each."""
+        found: list[str] = []
+        event = self._one("SELECT min(event) FROM tasks WHERE status = ?", status.value)
+        while event is not None:
+            found.append(event)
+            event = self._one("SELECT min(event) FROM tasks WHERE status = ? AND event > ?", status.value, event)
+        return found
+
+    def lost(self, incarnation: str) -> Sequence[Lost]:
+        """What runs by the word of another incarnation than this one."""
+        rows = self._db.execute(
+            "SELECT task_id, event, attempt, fence, cancel FROM tasks WHERE status = 'running' AND incarnation <> ?",
+            (incarnation,),
+        )
+        return [
+            Lost(task_id, event, attempt, fence, bool(cancel))
+            for task_id, event, attempt, fence, cancel in rows.fetchall()
+        ]
+
+    def oldest_ended(self, limit: int) -> Sequence[Ended]:
+        """The jobs that ended first."""
+        rows = self._db.execute(
+            "SELECT task_id, attempt, finished_at, log_bytes FROM tasks"
+            " WHERE finished_at IS NOT NULL ORDER BY finished_at LIMIT ?",
+            (limit,),
+        )
+        return [Ended(*row) for row in rows.fetchall()]
+
+    def _newest(self, status: Status | None, event: str | None, below: int, limit: int) -> Iterator[list[int]]:
+        """The newest jobs of each status and event that is meant."""
+        for one in Status if status is None else (status,):
+            for other in self.events(one) if event is None else (event,):
+                rows = self._db.execute(
+                    "SELECT seq FROM tasks WHERE status = ? AND event = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
+                    (one.value, other, below, limit),
+                )
+                yield [seq for (seq,) in rows.fetchall()]
+
+    def _one(self, query: str, *parameters: object) -> Any:
+        row = self._db.execute(query, parameters).fetchone()
+        return None if row is None else row[0]

@@ -1,0 +1,113 @@
+"""The file of the journal: its tables, its versions, its connections."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Literal
+
+from job_item.errors import NodeError
+
+BUSY_TIMEOUT_S = 5.0
+
+_FIRST = (
+    # The running attempt of a task stands in its row: attempt, fence, incarnation, started_at.
+    """CREATE TABLE tasks(
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        task_id TEXT NOT NULL UNIQUE,
+        event TEXT NOT NULL,
+        source TEXT NOT NULL,
+        body BLOB NOT NULL,
+        status TEXT NOT NULL,
+        attempt INTEGER NOT NULL DEFAULT 0,
+        fence INTEGER,
+        incarnation TEXT,
+        not_before REAL,
+        cancel INTEGER NOT NULL DEFAULT 0,
+        created_at REAL NOT NULL,
+        started_at REAL,
+        finished_at REAL,
+        exit_code INTEGER,
+        error_code TEXT,
+        error TEXT,
+        log_bytes INTEGER NOT NULL DEFAULT 0
+    )""",
+    "CREATE INDEX tasks_by_status ON tasks(status, event, seq)",
+    "CREATE INDEX tasks_by_end ON tasks(finished_at, log_bytes) WHERE finished_at IS NOT NULL",
+    # Attempts that have ended; the primary key admits one end of each.
+    """CREATE TABLE attempts(
+        seq INTEGER NOT NULL,
+        attempt INTEGER NOT NULL,
+        fence INTEGER NOT NULL,
+        incarnation TEXT NOT NULL,
+        started_at REAL NOT NULL,
+        result BLOB NOT NULL,
+        PRIMARY KEY (seq, attempt)
+    ) WITHOUT ROWID""",
+    """CREATE TABLE notes(
+        seq INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        at REAL NOT NULL,
+        msg TEXT NOT NULL,
+        PRIMARY KEY (seq, number)
+    ) WITHOUT ROWID""",
+    "CREATE TABLE opened(epoch INTEGER NOT NULL)",
+    "INSERT INTO opened VALUES(0)",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+"""The statements that lead from each version (PRAGMA user_version) to the next."""
+
+
+def open_writer(path: Path, sync: Literal["normal", "full"]) -> tuple[sqlite3.Connection, int]:
+    """Open the write connection, bring the schema up to date and count this opening.
+
+    Returns the connection, for whichever thread takes it, and the epoch. Raises `NodeError` when the file cannot be
+    used.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    except (OSError, sqlite3.Error) as error:
+        raise _unusable(path, error) from error
+    try:
+        db.execute("PRAGMA journal_mode = wal")
+        db.execute(f"PRAGMA synchronous = {sync}")
+        db.execute("PRAGMA wal_autocheckpoint = 0")  # the writer says when
+        db.execute("PRAGMA temp_store = memory")
+        return db, _begin(db, path)
+    except sqlite3.Error as error:
+        db.close()
+        raise _unusable(path, error) from error
+    except BaseException:
+        db.close()
+        raise
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """Open a read-only connection, for the thread that calls."""
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    return sqlite3.connect(uri, timeout=BUSY_TIMEOUT_S, isolation_level=None, uri=True)
+
+
+def _begin(db: sqlite3.Connection, path: Path) -> int:
+    """Migrate, and return the number of this opening, in one transaction."""
+    db.execute("BEGIN IMMEDIATE")
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version > len(MIGRATIONS):
+        raise NodeError(
+            "ERR-STO-003", f"The journal {path} has version {version}; this program knows {len(MIGRATIONS)}."
+        )
+    for statements in MIGRATIONS[version:]:
+        for statement in statements:
+            db.execute(statement)
+    db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+    db.execute("UPDATE opened SET epoch = epoch + 1")
+    (epoch,) = db.execute("SELECT epoch FROM opened").fetchone()
+    db.execute("COMMIT")
+    return int(epoch)
+
+
+def _unusable(path: Path, error: Exception) -> NodeError:
+    return NodeError("ERR-STO-002", f"The journal {path} cannot be opened: {error}.")

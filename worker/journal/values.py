@@ -1,0 +1,97 @@
+"""What goes into the journal and comes out of it. Moments are seconds since the epoch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from job_item.job import Status, Usage
+
+
+class Waiting(NamedTuple):
+    """A job in the queue; `not_before` is the moment that its next attempt waits for."""
+
+    seq: int
+    task_id: str
+    attempt: int
+    not_before: float | None
+
+
+class Ended(NamedTuple):
+    """A job that has ended, as pruning sees it."""
+
+    task_id: str
+    attempt: int
+    finished_at: float
+    log_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A new attempt, made durable. `body` is the canonical JSON of the job's data."""
+
+    task_id: str
+    event: str
+    source: str
+    attempt: int
+    fence: int
+    body: bytes
+    started_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The end of an attempt. With `retry_at` the job goes back to the queue until then, without it has ended too."""
+
+    task_id: str
+    attempt: int
+    fence: int
+    status: Status
+    finished_at: float
+    exit_code: int | None = None
+    signal: int | None = None
+    error_code: str | None = None
+    error: str | None = None
+    usage: Usage = field(default_factory=Usage)
+    retry_at: float | None = None
+
+    @property
+    def log_bytes(self) -> int:
+        """Bytes of output that the attempt left on the disk."""
+        return self.usage.stdout_bytes + self.usage.stderr_bytes - self.usage.dropped_bytes
+
+    def result(self) -> bytes:
+        """The result as it is kept and told: canonical JSON, the same bytes however often it is told."""
+        members = {
+            "attempt": self.attempt,
+            "error": self.error,
+            "error_code": self.error_code,
+            "exit_code": self.exit_code,
+            "fence": self.fence,
+            "finished_at": self.finished_at,
+            "signal": self.signal,
+            "status": self.status.value,
+            "task_id": self.task_id,
+            "usage": {
+                "cpu_s": self.usage.cpu_s,
+                "dropped_bytes": self.usage.dropped_bytes,
+                "max_rss_bytes": self.usage.max_rss_bytes,
+                "processes": self.usage.processes,
+                "stderr_bytes": self.usage.stderr_bytes,
+                "stdout_bytes": self.usage.stdout_bytes,
+            },
+        }
+        return json.dumps(members, separators=(",", ":")).encode()  # the members above are sorted
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """A job that was running when its worker died; `status` is QUEUED when it runs again."""
+
+    task_id: str
+    event: str
+    attempt: int
+    status: Status
+    error_code: str
+    error: str

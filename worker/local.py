@@ -1,0 +1,158 @@
+"""The desk of the embedded queue: takes jobs from the local API into the journal, and answers for them."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from job_item import __version__, payload
+from job_item.errors import BadMessage, Unavailable
+from job_item.job import JobRecord, Status, is_task_id, new_task_id
+from job_item.link import ChildStart, ExecState, NodeState
+from job_item.settings import Job
+from worker.desk import Health, Log, NewJob, Note, Readiness, Watch
+from worker.dispatch import Dispatcher
+from worker.journal import Journal
+from worker.news import News
+from worker.output import Output, spool_path
+from worker.seams import Reporter
+
+
+class LocalDesk:
+    """What the API asks of the job child (`worker.desk.Desk`), answered from the journal and the dispatcher."""
+
+    def __init__(
+        self,
+        start: ChildStart,
+        journal: Journal,
+        dispatcher: Dispatcher,
+        reporter: Reporter,
+        news: News,
+        logs: Path,
+    ) -> None:
+        self.project = start.settings.project
+        self.base_url = start.base_url
+        self._start = start
+        self._specs: Mapping[str, Job] = {spec.event: spec for spec in start.settings.jobs}
+        self._queue_limit = start.settings.limits.queue
+        self._journal = journal
+        self._dispatcher = dispatcher
+        self._reporter = reporter
+        self._news = news
+        self._logs = logs
+        self._node = NodeState(None, None)
+        self._draining = False
+        self._dispatching = False
+
+    async def create(self, request: NewJob) -> JobRecord:
+        """Accept a job, durably."""
+        event, task_id = request.event, request.task_id or new_task_id()
+        self._refuse_unless_acceptable(request, task_id)
+        body = payload.encode(request.data)
+        created, record = await self._journal.accept(task_id, event, "local", body, time.time())
+        if created:
+            self._reporter.accepted(record)
+            self._dispatcher.offer(event)
+        return record
+
+    def _refuse_unless_acceptable(self, request: NewJob, task_id: str) -> None:
+        if request.app_id is not None and request.app_id != self.project:
+            raise BadMessage("ERR-JOB-002", f"This node serves project {self.project!r}, not {request.app_id!r}.")
+        if request.event not in self._specs:
+            raise BadMessage("ERR-JOB-001", f"No job is configured for event {request.event!r}.", _known(self._specs))
+        if not is_task_id(task_id):
+            raise BadMessage("ERR-JOB-003", f"{task_id!r} is not acceptable as a task id.")
+        if self._draining:
+            raise Unavailable("ERR-JOB-005", "The node is stopping and takes no new jobs.")
+        if self._journal.counts()[Status.QUEUED] >= self._queue_limit:
+            raise Unavailable("ERR-JOB-004", f"The queue is full ({self._queue_limit} jobs).")
+
+    def job(self, task_id: str) -> JobRecord | None:
+        """The record of one job, attempts included."""
+        return self._journal.record(task_id)
+
+    def jobs(
+        self, *, status: Status | None = None, event: str | None = None, before: str | None = None, limit: int = 100
+    ) -> Sequence[JobRecord]:
+        """The newest jobs first."""
+        return self._journal.records(status=status, event=event, before=before, limit=limit)
+
+    async def cancel(self, task_id: str) -> JobRecord | None:
+        """Ask for the end of a job at whatever stage it is."""
+        record = await self._journal.ask_cancel(task_id)
+        if record is not None:
+            self._dispatcher.stop(task_id, "terminate")
+            self._news.publish(task_id)
+        return record
+
+    async def notify(self, task_id: str, msg: str) -> bool:
+        """Keep a notification with its job."""
+        known = await self._journal.note(task_id, time.time(), msg)
+        if known:
+            self._reporter.noted(task_id)
+        return known
+
+    def notes(self, task_id: str, after: int = 0) -> Sequence[Note]:
+        """The notifications of one job whose number is above `after`, oldest first."""
+        return self._journal.notes(task_id, after)
+
+    def log(self, task_id: str, attempt: int | None = None) -> Log | None:
+        """The output of an attempt, the last one where none is named."""
+        record = self._journal.record(task_id)
+        number = record.attempt if record is not None and attempt is None else attempt
+        if record is None or number is None or not 0 <= number <= record.attempt:
+            return None
+        return Output(spool_path(self._logs, task_id, number))
+
+    def watch(self, task_id: str) -> AbstractContextManager[Watch]:
+        """Follow one job."""
+        return self._news.follow(task_id)
+
+    def counts(self) -> dict[Status, int]:
+        """How many jobs the journal has in each status."""
+        return self._journal.counts()
+
+    def execs(self) -> Sequence[ExecState]:
+        """The background commands of this node."""
+        return self._node.execs
+
+    def health(self) -> Health:
+        """What `/healthz` shows."""
+        return Health(
+            version=__version__,
+            identity=self._start.identity,
+            uptime_s=time.monotonic() - self._start.started_at,
+            supervisor_pid=self._start.supervisor_pid,
+            worker_pid=os.getpid(),
+            execs_pid=self._node.execs_pid,
+        )
+
+    def readiness(self) -> Readiness:
+        """Whether jobs are taken and run."""
+        reasons = []
+        if self._draining:
+            reasons.append("the node is stopping")
+        if not self._dispatching:
+            reasons.append("what is left of an earlier process is still being ended")
+        return Readiness(not reasons, tuple(reasons))
+
+    def learn(self, node: NodeState) -> None:
+        """Take news of the node from the parent."""
+        self._node = node
+
+    def open(self) -> None:
+        """Jobs are started from now on."""
+        self._dispatching = True
+
+    def close(self) -> None:
+        """No job is accepted from now on."""
+        self._draining = True
+
+
+def _known(specs: Mapping[str, Job]) -> str:
+    return (
+        "Use one of: " + ", ".join(sorted(specs)[:20]) + "." if specs else "Add a job to `jobs` in the configuration."
+    )

@@ -1,0 +1,138 @@
+"""Runs a job as a command in a keeper: its template rendered, its task file, its environment, its limits."""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import resource
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from job_item.keeper import taskfile
+from job_item.keeper.command import Command, Ended
+from job_item.keeper.pool import KeeperPool, Run
+from job_item.settings import Job, Resources
+from job_item.template import Template, compile_command
+from worker.environ import Owner, data_variables, job_variables
+from worker.outcome import Outcome
+from worker.output import spool_path
+from worker.seams import Assignment
+
+_START_FAILURES: Mapping[int, tuple[str, str]] = {
+    errno.ENOENT: ("ERR-RUN-002", "The program or the working directory does not exist: {0}."),
+    errno.ENOTDIR: ("ERR-RUN-002", "The program or the working directory does not exist: {0}."),
+    errno.EACCES: ("ERR-RUN-003", "The program may not be executed or the directory not be entered: {0}."),
+    errno.ENOEXEC: ("ERR-RUN-003", "The file is not a program (does its first line lack `#!`?): {0}."),
+    errno.E2BIG: ("ERR-RUN-004", "The command line and environment are too long for the system."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where jobs work and leave things."""
+
+    work_dir: Path
+    logs: Path
+
+
+class CommandRunner:
+    """Turns assignments into commands and gives them to the keepers."""
+
+    def __init__(self, pool: KeeperPool, places: Places, owner: Owner, base: Mapping[str, str]) -> None:
+        self._pool = pool
+        self._places = places
+        self._owner = owner
+        self._base = dict(base)
+        self._templates: dict[str, Template] = {}
+
+    def prepare(self, spec: Job) -> None:
+        """Compile the command of `spec`. Raises TemplateError."""
+        self._templates[spec.event] = compile_command(spec.cmd, shell=spec.shell, render=spec.render)
+
+    def start(self, assignment: Assignment, on_output: Callable[[], None]) -> CommandPerformance:
+        """Render, and hand over to a keeper. Raises JobFailure or Unavailable."""
+        run = self._pool.start(self._command(assignment), lambda _: on_output())
+        return CommandPerformance(run, assignment)
+
+    def clear(self, task_id: str, spec: Job | None) -> None:
+        """Take away the task file that a lost attempt left behind and no other attempt will replace."""
+        path = f"{self._directory(spec)}/{task_id}.json"
+        if taskfile.looks_ours(path):
+            taskfile.remove(path)
+
+    def _directory(self, spec: Job | None) -> Path:
+        work_dir = self._places.work_dir
+        return work_dir / spec.working_dir if spec is not None and spec.working_dir else work_dir
+
+    def _command(self, assignment: Assignment) -> Command:
+        spec, task_id = assignment.spec, assignment.task_id
+        data: dict[str, Any] | list[Any] = json.loads(assignment.body)
+        cwd = self._directory(spec)
+        return Command(
+            argv=self._templates[spec.event].render(data, task_id),
+            env={
+                **self._base,
+                **job_variables(self._owner, task_id, assignment.attempt, assignment.fence),
+                **data_variables(data),
+                **spec.env,
+            },
+            cwd=str(cwd),
+            spool=str(spool_path(self._places.logs, task_id, assignment.attempt)),
+            output_limit=spec.output_limit,
+            task_file=f"{cwd}/{task_id}.json",
+            task_body=assignment.body,
+            replace=assignment.attempt > 1,
+            timeout_s=spec.timeout,
+            grace_s=spec.kill_grace,
+            rlimits=rlimits(spec.resources),
+            nice=spec.resources.nice,
+            cgroup=spec.resources.cgroup,
+        )
+
+
+class CommandPerformance:
+    """A command that runs in a keeper."""
+
+    def __init__(self, run: Run, assignment: Assignment) -> None:
+        self._run = run
+        self._assignment = assignment
+
+    async def outcome(self) -> Outcome:
+        """What became of it; its tree is gone by then."""
+        return _outcome(await self._run.ended, self._assignment)
+
+    def stop(self, how: str, grace_s: float) -> None:
+        """End it."""
+        self._run.stop(how, grace_s)
+
+
+def rlimits(resources: Resources) -> dict[int, int]:
+    """The limits of `resources` by the numbers of the `resource` module."""
+    wanted = {
+        resource.RLIMIT_AS: resources.memory,
+        resource.RLIMIT_CPU: None if resources.cpu_time is None else math.ceil(resources.cpu_time),
+        resource.RLIMIT_NOFILE: resources.open_files,
+        resource.RLIMIT_FSIZE: resources.file_size,
+        resource.RLIMIT_NPROC: resources.processes,
+        resource.RLIMIT_CORE: resources.core,
+    }
+    return {kind: value for kind, value in wanted.items() if value is not None}
+
+
+def _outcome(ended: Ended, assignment: Assignment) -> Outcome:
+    if ended.end != "failed":
+        return Outcome(ended.end, ended.exit_code, ended.signal, ended.usage)
+    if ended.step == "stage":
+        return Outcome("failed", error_code="ERR-RUN-005", error=_stage_failure(ended, assignment))
+    code, sentence = _START_FAILURES.get(ended.errno, ("ERR-RUN-012", "The command could not be started: {0}."))
+    return Outcome("failed", error_code=code, error=sentence.format(ended.text))
+
+
+def _stage_failure(ended: Ended, assignment: Assignment) -> str:
+    name = f"{assignment.task_id}.json"
+    if ended.errno == errno.EEXIST:
+        return f"A file {name} that is not of this job stands in the job's directory already."
+    return f"The task file {name} could not be written: {errno.errorcode.get(ended.errno, str(ended.errno))}."

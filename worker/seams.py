@@ -1,0 +1,66 @@
+"""The seams of the job child: what runs a job, and who hears of it. Sources come to the desk (`worker.desk`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from job_item.job import JobRecord, Status
+from job_item.settings import Job
+from worker.outcome import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """One attempt that is to be run: claimed in the journal, its number and fence are its own."""
+
+    task_id: str
+    event: str
+    attempt: int
+    fence: int
+    body: bytes
+    """The canonical JSON of the data, as the task file gets it."""
+    spec: Job
+
+
+class Performance(Protocol):
+    """An attempt that runs."""
+
+    async def outcome(self) -> Outcome:
+        """What became of it. The tree of processes is gone when this returns."""
+
+    def stop(self, how: str, grace_s: float) -> None:
+        """End it: `how` is the end that its outcome will carry; after `grace_s` seconds it is killed (0 = at once)."""
+
+
+class Runner(Protocol):
+    """Runs attempts of one kind: a shell command or argument list now, typed handlers later."""
+
+    def prepare(self, spec: Job) -> None:
+        """Compile what can be compiled before the first trigger. Raises NodeError when the spec cannot be used."""
+
+    def start(self, assignment: Assignment, on_output: Callable[[], None]) -> Performance:
+        """Start an attempt. `on_output` is called, bounded in rate, when there is more output.
+
+        Raises JobFailure when it cannot be run as asked; Unavailable when it can be tried again right away.
+        """
+
+
+class Reporter(Protocol):
+    """Hears of each step of a job: the local log and followers now, brokers and a job API later."""
+
+    def accepted(self, record: JobRecord) -> None:
+        """The job is in the journal."""
+
+    def started(self, assignment: Assignment) -> None:
+        """An attempt begins."""
+
+    def output(self, task_id: str) -> None:
+        """There is more output."""
+
+    def noted(self, task_id: str) -> None:
+        """A script sent a notification."""
+
+    def settled(self, task_id: str, event: str, attempt: int, status: Status, details: dict[str, Any]) -> None:
+        """An attempt has ended and the journal has its status; QUEUED when another attempt follows."""
