@@ -39,7 +39,7 @@ def main(start: ChildStart, connection: Connection | None) -> None:
     if connection is not None:
         process.own_session()
     process.become_subreaper()
-    log.configure(start.settings.log, room="execs", secrets=start.settings.secrets(), environ=os.environ)
+    log.configure(start.settings.log, room="execs", secrets=start.secrets(), environ=os.environ)
     try:
         code = asyncio.run(ExecsChild(start, connection).run())
     except NodeError as error:
@@ -110,7 +110,7 @@ class ExecsChild:
             argv=("sh", "-c", spec.cmd),
             env={
                 **base_environment(os.environ, start.dotenv, start.settings.pass_env),
-                **exec_variables(start.settings.project, start.base_url),
+                **exec_variables(start.settings.project, start.local_url()),
                 **spec.env,
             },
             cwd=str(cwd),

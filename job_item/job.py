@@ -8,9 +8,6 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
-
-
 
 TASK_ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 """The only task ids that are taken (protocol job-item.md, section 9.2, R2): they become file names and subjects."""
@@ -57,7 +54,7 @@ class Usage:
     stderr_bytes: int = 0
     dropped_bytes: int = 0
     processes: tuple[str, ...] = ()
-    """One line a process of the tree that the keeper reaped: `pid name: exit 0` or `pid name: signal 9` (the first 64)."""
+    """A line for each process that the keeper reaped, `pid name: exit 0` or `pid name: signal 9` (the first 64)."""
 
 
 @dataclass(frozen=True, slots=True)

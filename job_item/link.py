@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from urllib.parse import quote
+
+from job_item.redact import secret_values
 
 if TYPE_CHECKING:
     from job_item.settings import Settings
@@ -19,10 +22,17 @@ if TYPE_CHECKING:
 class Connection(Protocol):
     """What of a `multiprocess` connection the link uses."""
 
-    def send_bytes(self, buf: bytes) -> None: ...
-    def recv_bytes(self, maxlength: int | None = None) -> bytes: ...
-    def fileno(self) -> int: ...
-    def close(self) -> None: ...
+    def send_bytes(self, buf: bytes) -> None:
+        """Send one message."""
+
+    def recv_bytes(self, maxlength: int | None = None) -> bytes:
+        """Wait for one message."""
+
+    def fileno(self) -> int:
+        """The descriptor to wait on."""
+
+    def close(self) -> None:
+        """Let go of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +53,15 @@ class ChildStart:
     """None where the room was started alone, by hand."""
     started_at: float
     """When the node was started, `time.monotonic()` of this machine (the clock is one for all processes)."""
+
+    def secrets(self) -> tuple[str, ...]:
+        """All values that no log line may show."""
+        return (*self.settings.secrets(), *secret_values(self.dotenv))
+
+    def local_url(self) -> str:
+        """Where this node's jobs and execs reach its API: with the token in the path where the API asks for one."""
+        token = self.settings.api.token
+        return self.base_url if token is None else f"{self.base_url}/t/{quote(token.get_secret_value(), safe='')}"
 
 
 # parent -> child

@@ -19,7 +19,7 @@ from job_item.errors import Fault, SettingsError
 from job_item.findings import Finding, findings
 from job_item.folders import default_state_dir, make_absolute
 from job_item.layers import Layer, file_layer, leaves, merge, variable_layer
-from job_item.redact import Redactor, is_secret_name
+from job_item.redact import Redactor, secret_values
 from job_item.secretfile import exposed, read_secret_files
 from job_item.settings import Settings
 from job_item.yamlfile import Document, KeyPath, Place, Tree, dotted, nearest, parse
@@ -49,7 +49,7 @@ class Loaded:
     @property
     def secrets(self) -> tuple[str, ...]:
         """All values that must never be shown, those of `.env` with telling names included."""
-        return (*self.settings.secrets(), *(value for name, value in self.dotenv.items() if is_secret_name(name)))
+        return (*self.settings.secrets(), *secret_values(self.dotenv))
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
@@ -174,7 +174,7 @@ def _warnings(layer: Layer, places: Mapping[KeyPath, Place], config_path: Path) 
     """Files with secrets that other users of the machine may read (promises, "secure credential storage")."""
     for key, file in exposed(layer, config_path):
         place = nearest(places, key) if file == config_path else None
-        message = f"other users may read this file, which has {dotted(key)}"
+        message = f"other users of this machine may read {file}"
         remedy = f"chmod o-r {file}"
         yield Fault("ERR-CFG-024", message, str(file), place.line if place else None, dotted(key), remedy, warning=True)
 

@@ -36,6 +36,11 @@ def is_secret_name(name: str) -> bool:
     return _SECRET_NAME.search(name) is not None
 
 
+def secret_values(variables: Mapping[str, str]) -> tuple[str, ...]:
+    """The values that stand under telling names."""
+    return tuple(value for name, value in variables.items() if value and is_secret_name(name))
+
+
 class Redactor:
     """Replaces secrets in text and in whole structures.
 

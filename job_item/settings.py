@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from job_item.kinds import Bytes, Command, Environment, Event, Identity, Seconds, Shell, level_of
 from job_item.quantity import Unfit
-from job_item.redact import is_secret_name
+from job_item.redact import is_secret_name, secret_values
 
 _EXEC_ATTEMPTS = 3
 
@@ -217,7 +217,7 @@ class Settings(Section):
         if self.api.token is not None:
             yield self.api.token.get_secret_value()
         for env in (*(job.env for job in self.jobs), *(entry.env for entry in self.execs)):
-            yield from (value for name, value in env.items() if is_secret_name(name))
+            yield from secret_values(env)
         for name, value in (self.broker_connection or {}).items():
             if is_secret_name(name):
                 yield str(value)

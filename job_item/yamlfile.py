@@ -19,7 +19,7 @@ KeyPath = tuple[str | int, ...]
 
 _NULL_TAG = "tag:yaml.org,2002:null"
 _MERGE_TAG = "tag:yaml.org,2002:merge"
-_NODES_MAX = 200_000
+_NODES_MAX = 100_000
 """Bounds what aliases of aliases can grow to."""
 
 

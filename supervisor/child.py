@@ -22,10 +22,16 @@ _LINK_TIMEOUT_S = 1
 """How long the parent waits for a child that stopped in the middle of a message; it is hung and will be replaced."""
 _STATUS_TIMEOUT_S = 1.0
 """How long the forkserver may take to hand over the exit code of a child that is dead already."""
+_UNTOLD = 255
+"""What multiprocess makes of an exit code that the forkserver took to its grave (a child may also exit so)."""
+_DYING_TIMEOUT_S = 0.1
+"""How long a forkserver that has closed its descriptors may take to be dead."""
 
 
 def enter(entry: str, *arguments: object) -> None:
     """Run `module:function` with the arguments: what a child does first, in its own process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # blocked at birth, see `Forkserver`
     module, _, name = entry.partition(":")
     getattr(import_module(module), name)(*arguments)
 
@@ -44,7 +50,7 @@ def spawn(births: Forkserver, room: Room, entry: str, start: object, lent: Seque
         raise
     finally:
         theirs.close()
-    return Child(room, process, ours)
+    return Child(room, process, ours, births)
 
 
 def _bound_waits(connection: Any) -> None:
@@ -60,12 +66,13 @@ class Child:
     The sentinel of multiprocess, the way where there are no pidfds, also fires when only the forkserver died.
     """
 
-    def __init__(self, room: Room, process: Any, connection: Any) -> None:
+    def __init__(self, room: Room, process: Any, connection: Any, births: Forkserver) -> None:
         self.room = room
         self.pid: int = process.pid
         self.link: Link[ToChild, ToParent] = Link(connection)
         self.is_linked = True
         self._process = process
+        self._births = births
         try:
             self._pidfd = pidfd(self.pid)
         except ProcessLookupError:
@@ -110,12 +117,24 @@ class Child:
         return code
 
     def _reap(self) -> int | None:
-        if self._pidfd is not None:
-            # A child of ours by birth (spawn), or by the death of its forkserver.
-            with suppress(ChildProcessError):
-                end = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG)
-                if end is not None:
-                    return end.si_status if end.si_code == os.CLD_EXITED else -end.si_status
+        code = self._own_status()
+        if code is not None:
+            return code
         self._process.join(_STATUS_TIMEOUT_S)
-        code: int | None = self._process.exitcode
-        return code
+        told: int | None = self._process.exitcode
+        if told == _UNTOLD and self._births.is_dead(_DYING_TIMEOUT_S):
+            # The forkserver died between the child's death and the telling of it; the child has fallen to us.
+            return self._own_status()
+        return told
+
+    def _own_status(self) -> int | None:
+        """The exit code of a child that is ours: by birth (spawn), or by the death of its forkserver; else None."""
+        if self._pidfd is None:
+            return None
+        try:
+            end = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG)
+        except ChildProcessError:
+            return None
+        if end is None:
+            return None
+        return end.si_status if end.si_code == os.CLD_EXITED else -end.si_status

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import requests
 
 from job_item.errors import BadMessage, NodeError, Unavailable
+from job_item.job import is_task_id
 from job_item.state import NodeInfo, StateFolder
 
 Params = Mapping[str, str | int | None]
@@ -121,7 +121,8 @@ class Client:
 
     def readiness(self) -> Record:
         """Whether the node takes jobs, and why not. Raises as `ask`."""
-        return self._document("GET", "/readyz", accept=frozenset({503}))
+        said = self._document("GET", "/readyz", accept=frozenset({503}))
+        return said if "ready" in said else {"ready": False, "reasons": [said["error"]]}
 
     def _document(self, method: str, path: str, *, accept: frozenset[int] = frozenset(), **asked: Any) -> Record:
         with self.ask(method, path, accept=accept, stream=False, **asked) as response:
@@ -191,8 +192,10 @@ class Client:
 
 
 def job_path(task_id: str) -> str:
-    """The path of one job; what is no task id is refused by the node, not taken for another path."""
-    return f"/jobs/{quote(task_id, safe='')}"
+    """The path of one job. Raises `BadMessage` (ERR-JOB-003) for what is no task id and would be another path."""
+    if not is_task_id(task_id):
+        raise BadMessage("ERR-JOB-003", f"{task_id!r} is no task id.")
+    return f"/jobs/{task_id}"
 
 
 def log_path(task_id: str) -> str:

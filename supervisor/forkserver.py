@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import multiprocess
 from multiprocess import forkserver, process, resource_tracker
+from multiprocess.connection import wait
 
-from job_item.process import is_portable
+from job_item.process import is_portable, pidfd
 
 
 class Forkserver:
@@ -37,14 +38,9 @@ class Forkserver:
 
     def warm(self) -> None:
         """Let the forkserver begin with its imports; returns at once. A dead one is reaped and replaced."""
-        if not self._has_one:
-            return
-        # It shares the terminal's process group, and Ctrl-C during its imports would kill it with a trace.
-        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
-            forkserver.ensure_running()
-        finally:
-            signal.signal(signal.SIGINT, handler)
+        if self._has_one:
+            with _born_deaf_to_ctrl_c():
+                forkserver.ensure_running()
 
     def pipe(self) -> tuple[Any, Any]:
         """Both ends of a duplex pipe."""
@@ -53,12 +49,27 @@ class Forkserver:
 
     def make(self, name: str, target: Callable[..., None], arguments: tuple[Any, ...]) -> Any:
         """Start a process; waits until it has its pid. Raises OSError or EOFError when that fails."""
-        self.warm()
         child = self._context.Process(target=target, args=arguments, name=name)
-        child.start()
+        with _born_deaf_to_ctrl_c():
+            child.start()
         # multiprocess would wait for it without bound when we end; the parent has bounds of its own.
         process._children.discard(child)
         return child
+
+    def is_dead(self, within_s: float) -> bool:
+        """Whether the forkserver is dead, or will be within so many seconds; its children have fallen to us then."""
+        if self.pid is None:
+            return False
+        try:
+            descriptor = pidfd(self.pid)
+        except ProcessLookupError:
+            return True
+        if descriptor is None:
+            return False
+        try:
+            return bool(wait([descriptor], within_s))
+        finally:
+            os.close(descriptor)
 
     def close(self) -> None:
         """End the forkserver, with no regard for children that still live."""
@@ -67,6 +78,19 @@ class Forkserver:
         with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
         forkserver._forkserver._stop()
+
+
+@contextmanager
+def _born_deaf_to_ctrl_c() -> Iterator[None]:
+    """What starts in here has SIGINT blocked: it shares the terminal's process group, and Ctrl-C would end its imports.
+
+    Blocked and not ignored, so that a Ctrl-C that comes right now still reaches us.
+    """
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _forbid_resource_tracker() -> None:

@@ -14,14 +14,18 @@ def greeting(start: ChildStart) -> str:
     """Where the API and its documentation are, and a command to try."""
     lines = [f"The API is at            {start.base_url}", f"Its documentation is at  {start.base_url}/docs"]
     if start.settings.jobs:
-        words = [_command(), *_config(start.config_path), "submit", start.settings.jobs[0].event, "--follow"]
+        words = [*_command(), *_config(start.config_path), "submit", start.settings.jobs[0].event, "--follow"]
         lines.append(f"Try                      {shlex.join(words)}")
     return "\n".join(lines)
 
 
-def _command() -> str:
+def _command() -> list[str]:
     """How this program is called from the shell that the person sits at."""
-    return "job_item" if shutil.which("job_item") else sys.argv[0]
+    if shutil.which("job_item"):
+        return ["job_item"]
+    if Path(sys.argv[0]).name == "job_item":
+        return [sys.argv[0]]
+    return [sys.executable, "-m", "supervisor"]
 
 
 def _config(path: Path) -> list[str]:

@@ -101,12 +101,12 @@ def _react(node: Node, event: Event, now_s: float, draw: float) -> Step:
         case BecameReady(room):
             result = _welcome(_hear(node, room, now_s), room, now_s)
         case Babbled(room):
-            say = Say("link.broken", "ERR-LNK-001", {"child": room.value})
+            say = Say("link.broken", "ERR-LNK-001", room)
             result = _then((say,), _cue(node, room, Cue.KILL, now_s))
         case Died(room, exit_code):
             result = _bury(node, room, exit_code, now_s, draw)
         case StopAsked(room, exit_code, reason):
-            result = _stop(node, exit_code, "ERR-SUP-012", {"child": room.value, "reason": reason}, now_s)
+            result = _stop(node, exit_code, "ERR-SUP-012", room, {"reason": reason}, now_s)
         case Signalled(number):
             result = _climb(node, number, now_s)
     return result
@@ -152,7 +152,7 @@ def _tick(node: Node, now_s: float) -> Step:
         if child.life is Life.WAITING:
             node, more = _cue(node, child.room, Cue.DUE, now_s)
         else:
-            hung = Say("child.hung", "ERR-SUP-002", {"child": child.room.value, "silence_s": node.rules.silence_s})
+            hung = Say("child.hung", "ERR-SUP-002", child.room, {"silence_s": node.rules.silence_s})
             node, more = _then((hung,), _cue(node, child.room, Cue.SILENT, now_s))
         actions += more
     if node.deadline_s is not None and now_s >= node.deadline_s:
@@ -163,7 +163,7 @@ def _tick(node: Node, now_s: float) -> Step:
 
 def _overdue(node: Node, now_s: float) -> Step:
     left = [child.room.value for child in node.children if child.life is not Life.GONE]
-    say = Say("node.overdue", "ERR-SUP-010", {"left": left})
+    say = Say("node.overdue", "ERR-SUP-010", fields={"left": left})
     node = replace(node, exit_code=node.exit_code or Exit.FAILURE)
     if node.phase is Phase.KILLING:
         return replace(node, phase=Phase.STOPPED, deadline_s=None), (say,)
@@ -183,36 +183,36 @@ def _welcome(node: Node, room: Room, now_s: float) -> Step:
     node, actions = _cue(node, room, Cue.READY, now_s)
     child = node.child(room)
     node = _put(node, replace(child, was_ready=True, restarts=child.restarts.ready()))
-    return node, (Say("child.ready", None, {"child": room.value}), *actions)
+    return node, (Say("child.ready", room=room), *actions)
 
 
 def _bury(node: Node, room: Room, exit_code: int | None, now_s: float, draw: float) -> Step:
     child = node.child(room)
-    told = {"child": room.value, "exit_code": exit_code}
+    told = {"exit_code": exit_code}
     if node.phase is not Phase.RUNNING:
         clean = exit_code == Exit.DONE or node.phase is Phase.KILLING
         if not clean:
             node = replace(node, exit_code=node.exit_code or Exit.FAILURE)
-        say = Say("child.ended", None if clean else "ERR-SUP-001", told)
+        say = Say("child.ended", None if clean else "ERR-SUP-001", room, told)
         return _then((say,), _cue(node, room, Cue.ENDED, now_s))
     restarts, verdict = child.restarts.judge(exit_code, child.was_ready, now_s, draw)
     node = _put(node, replace(child, restarts=restarts))
     match verdict:
         case Again(after_s):
-            say = Say("child.died", "ERR-SUP-001", told | {"restart_in_s": round(after_s, 3)})
+            say = Say("child.died", "ERR-SUP-001", room, told | {"restart_in_s": round(after_s, 3)})
             node, _ = _cue(node, room, Cue.DIED, now_s)
             node = _put(node, replace(node.child(room), deadline_s=now_s + after_s))
             return _then((say,), _tick(node, now_s))
         case Stop(code, error_code):
             node, _ = _cue(node, room, Cue.ENDED, now_s)
-            return _stop(node, code, error_code, told, now_s)
+            return _stop(node, code, error_code, room, told, now_s)
 
 
-def _stop(node: Node, exit_code: int, error_code: str, fields: Mapping[str, object], now_s: float) -> Step:
-    """Drain the node for a reason of its own; the first reason counts."""
+def _stop(node: Node, exit_code: int, error_code: str, room: Room, fields: Mapping[str, object], now_s: float) -> Step:
+    """Drain the node because of a child; the first reason counts."""
     if node.phase is not Phase.RUNNING:
         return node, ()
-    say = Say("node.gave_up", error_code, {**fields, "node_exit_code": int(exit_code)})
+    say = Say("node.gave_up", error_code, room, {**fields, "node_exit_code": int(exit_code)})
     return _then((say,), _enter(replace(node, exit_code=exit_code), Phase.DRAINING, now_s))
 
 
@@ -239,7 +239,7 @@ def _enter(node: Node, phase: Phase, now_s: float) -> Step:
         case _:
             deadline_s = now_s + _DEATH_TIME_S
     fields = {"bound_s": round(deadline_s - now_s, 3)}
-    return replace(node, phase=phase, deadline_s=deadline_s), (Say(f"node.{phase.name.lower()}", None, fields),)
+    return replace(node, phase=phase, deadline_s=deadline_s), (Say(f"node.{phase.name.lower()}", fields=fields),)
 
 
 def _carry_phase(node: Node, now_s: float) -> Step:

@@ -91,10 +91,11 @@ class Kill:
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """Write a line to the log; with a code it is an error."""
+    """Write a line to the log; with a code it is an error, with a room it speaks of that child."""
 
     event: str
     code: str | None = None
+    room: Room | None = None
     fields: Mapping[str, object] = field(default_factory=dict)
 
 

@@ -121,6 +121,7 @@ class Parent:
         self._outfit = outfit
         self._node = new_node(_rules(settings), restarts, rooms, time.monotonic())
         self._children: dict[Room, Child] = {}
+        self._pids: dict[Room, int] = {}
         self._sweep = Sweep()
         self._unswept: set[Room] = set()
         self._execs: tuple[ExecState, ...] = ()
@@ -173,11 +174,16 @@ class Parent:
                 self._children[room].send(message)
             case Kill(room):
                 self._children[room].kill()
-                self._log.info("child.killed", child=room.value, pid=self._children[room].pid)
-            case Say(event, None, fields):
-                self._log.info(event, **fields)
-            case Say(event, code, fields):
-                self._log.error(event, code=code, **fields)
+                self._say(Say("child.killed", room=room))
+            case Say():
+                self._say(action)
+
+    def _say(self, line: Say) -> None:
+        child = {"child": line.room.value, "pid": self._pids.get(line.room)} if line.room else {}
+        if line.code:
+            self._log.error(line.event, code=line.code, **child, **line.fields)
+        else:
+            self._log.info(line.event, **child, **line.fields)
 
     def _spawn(self, room: Room) -> None:
         start = replace(self._outfit.start, incarnation=new_task_id())
@@ -185,12 +191,14 @@ class Parent:
         try:
             child = spawn(self._outfit.births, room, self._outfit.entries[room], start, lent)
         except (OSError, EOFError) as error:
-            self._log.error("child.stillborn", code="ERR-SUP-003", child=room.value, reason=str(error))
+            self._pids.pop(room, None)
+            self._say(Say("child.stillborn", "ERR-SUP-003", room, {"reason": str(error)}))
             self._sweep.begin(time.monotonic())  # what was half born is a stray
             self._apply(Died(room, None))
             return
         self._children[room] = child
-        self._log.info("child.spawned", child=room.value, pid=child.pid)
+        self._pids[room] = child.pid
+        self._say(Say("child.spawned", room=room))
         if self._sweep.is_active:
             self._unswept.add(room)
         else:

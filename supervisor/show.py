@@ -8,6 +8,8 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from supervisor.wording import harmless
+
 _STYLES = (
     ("green", ("finish", "running", "ready", "ok")),
     ("cyan", ("queued", "starting", "waiting")),
@@ -22,12 +24,13 @@ def print_view(view: RenderableType) -> None:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
-    """Lay rows out under headings; long text is folded, never cut."""
+    """Lay rows out under headings; long text is folded, never cut, and what stands first stays in one piece."""
     grid = Table(*headings, box=None, pad_edge=False, header_style="bold")
     for column in grid.columns:
         column.overflow = "fold"
+    grid.columns[0].no_wrap = True
     for row in rows:
-        grid.add_row(*row)
+        grid.add_row(*map(cell, row))
     return grid
 
 
@@ -37,10 +40,16 @@ def pairs(values: Mapping[str, str | Text]) -> Table:
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
     for name, value in values.items():
-        grid.add_row(name, value)
+        grid.add_row(name, cell(value))
     return grid
 
 
-def word(text: str) -> Text:
-    """A status or state word in its colour."""
-    return Text(text, style=next((style for style, words in _STYLES if text in words), ""))
+def cell(content: str | Text) -> Text:
+    """Text as it is: what looks like markup or a control sequence is neither."""
+    return Text(harmless(content)) if isinstance(content, str) else content
+
+
+def word(text: str, more: object = None) -> Text:
+    """A status or state word in its colour, with what belongs to it."""
+    shown = text if more is None else f"{text} {more}"
+    return Text(shown, style=next((style for style, words in _STYLES if text in words), ""))

@@ -9,27 +9,26 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from supervisor.amounts import age_s, duration, moment, size
 from supervisor.client import COUNT_LIMIT
 from supervisor.show import pairs, table, word
+from supervisor.wording import age_s, duration, harmless, moment, size
 
 Record = Mapping[str, Any]
 
 
 def job_table(jobs: Sequence[Record]) -> Table:
     """Jobs as lines."""
-    names = ("task", "event", "status", "try", "created", "took", "exit")
+    names = ("task", "event", "status", "try", "created", "took")
     return table(
         names,
         [
             (
                 job["task_id"],
                 job["event"],
-                word(job["status"]),
+                word(job["status"], job["exit_code"] or None),
                 str(job["attempt"] or ""),
                 moment(job["created_at"]),
                 took(job),
-                number(job["exit_code"]),
             )
             for job in jobs
         ],
@@ -55,14 +54,15 @@ def job_view(job: Record) -> RenderableType:
     parts: list[RenderableType] = [pairs(facts)]
     if job["attempts"]:
         parts += ["", attempt_table(job["attempts"])]
+        parts += [Text(harmless(line), style="dim") for line in job["attempts"][-1]["usage"]["processes"]]
     if job["notes"]:
         parts += ["", table(("at", "note"), [(moment(note["at"]), note["msg"]) for note in job["notes"]])]
     return Group(*parts)
 
 
 def attempt_table(attempts: Sequence[Record]) -> Table:
-    """The runs of a job, with what each used and how its processes ended."""
-    names = ("try", "status", "started", "took", "exit", "signal", "cpu", "memory", "output", "processes")
+    """The runs of a job, with what each used."""
+    names = ("try", "status", "started", "took", "exit", "signal", "cpu", "memory", "output")
     return table(
         names,
         [
@@ -76,7 +76,6 @@ def attempt_table(attempts: Sequence[Record]) -> Table:
                 duration(attempt["usage"]["cpu_s"]),
                 size(attempt["usage"]["max_rss_bytes"]),
                 size(attempt["usage"]["stdout_bytes"] + attempt["usage"]["stderr_bytes"]),
-                "\n".join(attempt["usage"]["processes"]),
             )
             for attempt in attempts
         ],
@@ -105,7 +104,9 @@ def exec_table(execs: Sequence[Record]) -> Table:
 
 def node_view(node: Record) -> RenderableType:
     """The node at a glance."""
-    state = word("ready") if node["ready"] else Text(f"not ready: {'; '.join(node['reasons'])}", style="yellow")
+    state = (
+        word("ready") if node["ready"] else Text(harmless(f"not ready: {'; '.join(node['reasons'])}"), style="yellow")
+    )
     rooms = (("supervisor", node["supervisor"]), ("worker", node["worker"]), ("execs", node["execs"]))
     running, queued = node["counts"]["running"], node["counts"]["queued"]
     parts: list[RenderableType] = [

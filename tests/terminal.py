@@ -16,15 +16,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from job_item.job import Status
 from job_item.state import NodeInfo, StateFolder
 from tests.conftest import ROOT, eventually
-from tests.desks import MemoryDesk, Served
+from tests.desks import Served
 
 CONFIG = """
 jobs:
   - {event: hello, cmd: echo hello}
   - {event: count, cmd: echo 1}
 """
+
+COMMAND = [sys.executable, "-m", "supervisor"]
 
 
 @dataclass(frozen=True)
@@ -40,21 +43,44 @@ class Ended:
         return json.loads(self.out)
 
 
+class Tap:
+    """Gathers what comes out of a descriptor, until its end."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.taken = bytearray()
+        self._descriptor = descriptor
+        self._reader = threading.Thread(target=self._gather)
+        self._reader.start()
+
+    def finish(self) -> bytes:
+        """Wait for the end; gives all that came."""
+        self._reader.join(20)
+        return bytes(self.taken)
+
+    def _gather(self) -> None:
+        try:
+            while chunk := os.read(self._descriptor, 65536):
+                self.taken += chunk
+        except OSError:  # how a terminal says that nobody is left at its other end
+            return
+
+
 class Running:
-    """A command that runs; what it writes is gathered as it comes."""
+    """A command that runs; on a terminal its standard error is there too."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], out: int, err: int | None) -> None:
         self.process = process
-        self.out = bytearray()
-        self.err = bytearray()
-        pipes = ((process.stdout, self.out), (process.stderr, self.err))
-        self._readers = [threading.Thread(target=self._gather, args=pipe) for pipe in pipes]
-        for reader in self._readers:
-            reader.start()
+        self.out = Tap(out)
+        self.err = Tap(err) if err is not None else self.out
 
-    def sees(self, out: bytes = b"", err: str = "") -> None:
+    def sees(self, out: str = "", err: str = "") -> None:
         """Wait until both texts have come."""
-        eventually(lambda: out in self.out and err.encode() in self.err, what=f"{out!r} and {err!r} are seen")
+
+        def seen() -> bool:
+            assert out in self.out.taken.decode(errors="replace")
+            return err in self.err.taken.decode(errors="replace")
+
+        eventually(seen, what=f"{out!r} and {err!r} in {self.out.taken!r} and {self.err.taken!r}")
 
     def interrupt(self) -> None:
         """Press Ctrl-C."""
@@ -63,24 +89,16 @@ class Running:
     def end(self) -> Ended:
         """Wait for the end."""
         code = self.process.wait(20)
-        for reader in self._readers:
-            reader.join(20)
-        return Ended(code, bytes(self.out), self.err.decode())
-
-    @staticmethod
-    def _gather(pipe: Any, into: bytearray) -> None:
-        with pipe:
-            while chunk := os.read(pipe.fileno(), 65536):
-                into += chunk
+        return Ended(code, self.out.finish(), self.err.finish().decode(errors="surrogateescape"))
 
 
 class Shell:
     """A folder with a configuration, where commands are run."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, config: str = CONFIG) -> None:
         self.folder = folder
         self.config = folder / "config.yaml"
-        self.config.write_text(CONFIG)
+        self.config.write_text(config)
 
     @property
     def state(self) -> StateFolder:
@@ -95,7 +113,7 @@ class Shell:
     def run(self, *words: str, stdin: bytes = b"", env: dict[str, str] | None = None) -> Ended:
         """Run a command to its end."""
         ended = subprocess.run(
-            [sys.executable, "-m", "supervisor", *words],
+            [*COMMAND, *words],
             cwd=self.folder,
             input=stdin,
             capture_output=True,
@@ -103,85 +121,43 @@ class Shell:
             timeout=30,
             check=False,
         )
-        return Ended(ended.returncode, ended.stdout, ended.stderr.decode())
+        return Ended(ended.returncode, ended.stdout, ended.stderr.decode(errors="surrogateescape"))
 
     @contextmanager
     def start(self, *words: str) -> Iterator[Running]:
         """Start a command that a test acts upon while it runs."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "supervisor", *words],
+        with subprocess.Popen(
+            [*COMMAND, *words],
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=environment(),
-        )
-        running = Running(process)
-        try:
-            yield running
-        finally:
-            process.kill()
-            running.end()
+        ) as process:
+            assert process.stdout
+            assert process.stderr
+            running = Running(process, process.stdout.fileno(), process.stderr.fileno())
+            yield from _until_end(running)
 
     @contextmanager
-    def on_terminal(self, *words: str) -> Iterator[Screen]:
-        """Start a command on a terminal of its own, 160 columns wide."""
-        pid, terminal = pty.fork()
-        if pid == 0:
-            os.chdir(self.folder)
-            env = environment({"COLUMNS": "160", "LINES": "50", "TERM": "xterm-256color"})
-            os.execve(sys.executable, [sys.executable, "-m", "supervisor", *words], env)
-        screen = Screen(pid, terminal)
-        try:
-            yield screen
-        finally:
-            screen.close()
+    def on_terminal(self, *words: str) -> Iterator[Running]:
+        """Start a command on a terminal, 160 columns wide."""
+        ours, theirs = pty.openpty()
+        env = environment({"COLUMNS": "160", "LINES": "50", "TERM": "xterm-256color"})
+        process = subprocess.Popen(
+            [*COMMAND, *words], cwd=self.folder, stdin=theirs, stdout=theirs, stderr=theirs, env=env
+        )
+        os.close(theirs)
+        yield from _until_end(Running(process, ours, None))
+        os.close(ours)
 
 
-class Screen:
-    """What a command shows on its terminal."""
-
-    def __init__(self, pid: int, terminal: int) -> None:
-        self._pid = pid
-        self._terminal = terminal
-        self._code: int | None = None
-        self._text = bytearray()
-        self._reader = threading.Thread(target=self._gather)
-        self._reader.start()
-
-    @property
-    def text(self) -> str:
-        return self._text.decode(errors="replace")
-
-    def sees(self, text: str) -> None:
-        """Wait until the text is shown."""
-        eventually(lambda: text in self.text, what=f"{text!r} is shown, not {self.text!r}")
-
-    def type(self, keys: bytes) -> None:
-        """Press keys."""
-        os.write(self._terminal, keys)
-
-    def end(self) -> int:
-        """Wait for the end; gives the exit code."""
-        if self._code is None:
-            self._reader.join(20)
-            self._code = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
-        return self._code
-
-    def close(self) -> None:
-        """End the command if it still runs, and the terminal."""
-        if self._code is None:
-            os.kill(self._pid, signal.SIGKILL)
-            self.end()
-        os.close(self._terminal)
-
-    def _gather(self) -> None:
-        while True:
-            try:
-                chunk = os.read(self._terminal, 65536)
-            except OSError:  # the last process has left the terminal
-                return
-            self._text += chunk
+def _until_end(running: Running) -> Iterator[Running]:
+    try:
+        yield running
+    finally:
+        running.process.kill()
+        running.end()
 
 
 def environment(more: dict[str, str] | None = None) -> dict[str, str]:
@@ -189,14 +165,15 @@ def environment(more: dict[str, str] | None = None) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), **(more or {})}
 
 
-def ended_job(served: Served, task_id: str = "T1", **how: Any) -> str:
+def ended_job(
+    served: Served, task_id: str = "T1", status: Status = Status.FINISH, exit_code: int | None = 0, attempts: int = 1
+) -> str:
     """Make a job that wrote on both streams and has ended."""
-    from job_item.job import Status
-
-    desk: MemoryDesk = served.desk
     served.create(task_id)
-    served.do(desk.begin, task_id)
-    for data, stream in ((b"one\n", "stdout"), (b"two\xff\n", "stderr"), (b"three\n", "stdout")):
-        served.do(desk.write, task_id, data, stream)
-    served.do(desk.end, task_id, how.pop("status", Status.FINISH), **{"exit_code": 0, **how})
+    for attempt in range(1, attempts + 1):
+        served.do(served.desk.begin, task_id)
+        for data, stream in ((b"one %d\n" % attempt, "stdout"), (b"two\xff\n", "stderr"), (b"three", "stdout")):
+            served.do(served.desk.write, task_id, data, stream)
+        last = attempt == attempts
+        served.do(served.desk.end, task_id, status if last else Status.QUEUED, exit_code=exit_code if last else 3)
     return task_id

@@ -53,7 +53,7 @@ def main(start: ChildStart, connection: Connection | None, api_socket: socket.so
     if connection is not None:
         process.own_session()
     process.become_subreaper()
-    log.configure(start.settings.log, room="worker", secrets=start.settings.secrets(), environ=os.environ)
+    log.configure(start.settings.log, room="worker", secrets=start.secrets(), environ=os.environ)
     try:
         code = asyncio.run(_run(start, connection, api_socket))
     except NodeError as error:
@@ -122,7 +122,7 @@ class JobChild:
             end_point=settings.end_point,
             project_id=settings.credential.project_id,
             project_key=settings.credential.secret_key.get_secret_value(),
-            base_url=self._start.base_url,
+            base_url=self._start.local_url(),
         )
         base = base_environment(os.environ, self._start.dotenv, settings.pass_env)
         runner = CommandRunner(self._pool, self._places, owner, base)
@@ -164,5 +164,5 @@ class JobChild:
 
 def _die(exception: BaseException) -> None:
     """The journal or the dispatcher is broken: a new process puts it right, this one must not go on."""
-    log.get("worker").critical("worker.died", code="ERR-JOB-008", reason=repr(exception))
+    log.get("worker").critical("worker.died", code="ERR-RUN-013", reason=repr(exception))
     os._exit(Exit.BUG)

@@ -112,6 +112,8 @@ class Desk(Protocol):
     def execs(self) -> Sequence[ExecState]:
         """The background commands of this node."""
 
-    def health(self) -> Health: ...
+    def health(self) -> Health:
+        """What `/healthz` shows."""
 
-    def readiness(self) -> Readiness: ...
+    def readiness(self) -> Readiness:
+        """Whether jobs are taken and run."""

@@ -115,8 +115,8 @@ def _settlement(assignment: Assignment, outcome: Outcome, verdict: Verdict, now:
 def _retry_at(assignment: Assignment, outcome: Outcome, verdict: Verdict, now: float) -> float | None:
     """When the next attempt may start; None when there is none.
 
-    A lost attempt runs again as `on_lost` says; one that failed by itself as `retries` says; what could not even be started
-    (no such program, a file in the way) does not get better by itself.
+    A lost attempt runs again as `on_lost` says; one that failed by itself as `retries` says; what could not even be
+    started (no such program, a file in the way) does not get better by itself.
     """
     retries = assignment.spec.retries
     if outcome.end == "lost":

@@ -1,4 +1,4 @@
-"""From what a command did to the status that is reported: pure rules (protocol job-item.md, sections 4.5 and 9.1, L1)."""
+"""From what a command did to the status that is reported: pure rules (protocol job-item.md, 4.5 and 9.1, L1)."""
 
 from __future__ import annotations
 

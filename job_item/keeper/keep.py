@@ -68,6 +68,7 @@ class Attempt:
         self._how = "exit"
         self._stop_at = self._kill_at = self._give_up_at = self._notice_at = NEVER
         self._notice_pause = FIRST_NOTICE_S
+        self._any_left = True
         self._orphaned = False
 
     def perform(self) -> bool:
@@ -176,11 +177,9 @@ class Attempt:
             tree.signal_all(self._command["stop_signal"])
 
     def _reap(self) -> None:
-        try:
-            for death in tree.reap({self._main: self._command["argv"][0]}, self._main):
-                self._note(death)
-        except ChildProcessError:
-            pass
+        deaths, self._any_left = tree.reap({self._main: self._command["argv"][0]}, self._main)
+        for death in deaths:
+            self._note(death)
 
     def _note(self, death: tree.Death) -> None:
         self._ended += 1
@@ -209,11 +208,8 @@ class Attempt:
 
     def _clear(self) -> int:
         """Kill what is left of the tree, read what is left in the pipes; return how many could not be killed."""
-        try:
-            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        except ChildProcessError:
-            survivors = 0
-        else:
+        survivors = 0
+        if self._any_left:
             deaths, survivors = tree.sweep(self._wakeup, SWEEP_LIMIT_S)
             for death in deaths:
                 self._note(death)

@@ -29,7 +29,7 @@ def find_program(name: str, path: str) -> str:
         return name
     for folder in path.split(":"):
         candidate = f"{folder or '.'}/{name}"
-        if os.access(candidate, os.X_OK) and not os.path.isdir(candidate):  # noqa: PTH112
+        if os.access(candidate, os.X_OK) and not os.path.isdir(candidate):
             return candidate
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
 
@@ -65,7 +65,7 @@ def _fork(program: str, command: dict[str, Any], descriptors: tuple[int, int, in
     if pid == 0:
         _become(program, command, descriptors, writer)
     os.close(writer)
-    with open(reader, "rb") as answer:  # noqa: PTH123
+    with open(reader, "rb") as answer:
         failure = answer.read()
     if failure:
         os.waitpid(pid, 0)
@@ -78,7 +78,7 @@ def _become(program: str, command: dict[str, Any], descriptors: tuple[int, int, 
     try:
         os.setsid()
         if command["cgroup"]:
-            with open(command["cgroup"] + "/cgroup.procs", "w") as file:  # noqa: PTH123
+            with open(command["cgroup"] + "/cgroup.procs", "w") as file:
                 file.write(str(os.getpid()))
         _limit(command)
         signal.set_wakeup_fd(-1)

@@ -46,6 +46,6 @@ def looks_ours(path: str) -> bool:
 def remove(path: str) -> None:
     """Take the file away; the command may have done so already, as the samples of the Go worker do."""
     try:
-        os.unlink(path)  # noqa: PTH108 - pathlib is too heavy for a keeper
+        os.unlink(path)
     except FileNotFoundError:
         pass

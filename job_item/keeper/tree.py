@@ -16,7 +16,7 @@ from job_item.process import children_of, parent_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Container, Iterator
+    from collections.abc import Container
 else:
     import _signal as signal  # the C module itself: the enums of `signal` cost every keeper a megabyte
 
@@ -44,28 +44,32 @@ class Death:
 def name_of(pid: int) -> str:
     """The kernel's name of a process, `?` when it cannot be told."""
     try:
-        with open(f"/proc/{pid}/comm", "rb") as file:  # noqa: PTH123 - pathlib is too heavy for a keeper
+        with open(f"/proc/{pid}/comm", "rb") as file:
             return file.read(64).decode("utf-8", "replace").strip()
     except OSError:
         return "?"
 
 
-def reap(known: dict[int, str], main: int = 0) -> Iterator[Death]:
-    """Reap every child that has ended; `known` gives names that need no look-up.
+def reap(known: dict[int, str], main: int = 0) -> tuple[list[Death], bool]:
+    """Reap every child that has ended; returns the deaths, and whether there is any child left.
 
-    When `main` has ended its group is killed before it is reaped: until then its pid, which names the group, is its
-    own. Raises ChildProcessError when there is no child at all.
+    `known` gives names that need no look-up. When `main` has ended its group is killed before it is reaped: until then
+    its pid, which names the group, is its own.
     """
+    deaths: list[Death] = []
     while True:
-        ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        try:
+            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return deaths, False
         if ended is None:
-            return
+            return deaths, True
         pid = ended.si_pid
         name = known.get(pid) or name_of(pid)
         if pid == main:
             kill_group(pid)
         _, status, usage = os.wait4(pid, 0)
-        yield Death(pid, name, status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+        deaths.append(Death(pid, name, status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024))
 
 
 def reap_one(pid: int) -> None:
@@ -113,9 +117,9 @@ def sweep(wakeup: int | None, limit_s: float) -> tuple[list[Death], int]:
     deadline = time.monotonic() + limit_s
     while True:
         left = kill_children()
-        try:
-            deaths += reap({})
-        except ChildProcessError:
+        ended, any_left = reap({})
+        deaths += ended
+        if not any_left:
             return deaths, 0
         if time.monotonic() > deadline:
             return deaths, max(left, 1)

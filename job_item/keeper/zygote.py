@@ -91,13 +91,8 @@ class Zygote:
 
     def _bury(self) -> None:
         """Reap; when a keeper has ended kill what fell from it to us, then tell the room that it is gone."""
-        gone = []
-        try:
-            for death in tree.reap({}):
-                if death.pid in self._keepers:
-                    gone.append(self._keepers.pop(death.pid))
-        except ChildProcessError:
-            pass
+        deaths, _ = tree.reap({})
+        gone = [self._keepers.pop(death.pid) for death in deaths if death.pid in self._keepers]
         if not gone:
             return
         self._sweep(time.monotonic() + keep.SWEEP_LIMIT_S)
@@ -126,9 +121,9 @@ class Zygote:
         while self._keepers and time.monotonic() < deadline:
             poller.poll(tree.PAUSE_S * 1000)
             tree.drain(self._wakeup)
-            try:
-                for death in tree.reap({}):
-                    self._keepers.pop(death.pid, None)
-            except ChildProcessError:
+            deaths, any_left = tree.reap({})
+            for death in deaths:
+                self._keepers.pop(death.pid, None)
+            if not any_left:
                 return
         tree.sweep(self._wakeup, END_LIMIT_S)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from job_item.template import legacy
@@ -62,6 +62,7 @@ def _warn_of_legacy(texts: tuple[str, ...]) -> tuple[TemplateFault, ...]:
 def _compile_text(text: str, shell: str) -> Template:
     nodes, remarks = parse(text)
     places: dict[int, Place] = {}
+    rewrites: dict[int, str] = {}
     if not remarks and not all(isinstance(node, Text) for node in nodes):
         name = shell.rsplit("/", 1)[-1]
         if name not in SHELLS:
@@ -69,10 +70,26 @@ def _compile_text(text: str, shell: str) -> Template:
         else:
             walk = Walk(name)
             places = walk.run(nodes)
+            rewrites = walk.findings.rewrites
             remarks = tuple(walk.remarks)
     warnings = _raise_faults(remarks, text)
-    pieces = build(nodes, lambda tag: encoder(places.get(tag.offset, _VERBATIM), name_of(tag)))
+    pieces = build(_rewritten(nodes, rewrites), lambda tag: encoder(places.get(tag.offset, _VERBATIM), name_of(tag)))
     return Template((shell, "-c"), (pieces,), warnings)
+
+
+def _rewritten(nodes: tuple[Node, ...], rewrites: dict[int, str]) -> tuple[Node, ...]:
+    """Put the characters that must be written in another way into the text."""
+    if not rewrites:
+        return nodes
+    new: list[Node] = []
+    for node in nodes:
+        if isinstance(node, Section):
+            node = replace(node, body=_rewritten(node.body, rewrites))
+        elif isinstance(node, Text):
+            chars = (rewrites.get(node.offset + at, char) for at, char in enumerate(node.text))
+            node = replace(node, text="".join(chars))
+        new.append(node)
+    return tuple(new)
 
 
 _VERBATIM = Place(Style.VERBATIM)

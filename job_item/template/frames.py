@@ -93,6 +93,8 @@ class Frame:
     kind: Kind
     quoted: bool = False
     """Stands within double quotes (frames of code begin afresh, but `"` within backticks is read otherwise)."""
+    odd: bool = False
+    """BACKTICK: stands within "${...}", where shells differ on `\\"`."""
     want: Want = Want.COMMAND
     back: Want = Want.COMMAND
     """What is wanted once the word of a redirection has been read."""

@@ -57,10 +57,13 @@ class Style(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a tag stands. `backticks` says how many open backquotes its text passes through."""
+    """Where a tag stands."""
 
     style: Style
-    backticks: int = 0
+    backticks: tuple[bool, ...] = ()
+    """The open backquotes that its text passes through, from the outside: whether each is within double quotes."""
+    odd: bool = False
+    """Stands in backquotes within "${...}"."""
     always: bool = False
     """Is quoted even if nothing in the value needs it."""
     glued: bool = False
@@ -81,6 +84,7 @@ class Place:
         return Place(
             self.style,
             self.backticks,
+            self.odd,
             always=self.always or other.always,
             glued=self.glued or other.glued,
             no_dash=self.no_dash or other.no_dash,
@@ -186,7 +190,8 @@ def _place(state: State) -> Place:
     is_format = command.rule is Rule.PRINTF and command.phase == ""
     return Place(
         style,
-        backticks=sum(frame.kind is Kind.BACKTICK for frame in state.frames),
+        backticks=tuple(frame.quoted for frame in state.frames if frame.kind is Kind.BACKTICK),
+        odd=any(frame.odd for frame in state.frames),
         always=word.touchy or bool(frames) or code.kind is Kind.TEST or code.want in (Want.PATTERN, Want.CASE_WORD),
         glued=bool(state.pending),
         no_dash=leads and is_format and not command.ended_options,
@@ -206,6 +211,6 @@ def _style(frames: tuple[Frame, ...]) -> Style:
     arithmetic = [frame.kind for frame in frames if frame.kind in _ARITHMETIC]
     if arithmetic:
         return Style.INTEGER if arithmetic[-1] is Kind.SUBSCRIPT else Style.TERM
-    if top.kind is Kind.BRACE:
-        return Style.BRACE if top.quoted else Style.WORD
+    if any(frame.kind is Kind.BRACE and frame.quoted for frame in frames):
+        return Style.BRACE
     return {Kind.SINGLE: Style.SINGLE, Kind.DOUBLE: Style.DOUBLE}.get(top.kind, Style.WORD)

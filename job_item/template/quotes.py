@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from job_item.template.frames import CODE, Kind
-from job_item.template.reader import MORE, Reader
+from job_item.template.reader import DEEPEST, MORE, Reader
 
 _SPECIAL = "@*#?-$!"
 _DOUBLE_LIKE = frozenset({Kind.DOUBLE, Kind.LOCALE, Kind.ARITHMETIC})
@@ -59,8 +59,16 @@ def read_dollar(reader: Reader, after: int) -> int:
     if char.isdigit() or char in _SPECIAL:
         stack.add_expansion()
         return beyond
+    if char == '"':
+        _lose_stripped_quote(reader)
     stack.add_literal("$", quoted=False)
     return after
+
+
+def _lose_stripped_quote(reader: Reader) -> None:
+    """Bash takes `"` out of "${x:-...}" before it expands that, so a name goes on behind the quote."""
+    if reader.stack.is_in_quoted_brace:
+        reader.stack.lose('within "${...}" a quote follows a variable: write ${NAME}')
 
 
 def _read_substitution(reader: Reader, at: int, *, quoted: bool) -> int:
@@ -81,6 +89,8 @@ def _read_name(reader: Reader, at: int) -> int:
         if not char:
             return MORE
         if not is_name(char):
+            if char == '"':
+                _lose_stripped_quote(reader)
             reader.stack.add_expansion()
             return at
         at = beyond
@@ -90,9 +100,12 @@ def open_quote(reader: Reader, char: str, after: int) -> int:
     """`'`, `"` or a backquote where each of them begins something."""
     if char == "`":
         reader.stack.add_expansion()
-        if len(reader.levels) >= 3:
+        if reader.stack.top.kind in (Kind.ARITHMETIC, Kind.SUBSCRIPT):
+            reader.stack.lose("backquotes stand in arithmetic: write $(...)")
+        if len(reader.levels) >= DEEPEST:
             reader.stack.lose("backquotes are nested too deeply: write $(...)")
-        reader.stack.push(Kind.BACKTICK, quoted=is_quoted(reader))
+        odd = reader.stack.is_in_quoted_brace
+        reader.stack.push(Kind.BACKTICK, quoted=is_quoted(reader) and not odd, odd=odd)
         return after
     if reader.stack.top.kind not in (Kind.ARITHMETIC, Kind.SUBSCRIPT, Kind.BRACE):
         reader.stack.add_quote()

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from job_item.template.frames import Kind
+from job_item.template.safe import through_backticks
 from job_item.template.stack import Stack
 
 MORE = -1
 """What a handler returns when it needs to see the text that follows."""
-_DEEPEST = 4
+DEEPEST = 8
+_SHOWN = ('"', "$")
+"""What bash takes for quotes of its own in backquotes within double quotes, when it looks for braces to expand."""
 
 
 class Reader:
     """The text of one run between tags, and a stack of what is open."""
 
-    def __init__(self, stack: Stack, text: str, *, shell: str, final: bool) -> None:
+    def __init__(self, stack: Stack, pending: str, text: str, *, offset: int, shell: str, final: bool) -> None:
         self.stack = stack
-        self.text = text
+        self.text = pending + text
+        self._known = len(pending)
+        self._offset = offset - len(pending)
         self.shell = shell
         self.final = final
         """Whether a tag follows the text, so that nothing in it can be continued."""
@@ -30,10 +35,14 @@ class Reader:
 
         The character is empty at the end of the text, or where it cannot be told without what follows.
         """
-        return self._unit(at, self.levels)
+        levels = self.levels
+        unit = self._unit(at, levels)
+        if unit[0] in _SHOWN and unit[1] == at + 1 and at >= self._known and True in levels:
+            self.stack.findings.rewrites[self._offset + at] = through_backticks(unit[0], levels)
+        return unit
 
     def _unit(self, at: int, levels: tuple[bool, ...]) -> tuple[str, int, int]:
-        if not levels or len(levels) > _DEEPEST:
+        if not levels or len(levels) > DEEPEST:
             return self.text[at : at + 1], at + 1, 0
         char, after, ended = self._unit(at, levels[:-1])
         if ended or not char:
@@ -46,6 +55,8 @@ class Reader:
                 return "", after, 0
             if not ended and escaped in ('$`\\"' if levels[-1] else "$`\\"):
                 return escaped, beyond, 0
+            if escaped == '"' and self.stack.is_odd:
+                self.stack.lose('shells differ on \\" in backquotes within "${...}": write $(...)')
         return char, after, 0
 
     def peek(self, at: int) -> tuple[str, int]:

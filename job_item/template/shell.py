@@ -32,12 +32,12 @@ _HANDLERS: Mapping[Kind, Callable[[Reader, str, int], int]] = MappingProxyType(
 )
 
 
-def scan(state: State, text: str, findings: Findings, *, shell: str, final: bool) -> State:
-    """Read `text` from `state` on; with `final` a tag follows, so that no token goes on behind it."""
+def scan(state: State, text: str, findings: Findings, *, offset: int, shell: str, final: bool) -> State:
+    """Read `text`, which stands at `offset`, from `state` on; with `final` a tag follows, so that no token goes on behind it."""
     if state.lost:
         return state
     stack = Stack(state, findings)
-    reader = Reader(stack, state.pending + text, shell=shell, final=final)
+    reader = Reader(stack, state.pending, text, offset=offset, shell=shell, final=final)
     at = 0
     while at < len(reader.text) and not stack.lost:
         char, after, ended = reader.unit(at)

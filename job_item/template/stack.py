@@ -21,6 +21,8 @@ class Findings:
     """Tags that are quoted even if nothing in their value needs it."""
     integers: set[int] = field(default_factory=set)
     """Tags whose value is evaluated as arithmetic."""
+    rewrites: dict[int, str] = field(default_factory=dict)
+    """Characters of the author's text, by their offset, that are written in another way which means the same."""
     arrays: bool = False
     """The text has arrays: `declare` would evaluate a value that looks like one."""
     integer_variables: bool = False
@@ -48,9 +50,9 @@ class Stack:
         """Change the innermost construct."""
         self.frames[-1] = replace(self.frames[-1], **fields)
 
-    def push(self, kind: Kind, *, quoted: bool = False, phase: str = "") -> None:
+    def push(self, kind: Kind, *, quoted: bool = False, odd: bool = False, phase: str = "") -> None:
         """Open a construct."""
-        self.frames.append(Frame(kind, quoted=quoted, phase=phase))
+        self.frames.append(Frame(kind, quoted=quoted, odd=odd, phase=phase))
 
     def pop(self) -> None:
         """Close the innermost construct."""
@@ -64,9 +66,24 @@ class Stack:
         return next(at for at in range(len(self.frames) - 1, -1, -1) if self.frames[at].kind in CODE)
 
     @property
+    def is_odd(self) -> bool:
+        """Whether backquotes are open within "${...}"."""
+        return any(frame.odd for frame in self.frames)
+
+    @property
+    def within_word(self) -> list[Frame]:
+        """What is open within the word that is being read."""
+        return self.frames[self._code() + 1 :]
+
+    @property
+    def is_in_quoted_brace(self) -> bool:
+        """Whether "${...}" is open within the word."""
+        return any(frame.kind is Kind.BRACE and frame.quoted for frame in self.within_word)
+
+    @property
     def _is_within_word(self) -> bool:
         """Whether what is read belongs to the word itself, not to a subscript or expansion within it."""
-        return all(frame.kind in _QUOTES for frame in self.frames[self._code() + 1 :])
+        return all(frame.kind in _QUOTES for frame in self.within_word)
 
     def _set_word(self, **fields: Any) -> None:
         if not self._is_within_word:
@@ -113,7 +130,7 @@ class Stack:
 
     def add_tag(self, tag: int) -> None:
         """Note that the word goes on with a tag, in this and in every construct around it."""
-        subscript = any(frame.kind is Kind.SUBSCRIPT for frame in self.frames[self._code() + 1 :])
+        subscript = any(frame.kind is Kind.SUBSCRIPT for frame in self.within_word)
         bare = self.frames[-1].kind in CODE
         for at in range(len(self.frames)):
             frame = self.frames[at]

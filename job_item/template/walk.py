@@ -41,15 +41,15 @@ class Walk:
         for at, node in enumerate(nodes):
             if isinstance(node, Text):
                 final = at + 1 < len(nodes) and isinstance(nodes[at + 1], Tag)
-                states = frozenset(self._scan(state, node.text, final=final) for state in states)
+                states = frozenset(self._scan(state, node.text, node.offset, final=final) for state in states)
             elif isinstance(node, Tag):
-                states = frozenset(self._place(self._scan(state, "", final=True), node) for state in states)
+                states = frozenset(self._place(self._scan(state, "", node.offset, final=True), node) for state in states)
             else:
                 states = self._section(node, states)
         return states
 
-    def _scan(self, state: State, text: str, *, final: bool) -> State:
-        return scan(state, text, self.findings, shell=self.shell, final=final)
+    def _scan(self, state: State, text: str, offset: int, *, final: bool) -> State:
+        return scan(state, text, self.findings, offset=offset, shell=self.shell, final=final)
 
     def _section(self, section: Section, states: frozenset[State]) -> frozenset[State]:
         """All states behind a section: those before it, and those after any number of rounds."""
@@ -90,7 +90,7 @@ class Walk:
 
     def _add(self, tag: Tag, place: Place) -> None:
         known = self._places.get(tag.offset, place)
-        if (known.style, known.backticks) != (place.style, place.backticks):
+        if (known.style, known.backticks, known.odd) != (place.style, place.backticks, place.odd):
             self._fault(LOST, f"{name_of(tag)} stands in different quotes, depending on a section", tag)
         self._names[tag.offset] = name_of(tag)
         self._places[tag.offset] = known.joined(place)

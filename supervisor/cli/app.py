@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -10,12 +11,15 @@ from job_item import __version__
 from supervisor.cli import execs, jobs, logs, node, register, settings, status, submit
 from supervisor.cli.failure import tell
 from supervisor.cli.given import ConfigOption
+from supervisor.cli.help import HELP_OPTIONS, find_help
+
+NAME = "job_item"
 
 app = typer.Typer(
-    name="job_item",
+    name=NAME,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["--help", "-h"]},
+    context_settings={"help_option_names": list(HELP_OPTIONS)},
     help="Run jobs on this machine, watched and kept safe. Without a command: run the node in the foreground.",
     epilog="Exit codes: 0 done, 1 failure, 2 usage, 69 unavailable, 70 bug, 75 restart me, 76 cascade stop, "
     "78 configuration.",
@@ -67,7 +71,10 @@ def _root(
 def main() -> int:
     """Run the command line of this process; typer itself ends it (`SystemExit`) where nothing failed."""
     try:
-        app(prog_name="job_item")
+        if (text := find_help(app, sys.argv[1:], NAME)) is not None:
+            typer.echo(text)
+        else:
+            app(prog_name=NAME)
     except Exception as error:
         return tell(error)
     return 0

@@ -30,7 +30,7 @@ def complete_code(incomplete: str) -> list[str]:
     """Codes of the register."""
     from job_item.codes import REGISTER
 
-    return _matches(lambda: list(REGISTER), incomplete.upper())
+    return _matches(lambda: list(REGISTER), incomplete)
 
 
 def complete_status(incomplete: str) -> list[str]:

@@ -47,9 +47,9 @@ def tell_faults(faults: Iterable[Fault]) -> None:
         _say("warning" if fault.warning else "error", sentence, fault.code, fault.remedy, place)
 
 
-def tell_job_error(error: Mapping[str, str]) -> None:
+def tell_job_error(error: Mapping[str, str], task_id: str) -> None:
     """Say why a job failed, as the node tells it."""
-    _say("error", error["message"], error["code"], error["remedy"])
+    _say("error", error["message"], error["code"], error["remedy"].replace("TASK_ID", task_id))
 
 
 def remedy_of(remedy: str | None, code: str) -> str:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from supervisor.amounts import duration
 from supervisor.cli.failure import tell_job_error
 from supervisor.cli.outcome import EXIT_DETACHED, last_attempt
+from supervisor.wording import duration, harmless
 
 if TYPE_CHECKING:
     from supervisor.client import Record
@@ -55,7 +55,7 @@ def write(output: bytes, *, to_stderr: bool = False) -> None:
 
 def say(sentence: str) -> None:
     """Say something about a job on standard error, apart from its output."""
-    typer.echo(typer.style(f"[{sentence}]", dim=True), err=True)
+    typer.echo(typer.style(f"[{harmless(sentence)}]", dim=True), err=True)
 
 
 def say_end(job: Record) -> None:
@@ -65,7 +65,7 @@ def say_end(job: Record) -> None:
     took = f" after {duration(job['duration_s'])}" if job["duration_s"] is not None else ""
     say(f"{job['event']} {job['task_id']}: {job['status']}{took}{how}")
     if job["error"]:
-        tell_job_error(job["error"])
+        tell_job_error(job["error"], job["task_id"])
 
 
 @contextmanager

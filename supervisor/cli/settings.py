@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from typing import Any
 
 import typer
 
@@ -27,12 +29,17 @@ def show_settings(config: ConfigOption = None, as_json: JsonOption = False) -> N
         places = {name: str(getattr(loaded, name)) for name in ("config_path", "work_dir", "state_dir")}
         print_json({**places, "settings": values, "layers": dict(loaded.layers)})
     else:
-        from job_item.layers import leaves
-        from job_item.yamlfile import dotted
         from supervisor.show import print_view, table
 
-        rows = [
-            (path, json.dumps(value), loaded.layers.get(path, "default"))
-            for path, value in ((dotted(key), value) for key, value in leaves(values))
-        ]
+        rows = [(path, text, loaded.layers.get(path, "default")) for path, text in lines(values)]
         print_view(table(("setting", "value", "from"), rows))
+
+
+def lines(settings: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Give each setting that has a value, by its dotted path; text as it is, everything else as JSON."""
+    from job_item.layers import leaves
+    from job_item.yamlfile import dotted
+
+    for path, value in leaves(settings):
+        if value is not None:
+            yield dotted(path), value if isinstance(value, str) else json.dumps(value)

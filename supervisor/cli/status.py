@@ -83,6 +83,7 @@ def _watch_json(look: Callable[[], Record], _of_node: bool) -> None:
 def _watch_view(look: Callable[[], Record], of_node: bool) -> None:
     """Draw over and over in place."""
     from rich.live import Live
+    from rich.text import Text
 
     from supervisor.views import job_view, node_view
 
@@ -92,5 +93,5 @@ def _watch_view(look: Callable[[], Record], of_node: bool) -> None:
             try:
                 live.update(view(look()), refresh=True)
             except Unavailable as error:
-                live.update(f"{error.message} [[{error.code}]]", refresh=True)
+                live.update(Text(f"{error.message} [{error.code}]"), refresh=True)
             time.sleep(_WATCH_INTERVAL_S)

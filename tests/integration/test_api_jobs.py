@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -194,7 +195,8 @@ def test_a_notification_that_is_too_long_or_empty_is_refused(served: Served) -> 
     reply = served.ask("POST", "/msg/notif/T1", {"msg": "ä" * 51_201})
     check_problem(reply, 400, "ERR-API-010")
     assert reply.json["error"] == "msg exceeds 100KB limit"
-    for body in ({"msg": ""}, {"msg": 1}, {"msg": None}, {}, [], "x"):
+    bodies: tuple[Any, ...] = ({"msg": ""}, {"msg": 1}, {"msg": None}, {}, [], "x")
+    for body in bodies:
         check_problem(served.ask("POST", "/msg/notif/T1", body), 400, "ERR-JOB-007")
     check_problem(served.ask("POST", "/msg/notif/T9", {"msg": "x"}), 404, "ERR-JOB-006")
 

@@ -119,9 +119,7 @@ def test_the_output_of_a_job_that_waits_is_empty(served: Served) -> None:
     assert (missing.status, missing.json["code"]) == (404, "ERR-API-009")
 
 
-@pytest.mark.parametrize(
-    "query", ["stream=x", "attempt=0", "offset=-1", "limit=x", "tail=1e9", "offset=1&tail=1", "follow=maybe"]
-)
+@pytest.mark.parametrize("query", ["stream=x", "attempt=0", "offset=-1", "limit=x", "tail=1e9", "follow=maybe"])
 def test_parameters_that_are_wrong_are_refused(written: Served, query: str) -> None:
     reply = written.ask("GET", f"/jobs/T1/log?{query}")
     assert (reply.status, reply.json["code"]) == (400, "ERR-API-007")

@@ -110,7 +110,9 @@ def test_a_file_of_somebody_else_is_never_taken_for_a_task_file(
         command = replace(shell("true"), task_file=str(mine), task_body=b"{}")
         ended = await run(pool, command)
         assert (ended.end, ended.step) == ("failed", "stage")
+        assert (await run(pool, replace(command, replace=True))).end == "failed"
         assert mine.read_text() == "precious"
+        mine.chmod(0o600)  # as an earlier attempt that was killed would have left it
         assert (await run(pool, replace(command, replace=True))).exit_code == 0
 
     with_pool(use)
@@ -202,7 +204,8 @@ def test_a_background_child_that_holds_stdout_does_not_delay_the_end(shell: Call
 
 def test_orphans_that_end_while_the_job_runs_leave_no_zombies(shell: Callable[[str], Command], tmp_path: Path) -> None:
     async def use(pool: KeeperPool) -> None:
-        text = "for i in 1 2 3 4 5; do (sleep 0 &) ; done; while pgrep -P $PPID sleep; do :; done; ps -o stat= --ppid $PPID"
+        wait_for_sleepers = "while pgrep -P $PPID sleep; do :; done"
+        text = f"for i in 1 2 3; do (sleep 0 &); done; {wait_for_sleepers}; ps -o stat= --ppid $PPID"
         await run(pool, shell(text))
         assert "Z" not in (tmp_path / "logs" / "out").read_text()
 

@@ -125,7 +125,7 @@ def test_the_tour_of_the_readme_works_as_written(visit: Visit) -> None:
     assert """you said: $(reboot); "quoted" *""" in whole
     assert "counted to 10" in whole
     assert "exit code 3: the job failed" in whole
-    assert "counted to 15" in whole, "the job whose worker was killed ran again"
+    assert "counted to 25" in whole, "the job whose worker was killed ran again"
 
 
 def test_every_file_that_the_readme_links_to_exists() -> None:

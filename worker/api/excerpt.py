@@ -36,10 +36,10 @@ class Span:
 
 
 def cut(total: int, offset: int | None, limit: int | None, tail: int | None) -> Span:
-    """Choose a part by numbers: `limit` bytes from `offset`, or of the last `tail` bytes. Never outside of `total`."""
-    start = max(0, total - tail) if tail is not None else min(offset or 0, total)
+    """Choose a part by numbers: `limit` bytes from `offset`, and of these the last `tail`. Never outside of `total`."""
+    start = min(offset or 0, total)
     stop = total if limit is None else min(total, start + limit)
-    return Span(start, stop)
+    return Span(start if tail is None else max(start, stop - tail), stop)
 
 
 def choose(header: str | None, total: int) -> Span | None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from job_item.job import AttemptRecord, JobRecord, Status
 from worker.api.excerpt import CHUNK_BYTES, Stream
-from worker.api.models import show_failure, show_note
+from worker.api.show import show_failure, show_note
 from worker.desk import Desk, Log
 
 RECONNECT_MS = 500

@@ -7,7 +7,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from worker.api.answers import documented
-from worker.api.models import ExecList, HealthAnswer, Process, ReadinessAnswer, Welcome, show_exec
+from worker.api.models import ExecList, HealthAnswer, Process, ReadinessAnswer, Welcome
+from worker.api.show import show_exec
 from worker.api.site import desk_of
 
 router = APIRouter(tags=["node"])

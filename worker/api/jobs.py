@@ -9,11 +9,12 @@ from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from job_item.job import TASK_ID_PATTERN, JobRecord, Status, is_task_id
+from job_item.job import JobRecord, Status, is_task_id
 from worker.api.answers import documented
 from worker.api.body import read_json
 from worker.api.faults import CREATE_PATH, Refusal, unknown_job
-from worker.api.models import CreateAnswer, CreateProblem, CreateRequest, JobAnswer, JobList, show_job, summarise
+from worker.api.models import TASK_ID, CreateAnswer, CreateProblem, CreateRequest, JobAnswer, JobList
+from worker.api.show import show_job, summarise
 from worker.api.site import desk_of
 from worker.desk import Desk, NewJob
 
@@ -21,9 +22,7 @@ router = APIRouter(tags=["jobs"])
 
 _ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 
-TaskId = Annotated[
-    str, Path(description="The id of a job.", json_schema_extra={"pattern": f"^{TASK_ID_PATTERN.pattern}$"})
-]
+TaskId = Annotated[str, Path(description="The id of a job.", json_schema_extra={"pattern": TASK_ID})]
 
 
 @router.post(
@@ -66,11 +65,9 @@ async def list_jobs(
     status: Annotated[Status | None, Query(description="Only jobs with this status.")] = None,
     event: Annotated[str | None, Query(description="Only jobs of this event.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000, description="How many at most.")] = 100,
-    before: Annotated[str | None, Query(description="Go on after this job: `next` of the list before.")] = None,
+    before: Annotated[str | None, Query(pattern=TASK_ID, description="Go on after this job.")] = None,
 ) -> JobList:
     """List the newest jobs first."""
-    if before is not None and not is_task_id(before):
-        raise Refusal(400, "ERR-API-007", "A parameter is not acceptable: before is no task id.")
     records = desk_of(request).jobs(status=status, event=event, before=before, limit=limit)
     following = records[-1].task_id if len(records) == limit else None
     return JobList(jobs=[summarise(record) for record in records], next=following)

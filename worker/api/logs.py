@@ -21,8 +21,17 @@ LARGEST = 1 << 53
 router = APIRouter(tags=["output"])
 
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
+_TEXT = {"type": "string"}
+_EVENTS = {
+    "schema": {
+        "title": "Event",
+        "description": "One event of the stream; `data` is JSON.",
+        "type": "object",
+        "properties": {"event": _TEXT, "data": _TEXT, "id": _TEXT},
+    }
+}
 _DOCUMENTED = documented(404, 416) | {
-    200: {"description": "The output, or its events.", "content": {"text/plain": _BYTES, "text/event-stream": _BYTES}},
+    200: {"description": "The output, or its events.", "content": {"text/plain": _BYTES, "text/event-stream": _EVENTS}},
     206: {"description": "The range of the output that was asked for.", "content": {"text/plain": _BYTES}},
 }
 
@@ -35,7 +44,7 @@ async def read_log(
     attempt: Annotated[int | None, Query(ge=1, le=LARGEST, description="Of which attempt; else the last one.")] = None,
     offset: Annotated[int | None, Query(ge=0, le=LARGEST, description="From which byte on.")] = None,
     limit: Annotated[int | None, Query(ge=0, le=LARGEST, description="How many bytes at most.")] = None,
-    tail: Annotated[int | None, Query(ge=0, le=LARGEST, description="Only the last bytes.")] = None,
+    tail: Annotated[int | None, Query(ge=0, le=LARGEST, description="Of these only the last bytes.")] = None,
     follow: Annotated[bool, Query(description="Send events as they come.")] = False,
 ) -> Response:
     """Read the bytes that a job wrote, both streams in order of arrival, or follow them.
@@ -49,8 +58,6 @@ async def read_log(
     streams; give it back as `Last-Event-ID` (or `offset`) to go on without loss or repetition. Without `attempt` the
     events go on into the next attempt.
     """
-    if tail is not None and offset is not None:
-        raise Refusal(400, "ERR-API-007", "A parameter is not acceptable: use either offset or tail.")
     site = site_of(request)
     record = find(site.desk, task_id)
     log = site.desk.log(task_id, attempt or record.attempt)

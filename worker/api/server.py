@@ -201,9 +201,10 @@ class Server:
         except TimeoutError:
             for connection in list(self._state.connections):
                 connection.transport.abort()
-        for task in list(self._state.tasks):
-            task.cancel()
-        await asyncio.gather(*self._state.tasks, return_exceptions=True)
+        if tasks := set(self._state.tasks):
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=grace_s)
 
 
 def own_hosts(host: str) -> frozenset[str] | None:

@@ -55,7 +55,7 @@ class Journal:
         db, epoch = open_writer(path, sync)
         reader = Reader(path)
         tally = reader.tally()
-        writer = Writer(db, path, tally, loop=loop, on_fatal=on_fatal, faults=faults or FaultPoints())
+        writer = Writer(db, tally, loop=loop, on_fatal=on_fatal, faults=faults or FaultPoints())
         writer.start()
         return cls(writer, reader, tally, incarnation=incarnation, epoch=epoch)
 

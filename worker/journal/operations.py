@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from job_item.job import JobRecord, Status
 from worker.journal import records
@@ -27,8 +26,7 @@ class Operation(Protocol[Result_co]):
         """Do it within the open transaction; returns the caller's result and what it changes in the tally."""
 
 
-@dataclass(frozen=True, slots=True)
-class Accept:
+class Accept(NamedTuple):
     """A job comes in; a task id that is known already is left as it is."""
 
     task_id: str
@@ -36,7 +34,7 @@ class Accept:
     source: str
     body: bytes
     created_at: float
-    write = "accept"
+    write: str = "accept"
 
     def apply(self, db: sqlite3.Cursor) -> tuple[tuple[bool, JobRecord], tuple[Change, ...]]:
         """Returns whether it is new, and its record."""
@@ -53,15 +51,14 @@ class Accept:
         return (False, known), ()
 
 
-@dataclass(frozen=True, slots=True)
-class TakeJob:
+class TakeJob(NamedTuple):
     """A queued job becomes running, with a new attempt."""
 
     task_id: str
     fence: int
     incarnation: str
     started_at: float
-    write = "claim"
+    write: str = "claim"
 
     def apply(self, db: sqlite3.Cursor) -> tuple[Claim | None, tuple[Change, ...]]:
         """Returns None when the job is not in the queue."""
@@ -81,8 +78,7 @@ class TakeJob:
         return claim, (Change(Status.QUEUED, Status.RUNNING),)
 
 
-@dataclass(frozen=True, slots=True)
-class Settle:
+class Settle(NamedTuple):
     """The running attempt ends, and its job with it or not."""
 
     settlement: Settlement
@@ -114,13 +110,12 @@ class Settle:
         return status, (Change(Status.RUNNING, status, log_bytes if status.is_final else 0),)
 
 
-@dataclass(frozen=True, slots=True)
-class AskCancel:
+class AskCancel(NamedTuple):
     """The end of a job is wished: one that waits has ended at once, one that runs is marked."""
 
     task_id: str
     asked_at: float
-    write = "cancel"
+    write: str = "cancel"
 
     def apply(self, db: sqlite3.Cursor) -> tuple[JobRecord | None, tuple[Change, ...]]:
         """Returns its record; None when it is unknown."""
@@ -139,14 +134,13 @@ class AskCancel:
         return records.find(db, self.task_id), changes
 
 
-@dataclass(frozen=True, slots=True)
-class AddNote:
+class AddNote(NamedTuple):
     """A job's script has something to say; the last `NOTES_KEPT` notes of a job are kept."""
 
     task_id: str
     at: float
     msg: str
-    write = "note"
+    write: str = "note"
 
     def apply(self, db: sqlite3.Cursor) -> tuple[bool, tuple[Change, ...]]:
         """Returns False when the job is unknown."""
@@ -163,12 +157,11 @@ class AddNote:
         return True, ()
 
 
-@dataclass(frozen=True, slots=True)
-class Forget:
+class Forget(NamedTuple):
     """Ended jobs leave the journal with all that belongs to them."""
 
     task_ids: tuple[str, ...]
-    write = "prune"
+    write: str = "prune"
 
     def apply(self, db: sqlite3.Cursor) -> tuple[int, tuple[Change, ...]]:
         """Returns how many there were."""

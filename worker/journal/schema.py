@@ -11,6 +11,9 @@ from job_item.errors import NodeError
 
 BUSY_TIMEOUT_S = 5.0
 
+LOG_PAGES = 4_000
+"""Pages (4 KiB) of the log at which a commit folds it into the file; the writer's pauses do so much earlier."""
+
 _FIRST = (
     # The running attempt of a task stands in its row: attempt, fence, incarnation, started_at.
     """CREATE TABLE tasks(
@@ -74,7 +77,7 @@ def open_writer(path: Path, sync: Literal["normal", "full"]) -> tuple[sqlite3.Co
     try:
         db.execute("PRAGMA journal_mode = wal")
         db.execute(f"PRAGMA synchronous = {sync}")
-        db.execute("PRAGMA wal_autocheckpoint = 0")  # the writer says when
+        db.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
         db.execute("PRAGMA temp_store = memory")
         return db, _begin(db, path)
     except sqlite3.Error as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import queue
 import sqlite3
 import threading
@@ -11,19 +10,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from operator import attrgetter
-from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from job_item.errors import Bug, NodeError, Unavailable
 from worker.faults import FaultPoints
 from worker.journal.operations import Operation
-from worker.journal.schema import BUSY_TIMEOUT_S
 from worker.journal.tally import Change, Tally
 
 GROUP_LIMIT = 256
-WAL_SOON_BYTES, WAL_NOW_BYTES = 4 << 20, 16 << 20
-"""How long the log may get before it is folded into the file: in the next pause, or at once."""
-PAUSE_S = 0.005
+FOLD_AFTER, PAUSE_S = 200, 0.005
 
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
@@ -57,7 +52,6 @@ class Writer:
     def __init__(
         self,
         db: sqlite3.Connection,
-        path: Path,
         tally: Tally,
         *,
         loop: asyncio.AbstractEventLoop,
@@ -66,7 +60,7 @@ class Writer:
     ) -> None:
         self._db = db
         self._cursor = db.cursor()
-        self._wal = f"{path}-wal"
+        self._unfolded = 0
         self._tally = tally
         self._loop = loop
         self._on_fatal = on_fatal
@@ -142,6 +136,7 @@ class Writer:
             group, more = self._take()
             if group:
                 self._tell(self._resolve, self._commit(group))
+                self._unfolded += len(group)
             if not more:
                 return
 
@@ -162,23 +157,19 @@ class Writer:
         return group, False
 
     def _wait(self) -> Order | None:
-        """Wait for the next order; fold a long log into the file in the first pause, or now when it is very long."""
-        size_bytes = os.stat(self._wal).st_size  # noqa: PTH116 - a Path would cost twice the time
-        if size_bytes >= WAL_NOW_BYTES:
-            self._checkpoint()
-        elif size_bytes >= WAL_SOON_BYTES:
+        """Wait for the next order. After `FOLD_AFTER` orders the first pause is used to fold the log into the file."""
+        if self._unfolded >= FOLD_AFTER:
             try:
                 return self._orders.get(timeout=PAUSE_S)
             except queue.Empty:
-                self._checkpoint()
+                self._fold()
         return self._orders.get()
 
-    def _checkpoint(self) -> None:
-        """Fold the log into the file; a reader in the way, or a full disk, leaves it for the next time."""
+    def _fold(self) -> None:
+        """Bring the log into the file; what a reader or a full disk keeps from it is left for the next time."""
+        self._unfolded = 0
         with suppress(sqlite3.OperationalError):
-            self._cursor.execute("PRAGMA busy_timeout = 0")
-            self._cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        self._cursor.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}")
+            self._cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def _commit(self, group: list[Order]) -> list[Done]:
         """Write a group in one transaction; if that fails each order in its own, so that a bad one fails alone."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from job_item.job import AttemptRecord, JobRecord, Status, Usage
-from worker.api.models import duration, moment, show_failure, show_job
+from worker.api.show import duration, moment, show_failure, show_job
 from worker.desk import Note
 
 

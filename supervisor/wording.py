@@ -1,8 +1,16 @@
-"""Moments, spans and sizes as people read them."""
+"""Moments, spans, sizes and foreign text as people read them."""
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def harmless(text: str) -> str:
+    """Take out what a terminal would obey: names and notes come from elsewhere. Line ends and tabs stay."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def moment(text: str | None, now: datetime | None = None) -> str:
@@ -20,9 +28,11 @@ def age_s(text: str, now: datetime | None = None) -> float:
 
 
 def duration(seconds: float | None) -> str:
-    """Write a span as people say it: `0.42 s`, `12 s`, `3 min 5 s`, `2 h 7 min`, `4 d 1 h`."""
+    """Write a span as people say it: `420 ms`, `12 s`, `3 min 5 s`, `2 h 7 min`, `4 d 1 h`."""
     if seconds is None:
         return ""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
     if seconds < 10:
         return f"{seconds:.2f} s"
     whole = round(seconds)

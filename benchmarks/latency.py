@@ -1,0 +1,104 @@
+"""From the trigger to the running process: 50 jobs a second, in an even stream, each writes what its own clock says.
+
+The clock starts just before the request is sent and stops when `date` looks at it, so the start of `date` itself is
+part of the figure; what that alone takes is measured beside it. Requests go out when they are due, whether the one
+before has been answered or not.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.client import connect, read_answer, request_of
+from benchmarks.table import Figure, Tier, amount, at_most, percentile
+from tests.conftest import eventually
+from tests.nodes import Node, running
+from worker.output import spool_path
+
+PER_S = 50
+JOBS = 200
+SPAWNS = 50
+ROUNDS = {"quick": 3, "night": 15}
+CONNECTIONS = 4
+P50_MS, P99_MS = 5, 15
+COMMAND = ["date", "+%s%N"]
+
+
+def measure(tier: Tier) -> list[Figure]:
+    """Send jobs and spawn bare processes in turn."""
+    node_ms: list[float] = []
+    bare_ms: list[float] = []
+    jobs = [{"event": "clock", "cmd": COMMAND}]
+    with TemporaryDirectory(prefix="ji-") as folder, running(Path(folder), {"jobs": jobs}) as node:
+        for _ in range(ROUNDS[tier]):
+            node_ms += _through_node(node)
+            bare_ms += _bare()
+    beside = [f"spawn of `date` alone: {amount(percentile(bare_ms, percent), 'ms')}" for percent in (50, 99)]
+    what = f"trigger to process start at {PER_S}/s, {len(node_ms)} jobs"
+    return [
+        at_most(f"{what}, p50", percentile(node_ms, 50), P50_MS, "ms", beside=beside[0]),
+        at_most(f"{what}, p99", percentile(node_ms, 99), P99_MS, "ms", beside=beside[1]),
+    ]
+
+
+def _through_node(node: Node) -> list[float]:
+    """Milliseconds from each trigger to its process."""
+    request = request_of("clock", {})
+    sockets = [connect(node.port) for _ in range(CONNECTIONS)]
+    sent_ns: list[int] = []
+    task_ids: list[str] = []
+
+    def send(number: int) -> None:
+        sock = sockets[number % CONNECTIONS]
+        if number >= CONNECTIONS:
+            task_ids.append(_task_id(read_answer(sock)))
+        sent_ns.append(time.time_ns())
+        sock.sendall(request)
+
+    _at_an_even_pace(JOBS, send)
+    for number in range(JOBS, JOBS + CONNECTIONS):
+        sock = sockets[number % CONNECTIONS]
+        task_ids.append(_task_id(read_answer(sock)))
+        sock.close()
+    started_ns = [_clock_of(node, task_id) for task_id in task_ids]
+    return [(started - sent) / 1e6 for sent, started in zip(sent_ns, started_ns, strict=True)]
+
+
+def _task_id(answer: bytes) -> str:
+    task_id: str = json.loads(answer.partition(b"\r\n\r\n")[2])["task_id"]
+    return task_id
+
+
+def _clock_of(node: Node, task_id: str) -> int:
+    """What the job wrote."""
+    path = spool_path(node.state / "logs", task_id, 1)
+    return int(eventually(lambda: path.exists() and path.read_bytes()))
+
+
+def _bare() -> list[float]:
+    """Milliseconds from the wish to start `date` to its look at the clock, with nothing in between."""
+    found: list[float] = []
+
+    def spawn(_: int) -> None:
+        reader, writer = os.pipe()
+        sent_ns = time.time_ns()
+        pid = os.posix_spawnp("date", COMMAND, os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, writer, 1)])
+        os.close(writer)
+        found.append((int(os.read(reader, 100)) - sent_ns) / 1e6)
+        os.close(reader)
+        os.waitpid(pid, 0)
+
+    _at_an_even_pace(SPAWNS, spawn)
+    return found
+
+
+def _at_an_even_pace(count: int, do: Callable[[int], None]) -> None:
+    begun = time.perf_counter()
+    for number in range(count):
+        time.sleep(max(0.0, begun + number / PER_S - time.perf_counter()))
+        do(number)

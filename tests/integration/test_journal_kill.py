@@ -1,0 +1,109 @@
+"""The process is killed between every two writes of the journal; what it had promised is there when it is opened again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from job_item.job import JobRecord, Status
+from tests.conftest import ROOT
+from tests.journal_driver import EVENT, RULES, end_of
+from tests.journals import claim, in_loop, journal_in
+from worker.faults import VARIABLE, FaultPoints
+from worker.journal import Journal
+
+PASSES = (1, 4)
+"""At which passing of a point the process is killed: with an empty journal, and in the middle of things."""
+
+
+class Promises:
+    """What a driver has told before it died."""
+
+    def __init__(self) -> None:
+        self.accepted: set[str] = set()
+        self.noted: set[str] = set()
+        self.cancelled: set[str] = set()
+        self.forgetting: set[str] = set()
+        self.fences: list[int] = []
+        self.results: dict[tuple[str, int], bytes] = {}
+
+    def read(self, told: str) -> None:
+        """Take down the lines of a driver; the last one may be torn."""
+        for line in told.splitlines(keepends=True):
+            match line.split():
+                case ["accepted" | "noted" | "cancelled" | "forgetting" as what, task_id] if line.endswith("\n"):
+                    getattr(self, what).add(task_id)
+                case ["claimed", _, _, fence]:
+                    self.fences.append(int(fence))
+                case ["settled", task_id, attempt, result] if line.endswith("\n"):
+                    self.results[task_id, int(attempt)] = bytes.fromhex(result)
+
+
+def drive(folder: Path, incarnation: str, promises: Promises, fault: str) -> int:
+    """Run a driver to its end; returns its exit code."""
+    environ = {**os.environ, VARIABLE: fault}
+    command = [sys.executable, "-m", "tests.journal_driver", str(folder), incarnation]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT, env=environ, timeout=60)
+    promises.read(done.stdout)
+    assert done.stderr == ""
+    return done.returncode
+
+
+@pytest.mark.parametrize("point", FaultPoints.all_names)
+@in_loop
+async def test_nothing_that_was_promised_is_lost_by_a_kill_at(point: str, tmp_path: Path) -> None:
+    promises = Promises()
+    if point.startswith("recover."):
+        assert drive(tmp_path, "before", promises, "claim.resolve:4") == -signal.SIGKILL
+        passes: tuple[int, ...] = (1, 2)
+    else:
+        passes = PASSES
+    for number, passing in enumerate(passes):
+        assert drive(tmp_path, f"run{number}", promises, f"{point}:{passing}") == -signal.SIGKILL
+    async with journal_in(tmp_path, "after") as journal:
+        await journal.recover(RULES, 5.0)
+        await check(journal, promises)
+        await finish(journal)
+        await check(journal, promises)
+
+
+async def check(journal: Journal, promises: Promises) -> None:
+    """Hold the journal against what was promised."""
+    for task_id in promises.accepted - promises.forgetting:
+        record = journal.record(task_id)
+        assert record is not None, f"{task_id} is lost"
+        assert record.status is not Status.RUNNING
+        check_attempts(record)
+        assert not (task_id in promises.noted and not journal.notes(task_id))
+        assert not (task_id in promises.cancelled and record.status is not Status.TERMINATE)
+    for (task_id, attempt), result in promises.results.items():
+        if task_id not in promises.forgetting:
+            assert journal.result(task_id, attempt) == result
+    assert promises.fences == sorted(set(promises.fences)) or len(set(promises.fences)) == len(promises.fences)
+    assert journal.counts() == journal._reader.tally().counts()
+
+
+def check_attempts(record: JobRecord) -> None:
+    """Each attempt has one status, numbers and fences grow, and only the last attempt may be the final one."""
+    assert [attempt.attempt for attempt in record.attempts] == list(range(1, record.attempt + 1))
+    fences = [attempt.fence for attempt in record.attempts]
+    assert fences == sorted(set(fences))
+    assert all(attempt.status is not None for attempt in record.attempts)
+    assert Status.FINISH not in [attempt.status for attempt in record.attempts[:-1]]
+
+
+async def finish(journal: Journal) -> None:
+    """Run what waits, and tell every result twice: the second time changes nothing."""
+    for job in journal.waiting(EVENT, 0, 1000):
+        made = await claim(journal, job.task_id)
+        assert await journal.settle(end_of(made)) is Status.FINISH
+        result = journal.result(job.task_id, made.attempt)
+        assert result == end_of(made).result()
+        assert await journal.settle(end_of(made)) is None
+        assert journal.result(job.task_id, made.attempt) == result
+    assert journal.waiting_events() == []

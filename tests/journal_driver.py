@@ -1,0 +1,81 @@
+"""A worker in small: takes jobs into the journal, runs and settles them, and tells each thing that the journal has.
+
+`python -m tests.journal_driver FOLDER INCARNATION` goes on until it is killed at the fault point of `JOB_ITEM_FAULT`,
+or until it has done `ROUNDS` rounds. What it tells on its standard output is a promise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from job_item.job import Status
+from worker.faults import FaultPoints
+from worker.journal import Claim, Journal, Settlement
+from worker.recovery import Rules
+
+EVENT = "work"
+RULES = {EVENT: Rules("rerun", 1)}
+ROUNDS, LANES = 6, 3
+
+
+def tell(*words: object) -> None:
+    """Make a promise: one line, written at once."""
+    os.write(1, (" ".join(map(str, words)) + "\n").encode())
+
+
+def end_of(made: Claim, retry_at: float | None = None) -> Settlement:
+    """The end that an attempt comes to, always the same."""
+    status = Status.FINISH if retry_at is None else Status.ERROR
+    return Settlement(made.task_id, made.attempt, made.fence, status, 3.0, exit_code=made.attempt, retry_at=retry_at)
+
+
+async def attempt(journal: Journal, task_id: str, retry_at: float | None = None) -> None:
+    """Run one attempt of a job."""
+    made = await journal.claim(task_id, 2.0)
+    assert made is not None
+    tell("claimed", task_id, made.attempt, made.fence)
+    assert await journal.settle(end_of(made, retry_at))
+    result = journal.result(task_id, made.attempt)
+    assert result is not None
+    tell("settled", task_id, made.attempt, result.hex())
+
+
+async def lane(journal: Journal, name: str) -> None:
+    """Do everything that a journal can do, again and again."""
+    for number in range(ROUNDS):
+        task_id, other = f"{name}-{number}", f"{name}-{number}-cancelled"
+        for one in (task_id, other):
+            new, _ = await journal.accept(one, EVENT, "test", b"{}", 1.0)
+            assert new
+            tell("accepted", one)
+        assert await journal.note(task_id, 1.5, f"note of {task_id}")
+        tell("noted", task_id)
+        await attempt(journal, task_id, retry_at=2.5)
+        await attempt(journal, task_id)
+        assert await journal.ask_cancel(other)
+        tell("cancelled", other)
+        if number % 2:
+            tell("forgetting", task_id)
+            assert await journal.forget([task_id]) == 1
+
+
+async def main(folder: Path, incarnation: str) -> None:
+    """Recover what a predecessor left, then work."""
+    died: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+    journal = Journal.open(
+        folder / "journal.sqlite",
+        incarnation=incarnation,
+        loop=asyncio.get_running_loop(),
+        on_fatal=died.set_result,
+        faults=FaultPoints.from_environ(os.environ),
+    )
+    await journal.recover(RULES, 4.0)
+    await asyncio.gather(*(lane(journal, f"{incarnation}-{number}") for number in range(LANES)))
+    await journal.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))

@@ -1,0 +1,123 @@
+"""The writer of the journal: groups, failures that stay alone, a full disk, and its death."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from job_item.errors import Bug, Unavailable
+from job_item.job import Status
+from tests.conftest import eventually
+from tests.journals import EVENT, accept, in_loop, journal_in, open_journal
+from worker.journal import Journal
+from worker.journal.operations import Accept
+from worker.journal.tally import Change
+from worker.journal.writer import FOLD_AFTER
+
+
+class Broken(NamedTuple):
+    """An operation that writes something and then fails."""
+
+    task_id: str
+    error: BaseException
+    write: str = "accept"
+
+    def apply(self, db: sqlite3.Cursor) -> tuple[None, tuple[Change, ...]]:
+        Accept(self.task_id, EVENT, "test", b"{}", 1.0).apply(db)
+        raise self.error
+
+
+def accepting(journal: Journal, task_id: str) -> asyncio.Future[Any]:
+    return journal._writer.submit(Accept(task_id, EVENT, "test", b"{}", 1.0))
+
+
+@in_loop
+async def test_what_waits_is_committed_as_one_group(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        statements: list[str] = []
+        journal._writer._db.set_trace_callback(statements.append)
+        await asyncio.gather(*(accepting(journal, f"t{number}") for number in range(100)))
+        assert statements.count("COMMIT") < 20
+        assert journal.counts()[Status.QUEUED] == 100
+
+
+@in_loop
+async def test_a_bad_operation_fails_alone_and_leaves_nothing(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        before, bad, after = (
+            accepting(journal, "before"),
+            journal._writer.submit(Broken("bad", ValueError("odd"))),
+            accepting(journal, "after"),
+        )
+        with pytest.raises(Bug, match="odd"):
+            await bad
+        assert (await before)[0]
+        assert (await after)[0]
+        assert journal.record("bad") is None
+        assert journal.counts()[Status.QUEUED] == 2
+
+
+@in_loop
+async def test_a_full_disk_is_told_and_the_journal_goes_on_when_there_is_room(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        await accept(journal, "first")
+        db = journal._writer._db
+        (pages,) = db.execute("PRAGMA page_count").fetchone()
+        db.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(Unavailable, match="full") as caught:
+            await journal.accept("big", EVENT, "test", b" " * 100_000, 1.0)
+        assert caught.value.code == "ERR-STO-001"
+        assert journal.record("big") is None
+        db.execute("PRAGMA max_page_count = 100000")
+        assert (await journal.accept("big", EVENT, "test", b" " * 100_000, 1.0))[0]
+        assert journal.counts()[Status.QUEUED] == 2
+
+
+@in_loop
+async def test_a_caller_that_goes_away_disturbs_nobody(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        gone = asyncio.ensure_future(journal.accept("gone", EVENT, "test", b"{}", 1.0))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await accept(journal, "stays")
+        assert journal.counts()[Status.QUEUED] == 2
+        assert journal.record("gone") is not None
+
+
+@in_loop
+async def test_the_death_of_the_writer_is_fatal_and_leaves_no_caller_waiting(tmp_path: Path) -> None:
+    fatal: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+    journal = open_journal(tmp_path, on_fatal=fatal.set_result)
+    death = SystemExit("no more")
+    waiting = [journal._writer.submit(Broken("a", death)), accepting(journal, "b")]
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(result) for result in results] == [Bug, Bug]
+    assert await fatal is death
+    with pytest.raises(Bug, match="no more"):
+        await journal.accept("c", EVENT, "test", b"{}", 1.0)
+    await journal.close()
+
+
+@in_loop
+async def test_the_log_is_folded_into_the_file_in_the_first_pause(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        file = tmp_path / "journal.sqlite"
+        await asyncio.gather(*(accepting(journal, f"t{number}") for number in range(FOLD_AFTER)))
+        unfolded_bytes = file.stat().st_size
+        await asyncio.to_thread(eventually, lambda: file.stat().st_size > unfolded_bytes, what="the file has grown")
+        await accept(journal, "more")
+
+
+@in_loop
+async def test_a_writer_whose_loop_is_gone_ends_quietly(tmp_path: Path) -> None:
+    loop = asyncio.new_event_loop()
+    journal = Journal.open(tmp_path / "journal.sqlite", incarnation="x", loop=loop, on_fatal=print)
+    loop.close()
+    journal._writer._orders.put(None)
+    await asyncio.to_thread(journal._writer._thread.join, 10)
+    assert not journal._writer._thread.is_alive()
+    journal._reader.close()

@@ -1,0 +1,108 @@
+"""From the desk's records to what the API answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from job_item.codes import REGISTER
+from job_item.job import AttemptRecord, JobRecord
+from job_item.link import ExecState
+from worker.api.models import AttemptAnswer, ExecAnswer, Failure, JobAnswer, JobSummary, NoteAnswer, UsageAnswer
+from worker.desk import Note
+
+
+def moment(at: float) -> str:
+    """Write seconds since the epoch as RFC 3339 in UTC with milliseconds."""
+    whole_ms = round(at * 1000)
+    text = datetime.fromtimestamp(whole_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{text}.{whole_ms % 1000:03d}Z"
+
+
+def maybe_moment(at: float | None) -> str | None:
+    """Write a moment that may not have come yet."""
+    return None if at is None else moment(at)
+
+
+def duration(started_at: float | None, finished_at: float | None) -> float | None:
+    """Tell how many seconds lie between two moments; None where one has not come yet."""
+    if started_at is None or finished_at is None:
+        return None
+    return max(0.0, round(finished_at - started_at, 3))
+
+
+def show_failure(code: str | None, message: str | None) -> Failure | None:
+    """Show why something failed, with the register's remedy."""
+    if code is None and message is None:
+        return None
+    entry = REGISTER.get(code or "")
+    said = message or (entry.meaning if entry else "")
+    return Failure(code=code or "", message=said, remedy=entry.remedy if entry else "")
+
+
+def show_attempt(record: AttemptRecord) -> AttemptAnswer:
+    """Show one run of a job."""
+    usage = record.usage
+    return AttemptAnswer(
+        attempt=record.attempt,
+        fence=record.fence,
+        status=record.status,
+        started_at=moment(record.started_at),
+        finished_at=maybe_moment(record.finished_at),
+        duration_s=duration(record.started_at, record.finished_at),
+        exit_code=record.exit_code,
+        signal=record.signal,
+        error=show_failure(record.error_code, record.error),
+        usage=UsageAnswer(
+            cpu_s=usage.cpu_s,
+            max_rss_bytes=usage.max_rss_bytes,
+            stdout_bytes=usage.stdout_bytes,
+            stderr_bytes=usage.stderr_bytes,
+            dropped_bytes=usage.dropped_bytes,
+            processes=list(usage.processes),
+        ),
+    )
+
+
+def show_note(note: Note) -> NoteAnswer:
+    """Show one notification."""
+    return NoteAnswer(number=note.number, at=moment(note.at), msg=note.msg)
+
+
+def summarise(record: JobRecord) -> JobSummary:
+    """Show a job as a line of a list."""
+    return JobSummary(
+        task_id=record.task_id,
+        event=record.event,
+        status=record.status,
+        attempt=record.attempt,
+        exit_code=record.exit_code,
+        created_at=moment(record.created_at),
+        started_at=maybe_moment(record.started_at),
+        finished_at=maybe_moment(record.finished_at),
+        duration_s=duration(record.started_at, record.finished_at),
+        error=show_failure(record.error_code, record.error),
+    )
+
+
+def show_job(record: JobRecord, log_bytes: int, notes: Sequence[Note]) -> JobAnswer:
+    """Show all about one job."""
+    return JobAnswer(
+        **dict(summarise(record)),
+        log_bytes=log_bytes,
+        attempts=[show_attempt(attempt) for attempt in record.attempts],
+        notes=[show_note(note) for note in notes],
+    )
+
+
+def show_exec(state: ExecState) -> ExecAnswer:
+    """Show one background command."""
+    return ExecAnswer(
+        key=state.key,
+        name=state.name,
+        state=state.state,
+        pid=state.pid,
+        attempts=state.attempts,
+        exit_code=state.exit_code,
+        since=moment(state.since),
+    )
