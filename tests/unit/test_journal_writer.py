@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pytest
 
@@ -121,3 +121,13 @@ async def test_a_writer_whose_loop_is_gone_ends_quietly(tmp_path: Path) -> None:
     await asyncio.to_thread(journal._writer._thread.join, 10)
     assert not journal._writer._thread.is_alive()
     journal._reader.close()
+
+
+@pytest.mark.parametrize(("sync", "level"), [("normal", 1), ("full", 2)])
+@in_loop
+async def test_sync_says_what_a_commit_survives(sync: Literal["normal", "full"], level: int, tmp_path: Path) -> None:
+    loop = asyncio.get_running_loop()
+    journal = Journal.open(tmp_path / "journal.sqlite", incarnation="x", loop=loop, on_fatal=print, sync=sync)
+    assert journal._writer._db.execute("PRAGMA synchronous").fetchone() == (level,)
+    await accept(journal, "a")
+    await journal.close()

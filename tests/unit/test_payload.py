@@ -94,7 +94,7 @@ def test_half_a_surrogate_pair_that_was_never_read_is_still_written_as_json() ->
 
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
-VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20)
+VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8)
 
 
 @given(st.lists(VALUES) | st.dictionaries(st.text(), VALUES))

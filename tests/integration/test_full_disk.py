@@ -1,0 +1,102 @@
+"""A full disk: no new claim, no job killed, nothing lost, and the node recovers by itself.
+
+The node's folder is a small file system of memory in a mount namespace of its own; this test reaches it through /proc.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT, eventually
+from tests.nodes import Node
+
+SIZE = "24m"
+
+
+class NodeOnSmallDisk(Node):
+    """A node whose folder is a file system of its own."""
+
+    def start(self, *, ready: bool = True) -> None:
+        """Mount, write the settings, start; all within the namespace."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder.parent / "settings.yaml").write_text(yaml.safe_dump(self._settings))
+        script = (
+            f"mount -t tmpfs -o size={SIZE} tmpfs {self.folder} && cp {self.folder.parent}/settings.yaml"
+            f" {self.folder}/config.yaml && cd {self.folder} && exec {sys.executable} -m supervisor"
+        )
+        outside = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*outside, "sh", "-c", script], env=self._environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        inside = Path(f"/proc/{self.process.pid}/root{self.folder}")
+        eventually((inside / "config.yaml").exists)
+        self.inside = inside
+        self.state = inside / ".job_item"
+        self.await_ready()
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[NodeOnSmallDisk]:
+    jobs = [
+        {"event": "echo", "cmd": "echo hello"},
+        {"event": "talk", "cmd": "while [ ! -e /proc/self/cwd/go ]; do echo line; sleep 0.01; done; echo end"},
+    ]
+    node = NodeOnSmallDisk(tmp_path / "disk", {"jobs": jobs}, {"PYTHONPATH": str(ROOT)})
+    node.log = tmp_path / "node.log"
+    try:
+        node.start()
+        yield node
+    finally:
+        node.destroy()
+
+
+def fill(node: NodeOnSmallDisk) -> Path:
+    filler = node.inside / "filler"
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"x" * 4096)
+        except OSError:
+            pass
+    assert shutil.disk_usage(node.inside).free == 0
+    return filler
+
+
+def test_a_full_disk_stops_neither_the_node_nor_its_jobs(node: NodeOnSmallDisk) -> None:
+    running_job = node.submit("talk")
+    eventually(lambda: node.output(running_job).count(b"line") > 3)
+    filler = fill(node)
+    request = {"app_id": "local", "event": "echo", "form_body": {"x": "y" * 100_000}}
+    status, answer = node.ask("POST", "/job/create", request)
+    assert (status, answer["code"]) == (503, "ERR-STO-001")
+    assert node.health()["worker"]["pid"] == node.child_pid("worker")
+    assert node.job(running_job)["status"] == "running"
+    filler.unlink()
+    (node.inside / "go").touch()
+    record = node.await_status(running_job)
+    assert record["status"] == "finish"
+    output = node.output(running_job)
+    assert output.endswith(b"end\n")
+    dropped = record["attempts"][0]["usage"]["dropped_bytes"]
+    assert dropped == 0 or f"{dropped} bytes of output are missing".encode() in output
+    assert node.await_status(node.submit("echo"))["status"] == "finish"
+
+
+def test_a_job_that_ends_while_the_disk_is_full_is_settled_when_there_is_room(node: NodeOnSmallDisk) -> None:
+    task_id = node.submit("talk")
+    eventually(lambda: node.output(task_id).count(b"line") > 3)
+    filler = fill(node)
+    (node.inside / "go").touch()  # a name needs no room there
+    eventually(lambda: "job.unsettled" in node.log.read_text())
+    assert node.job(task_id)["status"] == "running"
+    filler.unlink()
+    assert node.await_status(task_id)["status"] == "finish"
