@@ -20,453 +20,126 @@ class Code:
     was: str | None = None
 
 
+# fmt: off
 _ENTRIES = (
     # CFG: settings
-    Code(
-        "ERR-CFG-001",
-        "The configuration file cannot be read.",
-        "Name the right file (option --config or CONFIG_PATH; without both it is config.yaml here) and see that you may read it.",
-    ),
-    Code(
-        "ERR-CFG-002",
-        "The configuration file is not proper YAML.",
-        "Correct the text at this place: indent with blanks, close brackets and quotes, quote texts that hold `: ` or ` #`.",
-    ),
+    Code("ERR-CFG-001", "The configuration file cannot be read.", "Name the right file (option --config or CONFIG_PATH; without both it is config.yaml here) and see that you may read it."),
+    Code("ERR-CFG-002", "The configuration file is not proper YAML.", "Correct the text at this place: indent with blanks, close brackets and quotes, quote texts that hold `: ` or ` #`."),
     Code("ERR-CFG-003", "A key stands twice in the same mapping.", "Keep one of the two."),
     Code("ERR-CFG-004", "There is no setting of this name.", "Correct the name or remove the line."),
     Code("ERR-CFG-005", "A setting is of the wrong kind.", "Write the kind of value that the message names."),
     Code("ERR-CFG-006", "A setting that is needed is missing.", "Add the setting at this place."),
     Code("ERR-CFG-007", "A setting has a value that it cannot have.", "Choose a value as the message says."),
-    Code(
-        "ERR-CFG-008",
-        "A variable that the configuration uses is not set.",
-        "Set it in the environment or in the file .env beside the configuration; set it to nothing if it shall be empty.",
-    ),
-    Code(
-        "ERR-CFG-009",
-        "The file .env cannot be read.",
-        "Write NAME=value lines; quote values that hold quotes, ` #` or line ends.",
-    ),
-    Code(
-        "ERR-CFG-010",
-        "A duration cannot be read.",
-        "Write a number of seconds, or a number with one of ms, s, m, h, d.",
-    ),
-    Code(
-        "ERR-CFG-011",
-        "A size cannot be read.",
-        "Write a number of bytes, or a number with one of KiB, MiB, GiB, TiB (1024) or kB, MB, GB, TB (1000).",
-    ),
+    Code("ERR-CFG-008", "A variable that the configuration uses is not set.", "Set it in the environment or in the file .env beside the configuration; set it to nothing if it shall be empty."),
+    Code("ERR-CFG-009", "The file .env cannot be read.", "Write NAME=value lines; quote values that hold quotes, ` #` or line ends."),
+    Code("ERR-CFG-010", "A duration cannot be read.", "Write a number of seconds, or a number with one of ms, s, m, h, d."),
+    Code("ERR-CFG-011", "A size cannot be read.", "Write a number of bytes, or a number with one of KiB, MiB, GiB, TiB (1024) or kB, MB, GB, TB (1000)."),
     Code("ERR-CFG-012", "Two jobs have the same event.", "Give each job its own event, or merge the two."),
-    Code(
-        "ERR-CFG-013",
-        "An event has a name that it cannot have.",
-        "Use at most 128 characters without blanks, `*` and `>`; dots only between words.",
-    ),
-    Code(
-        "ERR-CFG-014", "Two execs have the same key.", "Give each exec its own key (without one, the name is the key)."
-    ),
-    Code(
-        "ERR-CFG-015",
-        "The identity of the node is not acceptable.",
-        "Use 1 to 128 letters, digits, `.`, `_`, `:`, `@` or `-`, the first a letter or digit.",
-    ),
-    Code(
-        "ERR-CFG-016",
-        "A file that holds a secret cannot be used.",
-        "See that the file is there, has the secret as its text, and may be read by this user.",
-    ),
+    Code("ERR-CFG-013", "An event has a name that it cannot have.", "Use at most 128 characters without blanks, `*` and `>`; dots only between words."),
+    Code("ERR-CFG-014", "Two execs have the same key.", "Give each exec its own key (without one, the name is the key)."),
+    Code("ERR-CFG-015", "The identity of the node is not acceptable.", "Use 1 to 128 letters, digits, `.`, `_`, `:`, `@` or `-`, the first a letter or digit."),
+    Code("ERR-CFG-016", "A file that holds a secret cannot be used.", "See that the file is there, has the secret as its text, and may be read by this user."),
     Code("ERR-CFG-017", "A secret is given twice.", "Keep either the secret or the file that holds it."),
-    Code(
-        "ERR-CFG-018",
-        "The API would be open to other machines without a token.",
-        "Set api.token or api.token_file, or let api.host be 127.0.0.1.",
-    ),
-    Code(
-        "ERR-CFG-019",
-        "Brokers and the Job Manager are not supported by this version yet.",
-        "Remove end_point and broker_connection; the node then uses its embedded queue.",
-    ),
-    Code(
-        "ERR-CFG-020",
-        "The directory of jobs cannot be used.",
-        "Let the node's user write there, or set work_dir to a directory that it may write to.",
-    ),
-    Code(
-        "ERR-CFG-021",
-        "A working_dir cannot be used.",
-        "Create the directory, let the node's user enter it, or correct the path (relative to the configuration file).",
-    ),
-    Code(
-        "ERR-CFG-022", "A shell was not found.", "Install it, or set `shell` to the name or path of one that is there."
-    ),
-    Code(
-        "ERR-CFG-023",
-        "The program of a command was not found.",
-        "Install it, or correct its name; jobs that need it would fail.",
-    ),
+    Code("ERR-CFG-018", "The API would be open to other machines without a token.", "Set api.token or api.token_file, or let api.host be 127.0.0.1."),
+    Code("ERR-CFG-019", "Brokers and the Job Manager are not supported by this version yet.", "Remove end_point and broker_connection; the node then uses its embedded queue."),
+    Code("ERR-CFG-020", "The directory of jobs cannot be used.", "Let the node's user write there, or set work_dir to a directory that it may write to."),
+    Code("ERR-CFG-021", "A working_dir cannot be used.", "Create the directory, let the node's user enter it, or correct the path (relative to the configuration file)."),
+    Code("ERR-CFG-022", "A shell was not found.", "Install it, or set `shell` to the name or path of one that is there."),
+    Code("ERR-CFG-023", "The program of a command was not found.", "Install it, or correct its name; jobs that need it would fail."),
     Code("ERR-CFG-024", "Other users of this machine may read a secret.", "Take the permission away: chmod o-r FILE."),
-    Code(
-        "ERR-CFG-025",
-        "An event has the name of a control message.",
-        "Choose another name for the event: `<project>.restart` asks nodes to restart.",
-    ),
+    Code("ERR-CFG-025", "An event has the name of a control message.", "Choose another name for the event: `<project>.restart` asks nodes to restart."),
     # SUP: the parent process
-    Code(
-        "ERR-SUP-001",
-        "A child process ended unexpectedly.",
-        "The node replaces it; look at the lines before this one.",
-        was="ERR-60350903200",
-    ),
-    Code(
-        "ERR-SUP-002",
-        "A child process was silent for too long and is replaced.",
-        "Look at what kept it busy; heartbeat.timeout says how long it may be silent.",
-    ),
-    Code(
-        "ERR-SUP-003",
-        "A child process could not be started.",
-        "The node tries again after a pause; look at the lines before this one.",
-    ),
-    Code(
-        "ERR-SUP-004",
-        "A child process died before it was ready too often; the node gives up.",
-        "Look at the lines before this one and start the node again; `restart` says how often is too often.",
-    ),
-    Code(
-        "ERR-SUP-005",
-        "The state folder is already in use.",
-        "Stop the node that uses it, or name another folder as `state_dir`.",
-    ),
-    Code(
-        "ERR-SUP-006",
-        "The state folder cannot be used.",
-        "Check its owner, its permissions and the disk, or name another folder as `state_dir`.",
-    ),
-    Code(
-        "ERR-SUP-007",
-        "Others may write in the state folder.",
-        "Take that permission away, or name another folder as `state_dir`.",
-    ),
-    Code(
-        "ERR-SUP-008",
-        "The port of the API is taken.",
-        "Stop the program that has it, or set another `api.port` (0 = any free port).",
-    ),
-    Code(
-        "ERR-SUP-009",
-        "The address of the API cannot be used.",
-        "Set `api.host` to an address of this machine and `api.port` to a port that you may use.",
-    ),
-    Code(
-        "ERR-SUP-010",
-        "The node did not drain in time; what was left is killed.",
-        "Raise `drain_grace` if jobs need longer to end.",
-    ),
-    Code(
-        "ERR-SUP-011",
-        "Processes of a dead child cannot be ended.",
-        "End them by hand; they may belong to another user or wait for a device.",
-    ),
+    Code("ERR-SUP-001", "A child process ended unexpectedly.", "The node replaces it; look at the lines before this one.", was="ERR-60350903200"),
+    Code("ERR-SUP-002", "A child process was silent for too long and is replaced.", "Look at what kept it busy; heartbeat.timeout says how long it may be silent."),
+    Code("ERR-SUP-003", "A child process could not be started.", "The node tries again after a pause; look at the lines before this one."),
+    Code("ERR-SUP-004", "A child process died before it was ready too often; the node gives up.", "Look at the lines before this one and start the node again; `restart` says how often is too often."),
+    Code("ERR-SUP-005", "The state folder is already in use.", "Stop the node that uses it, or name another folder as `state_dir`."),
+    Code("ERR-SUP-006", "The state folder cannot be used.", "Check its owner, its permissions and the disk, or name another folder as `state_dir`."),
+    Code("ERR-SUP-007", "Others may write in the state folder.", "Take that permission away, or name another folder as `state_dir`."),
+    Code("ERR-SUP-008", "The port of the API is taken.", "Stop the program that has it, or set another `api.port` (0 = any free port)."),
+    Code("ERR-SUP-009", "The address of the API cannot be used.", "Set `api.host` to an address of this machine and `api.port` to a port that you may use."),
+    Code("ERR-SUP-010", "The node did not drain in time; what was left is killed.", "Raise `drain_grace` if jobs need longer to end."),
+    Code("ERR-SUP-011", "Processes of a dead child cannot be ended.", "End them by hand; they may belong to another user or wait for a device."),
     Code("ERR-SUP-012", "A child process asked the node to stop.", "Look at the reason that it gave."),
-    Code(
-        "ERR-SUP-013",
-        "A child process refuses its configuration.",
-        "Correct what it names in the lines before this one and start the node again.",
-    ),
-    Code(
-        "ERR-SUP-050",
-        "No node runs here.",
-        "Start one with `job_item`, or name the configuration of the one that runs (option --config).",
-    ),
+    Code("ERR-SUP-013", "A child process refuses its configuration.", "Correct what it names in the lines before this one and start the node again."),
+    Code("ERR-SUP-050", "No node runs here.", "Start one with `job_item`, or name the configuration of the one that runs (option --config)."),
     Code("ERR-SUP-051", "The node does not answer.", "Look at its log; try again in a moment."),
-    Code(
-        "ERR-SUP-052",
-        "The node's answer is not understood.",
-        "Use the same version of job_item for the node and the command line.",
-    ),
-    Code(
-        "ERR-SUP-053",
-        "The packages of job_item do not belong together.",
-        "Install job_item into an environment of its own, or leave the folder that holds packages of the same names.",
-    ),
+    Code("ERR-SUP-052", "The node's answer is not understood.", "Use the same version of job_item for the node and the command line."),
+    Code("ERR-SUP-053", "The packages of job_item do not belong together.", "Install job_item into an environment of its own, or leave the folder that holds packages of the same names."),
     Code("ERR-SUP-054", "The command line is not usable.", "Look at the command with --help."),
-    Code(
-        "ERR-SUP-055",
-        "The program met an error that it should not meet (a bug).",
-        "Run it again with LOG_LEVEL=DEBUG to see the trace, and report it.",
-    ),
+    Code("ERR-SUP-055", "The program met an error that it should not meet (a bug).", "Run it again with LOG_LEVEL=DEBUG to see the trace, and report it."),
     Code("ERR-SUP-056", "There is no such error code.", "List them all with `job_item errors`."),
-    Code(
-        "ERR-SUP-057",
-        "A server that the settings name cannot be reached.",
-        "Check its address and that it runs; the node itself keeps trying.",
-    ),
+    Code("ERR-SUP-057", "A server that the settings name cannot be reached.", "Check its address and that it runs; the node itself keeps trying."),
     # LNK: the link between parent and child
-    Code(
-        "ERR-LNK-001",
-        "A message between the node's processes is not understood; the child is replaced.",
-        "Start the node again; it may have been updated while it ran.",
-    ),
+    Code("ERR-LNK-001", "A message between the node's processes is not understood; the child is replaced.", "Start the node again; it may have been updated while it ran."),
     # BRK: brokers
     # SRC: sources
     # JOB: jobs as they come in
     Code("ERR-JOB-001", "No job is configured for this event.", "Use an event of `jobs` in the configuration file."),
     Code("ERR-JOB-002", "The request names another project.", "Use the project id of this node, or leave app_id out."),
-    Code(
-        "ERR-JOB-003",
-        "The task id is not acceptable.",
-        "Use 1 to 128 letters, digits, `_` or `-`, the first a letter or digit.",
-    ),
+    Code("ERR-JOB-003", "The task id is not acceptable.", "Use 1 to 128 letters, digits, `_` or `-`, the first a letter or digit."),
     Code("ERR-JOB-004", "The queue is full.", "Try again later, or raise limits.queue."),
     Code("ERR-JOB-005", "The node is stopping and takes no new jobs.", "Try again when it is back."),
-    Code(
-        "ERR-JOB-006",
-        "There is no such job on this node.",
-        "Look at `job_item jobs`; ended jobs are kept as `keep` says.",
-    ),
-    Code(
-        "ERR-JOB-007", "The body of the request is not usable.", "Send a JSON document as the API documentation shows."
-    ),
+    Code("ERR-JOB-006", "There is no such job on this node.", "Look at `job_item jobs`; ended jobs are kept as `keep` says."),
+    Code("ERR-JOB-007", "The body of the request is not usable.", "Send a JSON document as the API documentation shows."),
     Code("ERR-JOB-008", "The data of a job is not usable.", "Send a JSON object or array as the data of the job."),
     # RUN: running a job
-    Code(
-        "ERR-RUN-001",
-        "The job's command failed.",
-        "Read its output with `job_item logs TASK_ID`.",
-        was="ERR-303509T3200",
-    ),
-    Code(
-        "ERR-RUN-002",
-        "The program or the working directory of the job does not exist.",
-        "Install the program or correct `cmd`, `working_dir` or PATH (`pass_env`, `env`).",
-    ),
-    Code(
-        "ERR-RUN-003", "The program of the job may not be executed.", "Check its permissions and its first line (`#!`)."
-    ),
-    Code(
-        "ERR-RUN-004",
-        "The command line and environment of the job are too long.",
-        "Read large values from the task file instead of the command line.",
-    ),
-    Code(
-        "ERR-RUN-005",
-        "The task file could not be written.",
-        "Check the job's directory: its permissions, its space, and files named as a task.",
-    ),
-    Code(
-        "ERR-RUN-006",
-        "The process that starts jobs is being replaced.",
-        "The node tries again by itself; look at the lines before this one.",
-    ),
-    Code(
-        "ERR-RUN-007",
-        "The job ran longer than its timeout.",
-        "Raise the job's `timeout`, or see in its output what it waited for.",
-    ),
+    Code("ERR-RUN-001", "The job's command failed.", "Read its output with `job_item logs TASK_ID`.", was="ERR-303509T3200"),
+    Code("ERR-RUN-002", "The program or the working directory of the job does not exist.", "Install the program or correct `cmd`, `working_dir` or PATH (`pass_env`, `env`)."),
+    Code("ERR-RUN-003", "The program of the job may not be executed.", "Check its permissions and its first line (`#!`)."),
+    Code("ERR-RUN-004", "The command line and environment of the job are too long.", "Read large values from the task file instead of the command line."),
+    Code("ERR-RUN-005", "The task file could not be written.", "Check the job's directory: its permissions, its space, and files named as a task."),
+    Code("ERR-RUN-006", "The process that starts jobs is being replaced.", "The node tries again by itself; look at the lines before this one."),
+    Code("ERR-RUN-007", "The job ran longer than its timeout.", "Raise the job's `timeout`, or see in its output what it waited for."),
     Code("ERR-RUN-008", "The job was ended on request.", "Submit it again if it is still wanted."),
-    Code(
-        "ERR-RUN-009",
-        "The process that watched over the job died.",
-        "Look at what killed it (memory?); on_lost and retries say whether the job runs again.",
-    ),
-    Code(
-        "ERR-RUN-010",
-        "The command wrote to its standard error, which its `status` rule forbids.",
-        "Silence the command, or use `status: exit_code`.",
-    ),
-    Code(
-        "ERR-RUN-011",
-        "The command was killed by a signal.",
-        "Look at its output and the system's log: memory and CPU limits kill with a signal too.",
-    ),
-    Code(
-        "ERR-RUN-012",
-        "The command could not be started.",
-        "Look at the reason given; the system may be out of processes or memory.",
-    ),
-    Code(
-        "ERR-RUN-013",
-        "The journal or the dispatcher of the job child has failed; the child is replaced.",
-        "Please report the line: it is a bug, or a damaged disk.",
-    ),
+    Code("ERR-RUN-009", "The process that watched over the job died.", "Look at what killed it (memory?); on_lost and retries say whether the job runs again."),
+    Code("ERR-RUN-010", "The command wrote to its standard error, which its `status` rule forbids.", "Silence the command, or use `status: exit_code`."),
+    Code("ERR-RUN-011", "The command was killed by a signal.", "Look at its output and the system's log: memory and CPU limits kill with a signal too."),
+    Code("ERR-RUN-012", "The command could not be started.", "Look at the reason given; the system may be out of processes or memory."),
+    Code("ERR-RUN-013", "The journal or the dispatcher of the job child has failed; the child is replaced.", "Please report the line: it is a bug, or a damaged disk."),
     # RUN 101-149: templates of commands
-    Code(
-        "ERR-RUN-101",
-        "The template is not proper Mustache.",
-        "Correct the tag; where the braces are meant for the command itself, choose other delimiters first, as in {{=<% %>=}}.",
-    ),
-    Code(
-        "ERR-RUN-102",
-        "A section of the template is not opened and closed properly.",
-        "Close each {{#name}} or {{^name}} with {{/name}}, inner sections first.",
-    ),
-    Code(
-        "ERR-RUN-103",
-        "The template uses a partial, which would read a file.",
-        "Write the text in place of the partial.",
-    ),
-    Code(
-        "ERR-RUN-104",
-        "A section does not end in the quotes in which it began.",
-        "Let the section hold whole words, or the whole inside of a quoted text.",
-    ),
-    Code(
-        "ERR-RUN-105",
-        "A value would stand after one that is inserted raw.",
-        "Put the raw value last, or use {{name}} in place of {{{name}}}: a raw value can open or close quotes.",
-    ),
-    Code(
-        "ERR-RUN-106",
-        "A value would stand in a here-document, where it cannot be quoted.",
-        "Use `printf '%s\\n' {{name}} | command`, or read $JOB_ITEM_DATA_NAME.",
-    ),
-    Code(
-        "ERR-RUN-107",
-        "A value would stand in $'...' or $\"...\", which not every shell reads alike.",
-        "Use '...' or \"...\" around the value.",
-    ),
-    Code(
-        "ERR-RUN-108",
-        "A value would name the command that is run, or a function or variable.",
-        "Write the name out; choose between several with `case {{name}} in ...`.",
-    ),
-    Code(
-        "ERR-RUN-109",
-        "A value would be evaluated as code by the command that gets it.",
-        'Read it from the environment in that code, as "$JOB_ITEM_DATA_NAME", or give it as an argument after the code: sh -c \'echo "$1"\' sh {{name}}.',
-    ),
-    Code(
-        "ERR-RUN-110",
-        "A value would be taken as the name of a variable, where a shell evaluates subscripts.",
-        "Write the name out and use the value after `=`, or as the file of a redirection.",
-    ),
-    Code(
-        "ERR-RUN-111",
-        "A value would stand within the name, the pattern or the offset of an expansion.",
-        'Put the value into a variable of its own first: v={{name}}; then "${x%"$v"}".',
-    ),
-    Code(
-        "ERR-RUN-112",
-        "A value would follow a backslash or a dollar sign.",
-        "Put the sign into single quotes, or remove it.",
-    ),
-    Code(
-        "ERR-RUN-113",
-        "The template cannot be quoted for this shell.",
-        "Use bash, sh, dash, ash or ksh as `shell`, or write the command as a list.",
-    ),
-    Code(
-        "ERR-RUN-114",
-        "The shell text before a value cannot be followed.",
-        "Write it more plainly, put the value into a variable at the beginning (v={{name}}), or read $JOB_ITEM_DATA_NAME.",
-    ),
-    Code(
-        "ERR-RUN-115",
-        "A value would say which descriptor a redirection copies.",
-        "Write the number of the descriptor out.",
-    ),
-    Code(
-        "ERR-RUN-116",
-        "A second interpreter reads the value.",
-        "Let it read $JOB_ITEM_DATA_NAME from its environment, or give the value as an argument after the program or code.",
-    ),
-    Code(
-        "ERR-RUN-117",
-        "A value may be read as an option.",
-        "Put `--` before it, or text such as ./ or name= directly before the tag.",
-    ),
-    Code(
-        "ERR-RUN-118",
-        "The job renders its template as the Go worker did, without quoting.",
-        "Use `render: safe` unless every sender is trusted.",
-    ),
-    Code(
-        "ERR-RUN-120",
-        "A value in arithmetic or a subscript is not a decimal integer.",
-        "Send an integer (no leading zeros, at most 64 bits).",
-    ),
-    Code(
-        "ERR-RUN-121",
-        "A value cannot be an argument of a command.",
-        "Send text without NUL characters and without lone surrogates; JOB_ITEM_DATA_OMITTED and the task file name the others.",
-    ),
-    Code(
-        "ERR-RUN-122",
-        "A value begins with `-` where the command would take it as an option that evaluates it.",
-        "Send another value, or change the command to printf '%s' {{name}}.",
-    ),
-    Code(
-        "ERR-RUN-020",
-        "The worker died while the job ran.",
-        "Look at what the log says about the end of the job child; on_lost and retries say whether such a job runs again.",
-    ),
+    Code("ERR-RUN-101", "The template is not proper Mustache.", "Correct the tag; where the braces are meant for the command itself, choose other delimiters first, as in {{=<% %>=}}."),
+    Code("ERR-RUN-102", "A section of the template is not opened and closed properly.", "Close each {{#name}} or {{^name}} with {{/name}}, inner sections first."),
+    Code("ERR-RUN-103", "The template uses a partial, which would read a file.", "Write the text in place of the partial."),
+    Code("ERR-RUN-104", "A section does not end in the quotes in which it began.", "Let the section hold whole words, or the whole inside of a quoted text."),
+    Code("ERR-RUN-105", "A value would stand after one that is inserted raw.", "Put the raw value last, or use {{name}} in place of {{{name}}}: a raw value can open or close quotes."),
+    Code("ERR-RUN-106", "A value would stand in a here-document, where it cannot be quoted.", "Use `printf '%s\\n' {{name}} | command`, or read $JOB_ITEM_DATA_NAME."),
+    Code("ERR-RUN-107", "A value would stand in $'...' or $\"...\", which not every shell reads alike.", "Use '...' or \"...\" around the value."),
+    Code("ERR-RUN-108", "A value would name the command that is run, or a function or variable.", "Write the name out; choose between several with `case {{name}} in ...`."),
+    Code("ERR-RUN-109", "A value would be evaluated as code by the command that gets it.", 'Read it from the environment in that code, as "$JOB_ITEM_DATA_NAME", or give it as an argument after the code: sh -c \'echo "$1"\' sh {{name}}.'),
+    Code("ERR-RUN-110", "A value would be taken as the name of a variable, where a shell evaluates subscripts.", "Write the name out and use the value after `=`, or as the file of a redirection."),
+    Code("ERR-RUN-111", "A value would stand within the name, the pattern or the offset of an expansion.", 'Put the value into a variable of its own first: v={{name}}; then "${x%"$v"}".'),
+    Code("ERR-RUN-112", "A value would follow a backslash or a dollar sign.", "Put the sign into single quotes, or remove it."),
+    Code("ERR-RUN-113", "The template cannot be quoted for this shell.", "Use bash, sh, dash, ash or ksh as `shell`, or write the command as a list."),
+    Code("ERR-RUN-114", "The shell text before a value cannot be followed.", "Write it more plainly, put the value into a variable at the beginning (v={{name}}), or read $JOB_ITEM_DATA_NAME."),
+    Code("ERR-RUN-115", "A value would say which descriptor a redirection copies.", "Write the number of the descriptor out."),
+    Code("ERR-RUN-116", "A second interpreter reads the value.", "Let it read $JOB_ITEM_DATA_NAME from its environment, or give the value as an argument after the program or code."),
+    Code("ERR-RUN-117", "A value may be read as an option.", "Put `--` before it, or text such as ./ or name= directly before the tag."),
+    Code("ERR-RUN-118", "The job renders its template as the Go worker did, without quoting.", "Use `render: safe` unless every sender is trusted."),
+    Code("ERR-RUN-120", "A value in arithmetic or a subscript is not a decimal integer.", "Send an integer (no leading zeros, at most 64 bits)."),
+    Code("ERR-RUN-121", "A value cannot be an argument of a command.", "Send text without NUL characters and without lone surrogates; JOB_ITEM_DATA_OMITTED and the task file name the others."),
+    Code("ERR-RUN-122", "A value begins with `-` where the command would take it as an option that evaluates it.", "Send another value, or change the command to printf '%s' {{name}}."),
+    Code("ERR-RUN-020", "The worker died while the job ran.", "Look at what the log says about the end of the job child; on_lost and retries say whether such a job runs again."),
     # REP: reports
     # STO: storage
-    Code(
-        "ERR-STO-001",
-        "The journal of the node cannot be written.",
-        "Make room on the disk that holds the state folder, or let the node's user write there; the node goes on by itself.",
-    ),
-    Code(
-        "ERR-STO-002",
-        "The journal of the node cannot be opened.",
-        "Check the permissions of the state folder; if the file is damaged, stop the node, move journal.sqlite away and start again with an empty one.",
-    ),
-    Code(
-        "ERR-STO-003",
-        "The journal was written by a newer version of this program.",
-        "Install that version again, or set another state_dir.",
-    ),
-    Code(
-        "ERR-STO-004",
-        "The journal has failed inside (a bug, or a damaged file).",
-        "The job child is replaced; please report the trace in the log.",
-    ),
+    Code("ERR-STO-001", "The journal of the node cannot be written.", "Make room on the disk that holds the state folder, or let the node's user write there; the node goes on by itself."),
+    Code("ERR-STO-002", "The journal of the node cannot be opened.", "Check the permissions of the state folder; if the file is damaged, stop the node, move journal.sqlite away and start again with an empty one."),
+    Code("ERR-STO-003", "The journal was written by a newer version of this program.", "Install that version again, or set another state_dir."),
+    Code("ERR-STO-004", "The journal has failed inside (a bug, or a damaged file).", "The job child is replaced; please report the trace in the log."),
     Code("ERR-STO-005", "The journal is closed.", "The node is stopping; try again when it is back."),
-    Code(
-        "ERR-STO-006",
-        "JOB_ITEM_FAULT names no fault point.",
-        "Unset it; it is for tests that kill the node at chosen places.",
-    ),
+    Code("ERR-STO-006", "JOB_ITEM_FAULT names no fault point.", "Unset it; it is for tests that kill the node at chosen places."),
     # EXE: background commands
     Code("ERR-EXE-001", "A background command could not be started.", "Check `cmd` and `working_dir` of the exec."),
-    Code(
-        "ERR-EXE-002",
-        "A background command failed and is started again.",
-        "Look at its output in the folder `execs` of the state folder.",
-    ),
-    Code(
-        "ERR-EXE-003",
-        "A background command failed too often and is given up.",
-        "Mend the command, then restart the node; `attempt` says how many tries it gets.",
-    ),
-    Code(
-        "ERR-EXE-004",
-        "A background command with cascade_exit is down; the node stops.",
-        "Mend the command, or remove `cascade_exit`.",
-    ),
+    Code("ERR-EXE-002", "A background command failed and is started again.", "Look at its output in the folder `execs` of the state folder."),
+    Code("ERR-EXE-003", "A background command failed too often and is given up.", "Mend the command, then restart the node; `attempt` says how many tries it gets."),
+    Code("ERR-EXE-004", "A background command with cascade_exit is down; the node stops.", "Mend the command, or remove `cascade_exit`."),
     # API: the local HTTP API
     Code("ERR-API-001", "There is no such page.", "Look at /docs for what the API offers."),
-    Code(
-        "ERR-API-002", "The page does not know this method.", "Use a method that the header Allow of the answer names."
-    ),
-    Code(
-        "ERR-API-003",
-        "The request names a host that is not this node.",
-        "Use http://127.0.0.1:<port>, or set api.host.",
-    ),
+    Code("ERR-API-002", "The page does not know this method.", "Use a method that the header Allow of the answer names."),
+    Code("ERR-API-003", "The request names a host that is not this node.", "Use http://127.0.0.1:<port>, or set api.host."),
     Code("ERR-API-004", "The request comes from a foreign web page.", "Only pages of this node may use its API."),
-    Code(
-        "ERR-API-005",
-        "The token of this node is needed.",
-        "Send `Authorization: Bearer <token>`, or ask for /t/<token>/...",
-    ),
-    Code(
-        "ERR-API-006",
-        "The body of the request is too large.",
-        "Put large input into a file, and its name into the job.",
-    ),
+    Code("ERR-API-005", "The token of this node is needed.", "Send `Authorization: Bearer <token>`, or ask for /t/<token>/..."),
+    Code("ERR-API-006", "The body of the request is too large.", "Put large input into a file, and its name into the job."),
     Code("ERR-API-007", "A parameter is not acceptable.", "Look at /docs for what the page takes."),
     Code("ERR-API-008", "There is nothing in this range.", "Ask for a range within the size that Content-Range tells."),
     Code("ERR-API-009", "The job has no such attempt.", "Look at `attempts` of the job."),
@@ -477,31 +150,14 @@ _ENTRIES = (
     Code("ERR-API-014", "The head of the request is too large.", "Send fewer or shorter headers."),
     Code("ERR-API-015", "The request is no HTTP.", "Speak plain HTTP/1.1 to this port, not TLS."),
     # HST: the host
-    Code(
-        "ERR-HST-001",
-        "What this machine has cannot be found out.",
-        "Look at the message; jobs are not touched by it.",
-        was="ERR-30350903208",
-    ),
-    Code(
-        "ERR-HST-002",
-        "The identity of the node cannot be kept.",
-        "Let the node's user read and write the file `identity` in the state folder, or set identity_id or WORKER_ID.",
-    ),
-    Code(
-        "ERR-HST-003",
-        "A process or thread of the node failed in a way that it should not (a bug).",
-        "The node replaces what can be replaced; please report the trace in this line.",
-    ),
+    Code("ERR-HST-001", "What this machine has cannot be found out.", "Look at the message; jobs are not touched by it.", was="ERR-30350903208"),
+    Code("ERR-HST-002", "The identity of the node cannot be kept.", "Let the node's user read and write the file `identity` in the state folder, or set identity_id or WORKER_ID."),
+    Code("ERR-HST-003", "A process or thread of the node failed in a way that it should not (a bug).", "The node replaces what can be replaced; please report the trace in this line."),
     Code("ERR-HST-004", "A library that the node uses reports an error.", "Look at the message in this line."),
     # UPD: updates
-    Code(
-        "ERR-UPD-001",
-        "An update cannot be fetched or applied.",
-        "The running version stays in use; look at the message.",
-        was="ERR-25230903100",
-    ),
+    Code("ERR-UPD-001", "An update cannot be fetched or applied.", "The running version stays in use; look at the message.", was="ERR-25230903100"),
 )
+# fmt: on
 
 REGISTER: Mapping[str, Code] = MappingProxyType({entry.code: entry for entry in _ENTRIES})
 """All codes by their name."""

@@ -25,7 +25,6 @@ CONNECT_TIMEOUT_S = 5.0
 ANSWER_TIMEOUT_S = 40.0
 """Longer than a hung job child is let live, and than two heartbeats of an event stream."""
 
-COUNT_LIMIT = 1000
 
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 1.0
@@ -82,10 +81,6 @@ class Client:
             if before is None:
                 break
         return jobs
-
-    def count(self, status: str) -> int:
-        """How many jobs have this status, counted up to COUNT_LIMIT. Raises as `ask`."""
-        return len(self.jobs(limit=COUNT_LIMIT, status=status))
 
     def log(
         self, task_id: str, *, stream: str | None = None, attempt: int | None = None, tail: int | None = None

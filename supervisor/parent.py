@@ -53,8 +53,8 @@ if TYPE_CHECKING:
 ENTRIES: Mapping[Room, str] = MappingProxyType({Room.WORKER: "worker.app:main", Room.EXECS: "execs.app:main"})
 """What runs in each child, as `module:function`; imported there, never here."""
 
-_REPORT_TIME_S = 5.0
-"""What the end of a job takes beyond its own grace: the kill until nothing is left, and the report."""
+_REPORT_TIME_S = 10.0
+"""What a stop takes beyond the grace of jobs: the kill until nothing is left, the reports, the end of the execs."""
 
 
 def run(loaded: Loaded, environ: Mapping[str, str], entries: Mapping[Room, str] = ENTRIES) -> int:

@@ -9,7 +9,6 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from supervisor.client import COUNT_LIMIT
 from supervisor.show import pairs, table, word
 from supervisor.wording import age_s, duration, harmless, moment, size
 
@@ -118,7 +117,7 @@ def node_view(node: Record) -> RenderableType:
                 "api": node["url"],
                 "processes": ", ".join(f"{room} {process['pid'] or '-'}" for room, process in rooms),
                 "slots": f"{running} of {node['slots'] or '?'} in use",
-                "queued": f"{queued}+" if queued == COUNT_LIMIT else str(queued),
+                "queued": str(queued),
             }
         )
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from job_item.template.frames import Frame, Kind, Want
-from job_item.template.quotes import open_quote, read_dollar, read_escape
+from job_item.template.quotes import SPECIAL, read_special
 from job_item.template.reader import MORE, Reader
 from job_item.template.words import end_descriptor, end_word
 
@@ -16,12 +16,8 @@ _EXTGLOB = "?*+@!"
 def read_code(reader: Reader, char: str, after: int) -> int:
     """One character of commands."""
     stack = reader.stack
-    if char == "\\":
-        return read_escape(reader, after)
-    if char in "'\"`":
-        return open_quote(reader, char, after)
-    if char == "$":
-        return read_dollar(reader, after)
+    if char in SPECIAL:
+        return read_special(reader, char, after)
     if char in " \t":
         end_word(stack)
         stack.change(glued=False)
@@ -32,9 +28,9 @@ def read_code(reader: Reader, char: str, after: int) -> int:
         stack.push(Kind.COMMENT)
         return after
     if char in ";&|<>()":
-        return (
-            _read_test_operator(reader, char, after) if stack.top.kind is Kind.TEST else _OPERATORS[char](reader, after)
-        )
+        if stack.top.kind is Kind.TEST:
+            return _read_test_operator(reader, char, after)
+        return _OPERATORS[char](reader, after)
     if char == "[" and _begins_subscript(stack.top):
         stack.push(Kind.SUBSCRIPT, quoted=True)
         return after
@@ -226,12 +222,8 @@ def _read_test_operator(reader: Reader, char: str, after: int) -> int:
 def read_glob(reader: Reader, char: str, after: int) -> int:
     """Within an extended pattern such as @(a|b)."""
     stack = reader.stack
-    if char == "\\":
-        return read_escape(reader, after)
-    if char in "'\"`":
-        return open_quote(reader, char, after)
-    if char == "$":
-        return read_dollar(reader, after)
+    if char in SPECIAL:
+        return read_special(reader, char, after)
     if char == "(":
         stack.change(depth=stack.top.depth + 1)
     elif char == ")" and stack.top.depth:

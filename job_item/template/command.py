@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from job_item.codes import REGISTER
 from job_item.template import legacy
 from job_item.template.commands import COMMAND_NAME, Arguments, begin
 from job_item.template.faults import Remark, TemplateError, TemplateFault, locate
-from job_item.template.mustache import Node, Section, Tag, Text, name_of, parse
+from job_item.template.mustache import SYNTAX, Node, Section, Tag, Text, name_of, parse
 from job_item.template.place import OPTION, SECOND, Place, Style
 from job_item.template.program import Piece, build, render
 from job_item.template.safe import encoder
@@ -59,8 +60,15 @@ def _warn_of_legacy(texts: tuple[str, ...]) -> tuple[TemplateFault, ...]:
     return locate([Remark(LEGACY, "values are inserted without quoting", 0, warning=True)], "")
 
 
-def _compile_text(text: str, shell: str) -> Template:
+def _parse(text: str) -> tuple[tuple[Node, ...], tuple[Remark, ...]]:
     nodes, remarks = parse(text)
+    if "\0" in text:
+        remarks = (*remarks, Remark(SYNTAX, "the text holds a NUL character", text.index("\0")))
+    return nodes, remarks
+
+
+def _compile_text(text: str, shell: str) -> Template:
+    nodes, remarks = _parse(text)
     places: dict[int, Place] = {}
     rewrites: dict[int, str] = {}
     if not remarks and not all(isinstance(node, Text) for node in nodes):
@@ -81,15 +89,16 @@ def _rewritten(nodes: tuple[Node, ...], rewrites: dict[int, str]) -> tuple[Node,
     """Put the characters that must be written in another way into the text."""
     if not rewrites:
         return nodes
-    new: list[Node] = []
-    for node in nodes:
-        if isinstance(node, Section):
-            node = replace(node, body=_rewritten(node.body, rewrites))
-        elif isinstance(node, Text):
-            chars = (rewrites.get(node.offset + at, char) for at, char in enumerate(node.text))
-            node = replace(node, text="".join(chars))
-        new.append(node)
-    return tuple(new)
+    return tuple(_rewritten_node(node, rewrites) for node in nodes)
+
+
+def _rewritten_node(node: Node, rewrites: dict[int, str]) -> Node:
+    if isinstance(node, Section):
+        return replace(node, body=_rewritten(node.body, rewrites))
+    if isinstance(node, Text):
+        chars = (rewrites.get(node.offset + at, char) for at, char in enumerate(node.text))
+        return replace(node, text="".join(chars))
+    return node
 
 
 _VERBATIM = Place(Style.VERBATIM)
@@ -109,7 +118,7 @@ def _compile_words(texts: tuple[str, ...]) -> Template:
     warnings: list[TemplateFault] = []
     command: Arguments | None = None
     for number, text in enumerate(texts, 1):
-        nodes, remarks = parse(text)
+        nodes, remarks = _parse(text)
         tags = _tags_of(nodes)
         begun = nodes[0].text if nodes and isinstance(nodes[0], Text) else ""
         remarks = remarks or _judge_word(command, begun, tags)
@@ -138,7 +147,7 @@ def _judge_word(command: Arguments | None, begun: str, tags: tuple[Tag | Section
         return (Remark(COMMAND_NAME, f"{name_of(tag)}: the value would name the command", tag.offset),)
     refused = command.refusal(begun) if command.runs_code else ""
     if refused:
-        return (Remark(refused, f"{name_of(tag)}: {command.name} would evaluate the value", tag.offset),)
+        return (Remark(refused, f"{name_of(tag)}: {REGISTER[refused].meaning} ({command.name})", tag.offset),)
     remarks = []
     if second := command.warning(begun):
         remarks.append(Remark(SECOND, f"{name_of(tag)}: {second}", tag.offset, warning=True))

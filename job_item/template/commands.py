@@ -86,6 +86,11 @@ class Arguments:
         return self.rule is Rule.DECLARES
 
     @property
+    def prints(self) -> bool:
+        """Whether the command prints its arguments."""
+        return self.name in ("echo", "printf")
+
+    @property
     def runs_code(self) -> bool:
         """Whether the command is a program, not a part of a shell, that runs code or a command among its arguments."""
         return self.rule is Rule.SHELL or self.name in ("nohup", "setsid")
@@ -131,7 +136,7 @@ def begin(word: str, *, dynamic: bool = False) -> Arguments:
     return Arguments(name, rule, phase)
 
 
-def _step_plain(self: Arguments, word: str, dynamic: bool) -> Arguments:
+def _step_plain(self: Arguments, _word: str, _dynamic: bool) -> Arguments:
     return self
 
 
@@ -182,13 +187,13 @@ def _step_shell(self: Arguments, word: str, dynamic: bool) -> Arguments:
     return replace(self, phase="value") if word[-1] in "oO" and self.phase == "" else self
 
 
-def _step_interpreter(self: Arguments, word: str, dynamic: bool) -> Arguments:
+def _step_interpreter(self: Arguments, word: str, _dynamic: bool) -> Arguments:
     if self.phase == "code" or (self.phase == "" and not word.startswith("-")):
         return replace(self, phase="done")
     return replace(self, phase="code") if self.phase == "" and _CODE_OPTION.fullmatch(word) else self
 
 
-def _step_program(self: Arguments, word: str, dynamic: bool) -> Arguments:
+def _step_program(self: Arguments, word: str, _dynamic: bool) -> Arguments:
     """Phases: "" before the program, "code" its value follows, "value" of another option, "given", "done"."""
     if self.phase == "code":
         return replace(self, phase="given")
@@ -203,12 +208,12 @@ def _step_program(self: Arguments, word: str, dynamic: bool) -> Arguments:
     return self
 
 
-def _step_declare(self: Arguments, word: str, dynamic: bool) -> Arguments:
+def _step_declare(self: Arguments, word: str, _dynamic: bool) -> Arguments:
     typed = word.startswith(("-", "+")) and bool(set(word) & set("aAin"))
     return replace(self, phase="typed") if typed else self
 
 
-def _step_printf(self: Arguments, word: str, dynamic: bool) -> Arguments:
+def _step_printf(self: Arguments, word: str, _dynamic: bool) -> Arguments:
     if self.phase == "name":
         return replace(self, phase="")
     if self.phase == "" and word == "-v":
@@ -228,7 +233,7 @@ _STEPS = {
 }
 
 
-def _refuse_prefix(self: Arguments, begun: str) -> str:
+def _refuse_prefix(self: Arguments, _begun: str) -> str:
     return "" if self.phase == "value" else COMMAND_NAME
 
 
@@ -244,7 +249,7 @@ def _refuse_declare(self: Arguments, begun: str) -> str:
     return NAMED if self.phase == "typed" or not _NAME_EQUALS.match(begun) else ""
 
 
-def _refuse_test(self: Arguments, begun: str) -> str:
+def _refuse_test(self: Arguments, _begun: str) -> str:
     return NAMED if self.last is None or self.last in ("-v", "-R") else ""
 
 
@@ -253,8 +258,8 @@ def _refuse_printf(self: Arguments, begun: str) -> str:
 
 
 _REFUSALS = {
-    Rule.EVALUATES: lambda self, begun: EVALUATED,
-    Rule.NAMES: lambda self, begun: NAMED,
+    Rule.EVALUATES: lambda _self, _begun: EVALUATED,
+    Rule.NAMES: lambda _self, _begun: NAMED,
     Rule.PREFIX: _refuse_prefix,
     Rule.SHELL: _refuse_shell,
     Rule.DECLARES: _refuse_declare,

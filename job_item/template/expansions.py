@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from job_item.template.frames import Kind, Want
-from job_item.template.quotes import is_name, open_quote, read_dollar, read_escape
+from job_item.template.quotes import SPECIAL, is_name, read_escape, read_special
 from job_item.template.reader import MORE, Reader
 
 _HARMLESS_END = "}\"$`\\\n'"
@@ -17,15 +17,9 @@ def read_brace(reader: Reader, char: str, after: int) -> int:
         return after
     if stack.top.phase == "name":
         return _read_parameter(reader, char, after)
-    if char == "\\":
-        return read_escape(reader, after)
-    if char == "$":
-        return read_dollar(reader, after)
-    if char in '"`':
-        return open_quote(reader, char, after)
-    if char == "'":
-        return _read_apostrophe(reader, after) if stack.top.quoted else open_quote(reader, char, after)
-    return after
+    if char == "'" and stack.top.quoted:
+        return _read_apostrophe(reader, after)
+    return read_special(reader, char, after) if char in SPECIAL else after
 
 
 def _read_parameter(reader: Reader, char: str, after: int) -> int:
@@ -76,14 +70,10 @@ def read_arithmetic(reader: Reader, char: str, after: int) -> int:
         stack.change(depth=stack.top.depth - 1)
     elif char == ")":
         return _end_arithmetic(reader, after)
-    elif char == "\\":
-        return read_escape(reader, after)
-    elif char == "$":
-        return read_dollar(reader, after)
-    elif char in '"`':
-        return open_quote(reader, char, after)
     elif char == "'":
         stack.lose("arithmetic holds an apostrophe")
+    elif char in SPECIAL:
+        return read_special(reader, char, after)
     return after
 
 
@@ -111,12 +101,8 @@ def read_subscript(reader: Reader, char: str, after: int) -> int:
         stack.change(depth=stack.top.depth - 1)
     elif char == "]":
         _end_subscript(reader)
-    elif char == "\\":
-        return read_escape(reader, after)
-    elif char == "$":
-        return read_dollar(reader, after)
-    elif char in "\"`'":
-        return open_quote(reader, char, after)
+    elif char in SPECIAL:
+        return read_special(reader, char, after)
     elif char in "\n;&|":
         stack.lose("`[` is not closed")
     return after

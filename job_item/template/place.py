@@ -130,10 +130,19 @@ def _refusal(state: State, shell: str) -> str | Refusal:
         return PARAMETER
     if state.pending and kinds & _ARITHMETIC:
         return ESCAPED
+    if _prints_into_arithmetic(state):
+        return Refusal(EVALUATED, "arithmetic would evaluate the value that is printed into it")
     for frame, inside in zip(state.frames, (*state.frames[1:], None), strict=True):
         if frame.kind in CODE and (refusal := _refuse_in_command(frame, inside, shell)):
             return refusal
     return ""
+
+
+def _prints_into_arithmetic(state: State) -> bool:
+    """Whether the value comes back as text of an arithmetic expression, as in $(( $(echo {{x}}) ))."""
+    code = [at for at, frame in enumerate(state.frames) if frame.kind in CODE]
+    around = state.frames[max(code[:-1], default=0) : code[-1]]
+    return state.frames[code[-1]].command.prints and any(frame.kind in _ARITHMETIC for frame in around)
 
 
 def _within_word(state: State) -> tuple[Frame, ...]:
@@ -185,7 +194,7 @@ def _place(state: State) -> Place:
     if code.kind is Kind.TEST and code.text in _TESTS:
         style = Style.INTEGER
     arguments = code.want is Want.ARGUMENT and code.kind is not Kind.TEST and style is not Style.COMMENT
-    leads = arguments and not word.text and not word.dynamic
+    leads = arguments and not (word.text or word.dynamic or state.pending)
     command = code.command
     is_format = command.rule is Rule.PRINTF and command.phase == ""
     return Place(

@@ -5,7 +5,9 @@ from __future__ import annotations
 from job_item.template.frames import CODE, Kind
 from job_item.template.reader import DEEPEST, MORE, Reader
 
-_SPECIAL = "@*#?-$!"
+SPECIAL = "\\$'\"`"
+"""Signs that mean something wherever text is not quoted."""
+_PARAMETERS = "@*#?-$!"
 _DOUBLE_LIKE = frozenset({Kind.DOUBLE, Kind.LOCALE, Kind.ARITHMETIC})
 ANSI_SHELLS = ("bash", "ksh")
 
@@ -19,6 +21,13 @@ def is_quoted(reader: Reader) -> bool:
 def is_name(char: str) -> bool:
     """Whether `char` may stand in the name of a variable."""
     return char == "_" or (char.isascii() and char.isalnum())
+
+
+def read_special(reader: Reader, char: str, after: int) -> int:
+    """One of the signs of SPECIAL where it has its meaning."""
+    if char == "\\":
+        return read_escape(reader, after)
+    return read_dollar(reader, after) if char == "$" else open_quote(reader, char, after)
 
 
 def read_escape(reader: Reader, after: int) -> int:
@@ -56,7 +65,7 @@ def read_dollar(reader: Reader, after: int) -> int:
         return beyond
     if is_name(char) and not char.isdigit():
         return _read_name(reader, beyond)
-    if char.isdigit() or char in _SPECIAL:
+    if char.isdigit() or char in _PARAMETERS:
         stack.add_expansion()
         return beyond
     if char == '"':
@@ -127,12 +136,8 @@ def read_double(reader: Reader, char: str, after: int) -> int:
     if char == '"':
         reader.stack.pop()
         return after
-    if char == "\\":
-        return read_escape(reader, after)
-    if char == "$":
-        return read_dollar(reader, after)
-    if char == "`":
-        return open_quote(reader, char, after)
+    if char != "'" and char in SPECIAL:
+        return read_special(reader, char, after)
     reader.stack.add_literal(char, quoted=True)
     return after
 

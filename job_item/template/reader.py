@@ -1,4 +1,4 @@
-"""Reads characters of shell text as the innermost construct sees them: backquotes take one level of backslashes away."""
+"""Reads characters as the innermost construct sees them: backquotes take one level of backslashes away."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Reader:
         return char, after, 0
 
     def peek(self, at: int) -> tuple[str, int]:
-        """The next character that counts and where the one after it begins: a backslash before a line end is nothing."""
+        """The next character that counts, and where the one after it begins; a continued line counts as one."""
         char, after, ended = self.unit(at)
         while char == "\\" and not ended:
             newline, beyond, ended = self.unit(after)

@@ -33,7 +33,7 @@ _HANDLERS: Mapping[Kind, Callable[[Reader, str, int], int]] = MappingProxyType(
 
 
 def scan(state: State, text: str, findings: Findings, *, offset: int, shell: str, final: bool) -> State:
-    """Read `text`, which stands at `offset`, from `state` on; with `final` a tag follows, so that no token goes on behind it."""
+    """Read `text`, which stands at `offset`, from `state` on; `final`: a tag follows, no token goes on behind it."""
     if state.lost:
         return state
     stack = Stack(state, findings)

@@ -43,7 +43,9 @@ class Walk:
                 final = at + 1 < len(nodes) and isinstance(nodes[at + 1], Tag)
                 states = frozenset(self._scan(state, node.text, node.offset, final=final) for state in states)
             elif isinstance(node, Tag):
-                states = frozenset(self._place(self._scan(state, "", node.offset, final=True), node) for state in states)
+                states = frozenset(
+                    self._place(self._scan(state, "", node.offset, final=True), node) for state in states
+                )
             else:
                 states = self._section(node, states)
         return states

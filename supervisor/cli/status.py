@@ -55,7 +55,6 @@ def look_at_node(client: Client, slots: int | None) -> Record:
         **client.readiness(),
         "url": client.node().url,
         "slots": slots,
-        "counts": {status: client.count(status) for status in ("queued", "running")},
         "commands": client.execs(),
         "jobs": client.jobs(limit=_RECENT_JOBS),
     }

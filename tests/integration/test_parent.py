@@ -457,6 +457,15 @@ def test_a_second_node_on_the_same_folder_is_refused_by_name(start: Start) -> No
     assert info.pid == node.pid
 
 
+def test_faults_in_the_settings_are_told_all_at_once_and_nothing_is_started(start: Start) -> None:
+    jobs = [{"event": "one", "cmd": "true", "working_dir": "/nowhere"}]
+    node = start(settings={"api": {"host": "0.0.0.0"}, "jobs": jobs})
+    assert node.end() == 78
+    assert "no api.token" in node.told()
+    assert "/nowhere" in node.told()
+    assert not node.state_dir.exists()
+
+
 def test_a_port_that_was_set_and_is_taken_is_an_error(start: Start) -> None:
     port = free_port()
     with socket.create_server(("127.0.0.1", port)):

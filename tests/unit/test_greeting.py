@@ -45,4 +45,4 @@ def test_the_command_to_try_can_be_typed_as_it_stands(
     on_path(None, monkeypatch)
     monkeypatch.setattr(sys, "argv", [argv])
     config = tmp_path / "my config.yaml"
-    assert greeting(start(config, "a b")).endswith(f" {command} --config '{config}' submit 'a b' --follow")
+    assert greeting(start(config, "a-b")).endswith(f" {command} --config '{config}' submit a-b --follow")

@@ -15,7 +15,10 @@ from job_item.payload import DEPTH_LIMIT, adopt, decode, encode, parse
 
 WRITTEN = [
     # protocol job-item.md, section 11, but for the big integer, which keeps its digits
-    ('{"z":1,"a":"<é>","big":12345678901234567890}', '{"a":"\\u003cé\\u003e","big":12345678901234567890,"z":1}'.encode()),
+    (
+        '{"z":1,"a":"<é>","big":12345678901234567890}',
+        '{"a":"\\u003cé\\u003e","big":12345678901234567890,"z":1}'.encode(),
+    ),
     ('{"b": {"y": [1, 2.5, true, null], "x": ""}, "a": []}', b'{"a":[],"b":{"x":"","y":[1,2.5,true,null]}}'),
     ('["&", "\\u2028\\u2029", "\\u0000\\n"]', b'["\\u0026","\\u2028\\u2029","\\u0000\\n"]'),
     ('["\\ud83d\\ude00", "\u2028"]', '["😀","\\u2028"]'.encode()),

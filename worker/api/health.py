@@ -32,7 +32,8 @@ async def welcome() -> Welcome:
 @router.get("/healthz", summary="Who this node is", responses=documented())
 async def healthz(request: Request) -> HealthAnswer:
     """Show version, identity and processes; whoever gets this answer knows that the job child lives."""
-    health = desk_of(request).health()
+    desk = desk_of(request)
+    health = desk.health()
     return HealthAnswer(
         version=health.version,
         identity=health.identity,
@@ -40,6 +41,7 @@ async def healthz(request: Request) -> HealthAnswer:
         supervisor=Process(pid=health.supervisor_pid),
         worker=Process(pid=health.worker_pid),
         execs=Process(pid=health.execs_pid),
+        counts=desk.counts(),
     )
 
 

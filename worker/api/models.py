@@ -172,6 +172,7 @@ class HealthAnswer(BaseModel):
     supervisor: Process
     worker: Process
     execs: Process
+    counts: dict[Status, int] = Field(description="How many jobs this node knows in each status.")
 
 
 class ReadinessAnswer(BaseModel):

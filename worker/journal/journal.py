@@ -53,8 +53,7 @@ class Journal:
         the writer has died: the process must end then. Raises `NodeError` when the file cannot be used.
         """
         db, epoch = open_writer(path, sync)
-        reader = Reader(path)
-        tally = reader.tally()
+        reader, tally = Reader(path), Tally()
         writer = Writer(db, tally, loop=loop, on_fatal=on_fatal, faults=faults or FaultPoints())
         writer.start()
         return cls(writer, reader, tally, incarnation=incarnation, epoch=epoch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from heapq import nlargest
 from itertools import chain
@@ -12,7 +13,6 @@ from job_item.job import JobRecord, Status
 from worker.desk import Note
 from worker.journal import records
 from worker.journal.schema import open_reader
-from worker.journal.tally import Tally
 from worker.journal.values import Ended, Waiting
 from worker.recovery import Lost
 
@@ -29,14 +29,6 @@ class Reader:
         """Let go of the file."""
         self._db.close()
 
-    def tally(self) -> Tally:
-        """Count everything, once."""
-        counts = self._db.execute("SELECT status, count(*) FROM tasks GROUP BY status").fetchall()
-        ((log_bytes,),) = self._db.execute(
-            "SELECT coalesce(sum(log_bytes), 0) FROM tasks WHERE finished_at IS NOT NULL"
-        ).fetchall()
-        return Tally({Status(status): number for status, number in counts}, log_bytes)
-
     def record(self, task_id: str) -> JobRecord | None:
         """One job with its attempts; None when it is unknown."""
         return records.find(self._db, task_id)
@@ -51,7 +43,8 @@ class Reader:
             rows = self._db.execute(newest, (below, limit)).fetchall()
         else:
             seqs = nlargest(limit, chain.from_iterable(self._newest(status, event, below, limit)))
-            rows = [self._db.execute(f"{records.SELECT} WHERE seq = ?", (seq,)).fetchone() for seq in seqs]
+            those = f"{records.SELECT} WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq DESC"  # noqa: S608
+            rows = self._db.execute(those, (json.dumps(seqs),)).fetchall()
         return [records.job_record(row) for row in rows]
 
     def body(self, task_id: str) -> bytes | None:

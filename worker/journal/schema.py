@@ -105,7 +105,8 @@ def _begin(db: sqlite3.Connection, path: Path) -> int:
     for statements in MIGRATIONS[version:]:
         for statement in statements:
             db.execute(statement)
-    db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+    if version < len(MIGRATIONS):
+        db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
     db.execute("UPDATE opened SET epoch = epoch + 1")
     (epoch,) = db.execute("SELECT epoch FROM opened").fetchone()
     db.execute("COMMIT")

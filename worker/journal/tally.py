@@ -1,8 +1,11 @@
-"""How many jobs the journal has in each status, kept in memory so that nobody has to count."""
+"""How many jobs the journal has in each status, kept in memory so that nobody has to count more than once."""
 
 from __future__ import annotations
 
+import sqlite3
+from collections import Counter
 from collections.abc import Iterable
+from concurrent.futures import Future
 from typing import NamedTuple
 
 from job_item.job import Status
@@ -16,28 +19,46 @@ class Change(NamedTuple):
     log_bytes: int = 0
 
 
-class Tally:
-    """The counts."""
+class Start(NamedTuple):
+    """What the journal held when it was opened."""
 
-    def __init__(self, counts: dict[Status, int], log_bytes: int) -> None:
-        self._counts = {status: counts.get(status, 0) for status in Status}
-        self.log_bytes = log_bytes
-        """Bytes of output of all jobs that have ended, as their results say."""
+    counts: dict[Status, int]
+    log_bytes: int
+
+
+def count(db: sqlite3.Connection) -> Start:
+    """Count everything: some 20 ms for 100,000 jobs, without Python's lock."""
+    counts = db.execute("SELECT status, count(*) FROM tasks GROUP BY status").fetchall()
+    row = db.execute("SELECT coalesce(sum(log_bytes), 0) FROM tasks WHERE finished_at IS NOT NULL").fetchone()
+    return Start({Status(status): number for status, number in counts}, row[0])
+
+
+class Tally:
+    """The counts: `start` is filled in by the writer while the rest of the process starts; who asks earlier waits."""
+
+    def __init__(self) -> None:
+        self.start: Future[Start] = Future()
+        self._changes: Counter[Status | None] = Counter()
+        self._log_bytes = 0
 
     def apply(self, changes: Iterable[Change]) -> None:
         """Follow what was committed."""
         for before, after, log_bytes in changes:
-            if before is not None:
-                self._counts[before] -= 1
-            if after is not None:
-                self._counts[after] += 1
-            self.log_bytes += log_bytes
+            self._changes[before] -= 1
+            self._changes[after] += 1
+            self._log_bytes += log_bytes
 
     def counts(self) -> dict[Status, int]:
         """Jobs by status."""
-        return dict(self._counts)
+        start = self.start.result().counts
+        return {status: start.get(status, 0) + self._changes[status] for status in Status}
 
     @property
     def ended(self) -> int:
         """Jobs that have ended."""
-        return sum(number for status, number in self._counts.items() if status.is_final)
+        return sum(number for status, number in self.counts().items() if status.is_final)
+
+    @property
+    def log_bytes(self) -> int:
+        """Bytes of output of all jobs that have ended, as their results say."""
+        return self.start.result().log_bytes + self._log_bytes

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 from job_item.errors import Bug, NodeError, Unavailable
 from worker.faults import FaultPoints
 from worker.journal.operations import Operation
-from worker.journal.tally import Change, Tally
+from worker.journal.tally import Change, Tally, count
 
 GROUP_LIMIT = 256
 FOLD_AFTER, PAUSE_S = 200, 0.005
@@ -124,9 +124,12 @@ class Writer:
     def _run(self) -> None:
         error: BaseException | None = None
         try:
+            self._tally.start.set_result(count(self._db))
             self._serve()
         except BaseException as reason:
             error = reason
+            if not self._tally.start.done():
+                self._tally.start.set_exception(reason)
         with suppress(sqlite3.Error):
             self._db.close()  # the last connection to close folds the log into the file
         self._tell(self._end, error)
