@@ -89,7 +89,7 @@ class Finish:
         line: dict[str, object] = {"time": _rfc3339(self._now()), "level": "warning" if method == "warn" else method}
         for key in FIRST:
             if key in event:
-                line[key] = self._redactor.value(event.pop(key))
+                line[key] = self._redactor.text(str(event.pop(key)))
         for key, value in event.items():
             line[key] = self._redactor.value(value, key)
         if trace:

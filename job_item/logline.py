@@ -22,9 +22,12 @@ _COLOURS = {
 }
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
 def json_line(event: Mapping[str, object]) -> str:
     """One JSON object."""
-    return json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODER.encode(event)
 
 
 def text_line(event: Mapping[str, object]) -> str:

@@ -70,7 +70,8 @@ class Redactor:
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, (int, float)) and math.isfinite(value):
-            return value if self.text(str(value)) == str(value) else MASK
+            text = str(value)
+            return value if len(text) < SECRET_MIN_LENGTH or self.text(text) == text else MASK
         return self._nested(value, name, depth)
 
     def _nested(self, value: object, name: str, depth: int) -> object:

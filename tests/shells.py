@@ -27,7 +27,13 @@ Record = tuple[str, ...]
 
 
 def judge(
-    shell: str, texts: Sequence[str], folder: Path, *, names: Iterable[str] = ("p",), output: str = ":"
+    shell: str,
+    texts: Sequence[str],
+    folder: Path,
+    *,
+    names: Iterable[str] = ("p",),
+    output: str = ":",
+    timeout_s: float = 100,
 ) -> tuple[list[list[Record]], list[str]]:
     """Let `shell` run `texts`; gives for each the words of its commands, and the names of all files that were made."""
     room, written = folder / "room", folder / "texts"
@@ -39,7 +45,7 @@ def judge(
     records = folder / "records"
     environ = {"PATH": "/usr/bin:/bin", "RECORDS": str(records), "ROOM": str(room), "TEXTS": str(written)}
     environ |= {"HOME": "/home/nobody", "LC_ALL": "C.UTF-8", "set": "given"}
-    subprocess.run([*SHELLS[shell], "-c", script], env=environ, check=True, timeout=100, capture_output=True)
+    subprocess.run([*SHELLS[shell], "-c", script], env=environ, check=True, timeout=timeout_s, capture_output=True)
     return _read(records.read_bytes()), sorted(path.name for path in room.iterdir())
 
 

@@ -27,18 +27,24 @@ class Owner:
     """Of the local API, with its token where it needs one."""
 
 
-def job_variables(owner: Owner, task_id: str, attempt: int, fence: int) -> dict[str, str]:
-    """The seven variables of protocol 4.4, the base URL, and which attempt this is."""
-    records = f"{owner.end_point}/api/worker/job_record"
+def node_variables(owner: Owner) -> dict[str, str]:
+    """What all jobs of this node are told alike (protocol 4.4)."""
     return {
         "JOB_MANAGER_HOST": owner.end_point,
+        "JOB_ITEM_PROJECT_ID": owner.project_id,
+        "JOB_ITEM_PROJECT_KEY": owner.project_key,
+        "JOB_ITEM_BASE_URL": owner.base_url,
+    }
+
+
+def job_variables(owner: Owner, task_id: str, attempt: int, fence: int) -> dict[str, str]:
+    """What one job is told: the rest of the seven variables of protocol 4.4, and which attempt this is."""
+    records = f"{owner.end_point}/api/worker/job_record"
+    return {
         "JOB_MANAGER_RESULT_URL": f"{records}/result/{task_id}",
         "JOB_MANAGER_UPLOAD_FILE": f"{records}/file/{task_id}",
         "JOB_ITEM_TASK_ID": task_id,
-        "JOB_ITEM_PROJECT_ID": owner.project_id,
-        "JOB_ITEM_PROJECT_KEY": owner.project_key,
         "JOB_ITEM_MSG_NOTIF_HOST": f"{owner.base_url}/msg/notif/{task_id}",
-        "JOB_ITEM_BASE_URL": owner.base_url,
         "JOB_ITEM_ATTEMPT": str(attempt),
         "JOB_ITEM_FENCE": str(fence),
     }
@@ -50,7 +56,7 @@ def data_variables(data: dict[str, Any] | list[Any]) -> dict[str, str]:
     Strings as they are, all else as JSON. What cannot be passed (too long, NUL, two members with one name) is left out
     and named in `JOB_ITEM_DATA_OMITTED`; the task file has everything.
     """
-    if not isinstance(data, dict):
+    if not data or not isinstance(data, dict):
         return {}
     names = {member: "JOB_ITEM_DATA_" + _NOT_A_NAME.sub("_", member.upper()) for member in data}
     taken = Counter(names.values())

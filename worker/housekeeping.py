@@ -56,6 +56,6 @@ class Housekeeper:
     def _remove_logs(self, jobs: Sequence[Ended]) -> None:
         for job in jobs:
             for attempt in range(1, job.attempt + 1):
-                path = spool_path(self._logs, job.task_id, attempt)
-                path.unlink(missing_ok=True)
-                Path(f"{path}.idx").unlink(missing_ok=True)
+                path = spool_path(str(self._logs), job.task_id, attempt)
+                for file in (path, f"{path}.idx"):
+                    Path(file).unlink(missing_ok=True)

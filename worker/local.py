@@ -105,7 +105,7 @@ class LocalDesk:
         number = record.attempt if record is not None and attempt is None else attempt
         if record is None or number is None or not 0 <= number <= record.attempt:
             return None
-        return Output(spool_path(self._logs, task_id, number))
+        return Output(Path(spool_path(str(self._logs), task_id, number)))
 
     def watch(self, task_id: str) -> AbstractContextManager[Watch]:
         """Follow one job."""

@@ -65,9 +65,9 @@ class Output:
         return [(int.from_bytes(record[:8], "big"), record[8]) for record in records]
 
 
-def spool_path(logs: Path, task_id: str, attempt: int) -> Path:
-    """Where an attempt's output stands; 256 folders keep each of them small.
+def spool_path(logs: str, task_id: str, attempt: int) -> str:
+    """Where an attempt's output stands below the folder `logs`; 256 folders keep each of them small.
 
     The last two characters of a UUID are random; of any other id they are at least safe.
     """
-    return logs / task_id[-2:] / f"{task_id}.{attempt}.log"
+    return f"{logs}/{task_id[-2:]}/{task_id}.{attempt}.log"

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from job_item.template.frames import Kind, Want
-from job_item.template.quotes import SPECIAL, is_name, read_escape, read_special
+from job_item.template.quotes import NOT_HARMLESS, SPECIAL, is_name, read_escape, read_special
 from job_item.template.reader import MORE, Reader
-
-_HARMLESS_END = "}\"$`\\\n'"
 
 
 def read_brace(reader: Reader, char: str, after: int) -> int:
@@ -53,7 +51,7 @@ def _read_apostrophe(reader: Reader, after: int) -> int:
         char, beyond, ended = reader.unit(at)
         if not char and not reader.final:
             return MORE
-        if not char or ended or char in _HARMLESS_END:
+        if not char or ended or char in NOT_HARMLESS + "'":
             break
         at = beyond
     if char != "'" or ended:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -130,3 +131,16 @@ class State:
 
 
 START = State()
+
+
+def is_misread(frames: Sequence[Frame]) -> bool:
+    """Whether a ${...} is open in a substitution within double quotes: bash as `sh` takes `'` there as it is."""
+    in_double = False
+    for frame in frames:
+        if frame.kind is Kind.BRACE and in_double and not frame.quoted:
+            return True
+        if frame.kind is Kind.BACKTICK:
+            in_double = False
+        elif frame.kind in (Kind.DOUBLE, Kind.LOCALE, Kind.ARITHMETIC) or frame.quoted:
+            in_double = True
+    return False

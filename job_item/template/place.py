@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from job_item.template.commands import COMMAND_NAME, EVALUATED, NAMED, Rule
-from job_item.template.frames import CODE, Frame, Kind, State, Want
+from job_item.template.frames import CODE, Frame, Kind, State, Want, is_misread
 
 HEREDOC = "ERR-RUN-106"
 ANSI = "ERR-RUN-107"
@@ -63,7 +63,7 @@ class Place:
     backticks: tuple[bool, ...] = ()
     """The open backquotes that its text passes through, from the outside: whether each is within double quotes."""
     odd: bool = False
-    """Stands in backquotes within "${...}"."""
+    """Stands where shells read quotes in different ways: the value is printed, see `safe`."""
     always: bool = False
     """Is quoted even if nothing in the value needs it."""
     glued: bool = False
@@ -200,7 +200,7 @@ def _place(state: State) -> Place:
     return Place(
         style,
         backticks=tuple(frame.quoted for frame in state.frames if frame.kind is Kind.BACKTICK),
-        odd=any(frame.odd for frame in state.frames),
+        odd=is_misread(state.frames) or any(frame.odd for frame in state.frames),
         always=word.touchy or bool(frames) or code.kind is Kind.TEST or code.want in (Want.PATTERN, Want.CASE_WORD),
         glued=bool(state.pending),
         no_dash=leads and is_format and not command.ended_options,

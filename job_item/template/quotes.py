@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from job_item.template.frames import CODE, Kind
+from job_item.template.frames import CODE, Kind, is_misread
 from job_item.template.reader import DEEPEST, MORE, Reader
 
 SPECIAL = "\\$'\"`"
 """Signs that mean something wherever text is not quoted."""
+NOT_HARMLESS = '}"$`\\\n'
+"""What must not stand between apostrophes where one shell takes them for quotes and another does not."""
 _PARAMETERS = "@*#?-$!"
 _DOUBLE_LIKE = frozenset({Kind.DOUBLE, Kind.LOCALE, Kind.ARITHMETIC})
 ANSI_SHELLS = ("bash", "ksh")
@@ -124,10 +126,13 @@ def open_quote(reader: Reader, char: str, after: int) -> int:
 
 def read_single(reader: Reader, char: str, after: int) -> int:
     """Within '...'."""
+    stack = reader.stack
     if char == "'":
-        reader.stack.pop()
-    else:
-        reader.stack.add_literal(char, quoted=True)
+        stack.pop()
+        return after
+    if char in NOT_HARMLESS and stack.is_in_brace and is_misread(stack.frames):
+        stack.lose("shells differ on '...' within ${...} within double quotes")
+    stack.add_literal(char, quoted=True)
     return after
 
 

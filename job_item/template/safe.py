@@ -105,7 +105,7 @@ def _substitution(value: str) -> str:
 
 
 def _printed(place: Place) -> Encode:
-    """Write a value in backquotes within "${x:-...}" so that no sign of it can be taken for a quote or brace."""
+    """Write a value where shells read quotes in different ways, so that no sign of it can be taken for one."""
     before, after = _PRINTED[place.style]
 
     def encode(value: str) -> str:

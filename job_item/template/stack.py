@@ -81,6 +81,11 @@ class Stack:
         return any(frame.kind is Kind.BRACE and frame.quoted for frame in self.within_word)
 
     @property
+    def is_in_brace(self) -> bool:
+        """Whether ${...} is open within the word."""
+        return any(frame.kind is Kind.BRACE for frame in self.within_word)
+
+    @property
     def _is_within_word(self) -> bool:
         """Whether what is read belongs to the word itself, not to a subscript or expansion within it."""
         return all(frame.kind in _QUOTES for frame in self.within_word)

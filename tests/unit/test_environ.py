@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from job_item.environ import base_environment
-from worker.environ import Owner, data_variables, job_variables
+from worker.environ import Owner, data_variables, job_variables, node_variables
 
 OWNER = Owner("http://manager:5280", "P", "secret", "http://127.0.0.1:8080")
 
 
 def test_the_seven_variables_are_those_of_the_protocol() -> None:
-    variables = job_variables(OWNER, "T1", 2, 77)
+    variables = {**node_variables(OWNER), **job_variables(OWNER, "T1", 2, 77)}
     assert variables["JOB_MANAGER_HOST"] == "http://manager:5280"
     assert variables["JOB_MANAGER_RESULT_URL"] == "http://manager:5280/api/worker/job_record/result/T1"
     assert variables["JOB_MANAGER_UPLOAD_FILE"] == "http://manager:5280/api/worker/job_record/file/T1"

@@ -112,17 +112,6 @@ async def test_the_log_is_folded_into_the_file_in_the_first_pause(tmp_path: Path
         await accept(journal, "more")
 
 
-@in_loop
-async def test_a_writer_whose_loop_is_gone_ends_quietly(tmp_path: Path) -> None:
-    loop = asyncio.new_event_loop()
-    journal = Journal.open(tmp_path / "journal.sqlite", incarnation="x", loop=loop, on_fatal=print)
-    loop.close()
-    journal._writer._orders.put(None)
-    await asyncio.to_thread(journal._writer._thread.join, 10)
-    assert not journal._writer._thread.is_alive()
-    journal._reader.close()
-
-
 @pytest.mark.parametrize(("sync", "level"), [("normal", 1), ("full", 2)])
 @in_loop
 async def test_sync_says_what_a_commit_survives(sync: Literal["normal", "full"], level: int, tmp_path: Path) -> None:

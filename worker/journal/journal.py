@@ -54,7 +54,7 @@ class Journal:
         """
         db, epoch = open_writer(path, sync)
         reader, tally = Reader(path), Tally()
-        writer = Writer(db, tally, loop=loop, on_fatal=on_fatal, faults=faults or FaultPoints())
+        writer = Writer(db, path, tally, sync=sync, loop=loop, on_fatal=on_fatal, faults=faults or FaultPoints())
         writer.start()
         return cls(writer, reader, tally, incarnation=incarnation, epoch=epoch)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -11,8 +12,8 @@ from job_item.errors import NodeError
 
 BUSY_TIMEOUT_S = 5.0
 
-LOG_PAGES = 4_000
-"""Pages (4 KiB) of the log at which a commit folds it into the file; the writer's pauses do so much earlier."""
+LOG_PAGES = 16_000
+"""Pages (4 KiB) of the log at which a commit itself folds it into the file; `fold_log` does so much earlier."""
 
 _FIRST = (
     # The running attempt of a task stands in its row: attempt, fence, incarnation, started_at.
@@ -92,6 +93,25 @@ def open_reader(path: Path) -> sqlite3.Connection:
     """Open a read-only connection, for the thread that calls."""
     uri = f"{path.absolute().as_uri()}?mode=ro"
     return sqlite3.connect(uri, timeout=BUSY_TIMEOUT_S, isolation_level=None, uri=True)
+
+
+def open_snapshot(path: Path) -> sqlite3.Connection:
+    """Open a connection that sees the journal as it is at this moment, for another thread to read."""
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    db = sqlite3.connect(uri, timeout=BUSY_TIMEOUT_S, isolation_level=None, uri=True, check_same_thread=False)
+    db.execute("BEGIN")
+    db.execute("SELECT epoch FROM opened").fetchone()  # the first read fixes what is seen
+    return db
+
+
+def fold_log(path: Path) -> None:
+    """Bring the log into the file, beside the writer; what a reader or a full disk keeps from it may come later."""
+    with suppress(sqlite3.Error):
+        db = sqlite3.connect(path, timeout=0, isolation_level=None)
+        try:
+            db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        finally:
+            db.close()
 
 
 def _begin(db: sqlite3.Connection, path: Path) -> int:

@@ -1,24 +1,31 @@
-"""The one thread that writes the journal: it commits what waits as one group and tells the callers, all at once."""
+"""Writes the journal: what waits is committed as one group, then the callers are told, all at once.
+
+With `sync: normal` a commit is a write to the system's own memory, some ten microseconds: it is made in the loop's
+thread, since handing it to another would cost more than itself. With `sync: full` each commit waits for the disk, so
+one helper thread makes them. The same thread folds the log into the file, which waits for the disk in either mode.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import queue
 import sqlite3
-import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from operator import attrgetter
-from typing import Any, NamedTuple, TypeVar
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from job_item.errors import Bug, NodeError, Unavailable
 from worker.faults import FaultPoints
 from worker.journal.operations import Operation
-from worker.journal.tally import Change, Tally, count
+from worker.journal.schema import fold_log, open_snapshot
+from worker.journal.tally import Change, Start, Tally, count
 
 GROUP_LIMIT = 256
-FOLD_AFTER, PAUSE_S = 200, 0.005
+FOLD_AFTER = 500
+"""Orders after which the log is folded into the file, so that neither it nor the next start grows long."""
 
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
@@ -44,36 +51,42 @@ class Done(NamedTuple):
 
 
 class Writer:
-    """Owns the write connection. What stands above the line belongs to the loop's thread, what stands below to its own.
+    """Owns the write connection. One group is under way at a time.
 
-    `on_fatal` is called in the loop when the thread has died; the process cannot go on then.
+    `on_fatal` is called in the loop when writing has failed in a way that no caller can mend; the process cannot go on.
     """
 
     def __init__(
         self,
         db: sqlite3.Connection,
+        path: Path,
         tally: Tally,
         *,
+        sync: Literal["normal", "full"],
         loop: asyncio.AbstractEventLoop,
         on_fatal: Callable[[BaseException], None],
         faults: FaultPoints,
     ) -> None:
         self._db = db
         self._cursor = db.cursor()
-        self._unfolded = 0
+        self._path = path
+        self._in_loop = sync == "normal"
         self._tally = tally
         self._loop = loop
         self._on_fatal = on_fatal
         self._faults = faults
-        self._orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
-        self._waiting: set[asyncio.Future[Any]] = set()
+        self._orders: list[Order] = []
+        self._busy = False
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+        self._unfolded = 0
+        self._folding = False
         self._refusal: Callable[[], NodeError] | None = None
-        self._ended: asyncio.Future[None] = loop.create_future()
-        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        self._helper = ThreadPoolExecutor(1, "journal")
 
     def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
+        """Count the jobs while the rest of the process starts."""
+        self._tally.start = self._helper.submit(_count, open_snapshot(self._path))
 
     def submit(self, operation: Operation[Result]) -> asyncio.Future[Result]:
         """Have an operation written; the future is done when it is durable.
@@ -83,96 +96,81 @@ class Writer:
         """
         future: asyncio.Future[Result] = self._loop.create_future()
         if self._refusal is None:
-            self._waiting.add(future)
-            self._orders.put(Order(operation, future))
+            self._orders.append(Order(operation, future))
+            self._go_on()
         else:
             future.set_exception(self._refusal())
         return future
 
     async def close(self) -> None:
-        """Write what waits, fold the log into the file and end the thread."""
+        """Write what waits, fold the log into the file, let go of it."""
         if self._refusal is None:
             self._refusal = partial(Unavailable, "ERR-STO-005", "The journal is closed.")
-            self._orders.put(None)
-        await asyncio.shield(self._ended)
-        self._thread.join()
+        await self._quiet.wait()
+        await asyncio.to_thread(self._helper.shutdown)
+        with suppress(sqlite3.Error):
+            self._db.close()  # the last connection to close folds the log into the file
 
-    def _resolve(self, group: list[Done]) -> None:
+    def _go_on(self) -> None:
+        """Write what waits as soon as those who are speaking just now have spoken: that is what makes a group."""
+        if self._orders and not self._busy:
+            self._busy = True
+            self._quiet.clear()
+            self._loop.call_soon(self._write)
+        elif not self._busy:
+            self._quiet.set()
+
+    def _write(self) -> None:
+        group, self._orders = self._orders[:GROUP_LIMIT], self._orders[GROUP_LIMIT:]
+        if self._in_loop:
+            try:
+                done = self._commit(group)
+            except BaseException as error:
+                self._fail(group, error)
+            else:
+                self._finish(done)
+        else:
+            commit = self._loop.run_in_executor(self._helper, self._commit, group)
+            commit.add_done_callback(partial(self._committed, group))
+
+    def _committed(self, group: list[Order], commit: asyncio.Future[list[Done]]) -> None:
+        error = commit.exception()
+        if error is None:
+            self._finish(commit.result())
+        else:
+            self._fail(group, error)
+
+    def _finish(self, group: list[Done]) -> None:
         self._faults.passing("resolve", map(_WRITE_DONE, group))
         for order, result, changes, error in group:
             self._tally.apply(changes)
-            future = order.future
-            self._waiting.discard(future)
-            if future.done():
+            if order.future.done():
                 continue  # the caller has gone; what it ordered is written all the same
             if error is None:
-                future.set_result(result)
+                order.future.set_result(result)
             else:
-                future.set_exception(error)
+                order.future.set_exception(error)
+        self._busy = False
+        self._fold_when_due(len(group))
+        self._go_on()
 
-    def _end(self, error: BaseException | None) -> None:
-        if error is not None:
-            self._refusal = partial(Bug, "ERR-STO-004", f"The journal has failed inside: {error!r}.")
-            for future in self._waiting:
-                if not future.done():
-                    future.set_exception(self._refusal())
-            self._on_fatal(error)
-        self._ended.set_result(None)
+    def _fail(self, group: list[Order], error: BaseException) -> None:
+        self._refusal = partial(Bug, "ERR-STO-004", f"The journal has failed inside: {error!r}.")
+        for order in (*group, *self._orders):
+            if not order.future.done():
+                order.future.set_exception(self._refusal())
+        self._orders, self._busy = [], False
+        self._quiet.set()
+        self._on_fatal(error)
 
-    # ------------------------------------------------------------------------------------------------------------------
+    def _fold_when_due(self, orders: int) -> None:
+        self._unfolded += orders
+        if self._unfolded >= FOLD_AFTER and not self._folding:
+            self._unfolded, self._folding = 0, True
+            self._helper.submit(fold_log, self._path).add_done_callback(self._folded)
 
-    def _run(self) -> None:
-        error: BaseException | None = None
-        try:
-            self._tally.start.set_result(count(self._db))
-            self._serve()
-        except BaseException as reason:
-            error = reason
-            if not self._tally.start.done():
-                self._tally.start.set_exception(reason)
-        with suppress(sqlite3.Error):
-            self._db.close()  # the last connection to close folds the log into the file
-        self._tell(self._end, error)
-
-    def _serve(self) -> None:
-        while True:
-            group, more = self._take()
-            if group:
-                self._tell(self._resolve, self._commit(group))
-                self._unfolded += len(group)
-            if not more:
-                return
-
-    def _tell(self, method: Callable[[Any], None], argument: object) -> None:
-        """Call a method in the loop; nobody is left to hear of it when the loop is closed."""
-        with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(method, argument)
-
-    def _take(self) -> tuple[list[Order], bool]:
-        """Wait for orders and take what there is; False when no more will come."""
-        group: list[Order] = []
-        order = self._wait()
-        while order is not None:
-            group.append(order)
-            if self._orders.empty() or len(group) == GROUP_LIMIT:
-                return group, True
-            order = self._orders.get()
-        return group, False
-
-    def _wait(self) -> Order | None:
-        """Wait for the next order. After `FOLD_AFTER` orders the first pause is used to fold the log into the file."""
-        if self._unfolded >= FOLD_AFTER:
-            try:
-                return self._orders.get(timeout=PAUSE_S)
-            except queue.Empty:
-                self._fold()
-        return self._orders.get()
-
-    def _fold(self) -> None:
-        """Bring the log into the file; what a reader or a full disk keeps from it is left for the next time."""
-        self._unfolded = 0
-        with suppress(sqlite3.OperationalError):
-            self._cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+    def _folded(self, _: object) -> None:
+        self._folding = False
 
     def _commit(self, group: list[Order]) -> list[Done]:
         """Write a group in one transaction; if that fails each order in its own, so that a bad one fails alone."""
@@ -209,3 +207,10 @@ def _translate(error: Exception) -> NodeError:
         found = Bug("ERR-STO-004", f"The journal has failed inside: {error!r}.")
     found.__cause__ = error
     return found
+
+
+def _count(db: sqlite3.Connection) -> Start:
+    try:
+        return count(db)
+    finally:
+        db.close()

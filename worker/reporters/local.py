@@ -15,7 +15,7 @@ class LocalReporter:
 
     def __init__(self, news: News) -> None:
         self._news = news
-        self._logger = get("worker")
+        self._logger = get("worker").bind()  # bound once: a line for each job has to be cheap
 
     def accepted(self, record: JobRecord) -> None:
         """The job is in the journal."""

@@ -16,10 +16,12 @@ from job_item.keeper.command import Command, Ended
 from job_item.keeper.pool import KeeperPool, Run
 from job_item.settings import Job, Resources
 from job_item.template import Template, compile_command
-from worker.environ import Owner, data_variables, job_variables
+from worker.environ import Owner, data_variables, job_variables, node_variables
 from worker.outcome import Outcome
 from worker.output import spool_path
 from worker.seams import Assignment
+
+_DECODER = json.JSONDecoder()
 
 _START_FAILURES: Mapping[int, tuple[str, str]] = {
     errno.ENOENT: ("ERR-RUN-002", "The program or the working directory does not exist: {0}."),
@@ -38,19 +40,35 @@ class Places:
     logs: Path
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is the same for all attempts of one job spec, worked out once."""
+
+    template: Template
+    directory: str
+    env: dict[str, str]
+    rlimits: dict[int, int]
+
+
 class CommandRunner:
     """Turns assignments into commands and gives them to the keepers."""
 
     def __init__(self, pool: KeeperPool, places: Places, owner: Owner, base: Mapping[str, str]) -> None:
         self._pool = pool
-        self._places = places
+        self._work_dir = places.work_dir
+        self._logs = str(places.logs)
         self._owner = owner
         self._base = dict(base)
-        self._templates: dict[str, Template] = {}
+        self._plans: dict[str, Plan] = {}
 
     def prepare(self, spec: Job) -> None:
         """Compile the command of `spec`. Raises TemplateError."""
-        self._templates[spec.event] = compile_command(spec.cmd, shell=spec.shell, render=spec.render)
+        self._plans[spec.event] = Plan(
+            template=compile_command(spec.cmd, shell=spec.shell, render=spec.render),
+            directory=self._directory(spec),
+            env={**self._base, **node_variables(self._owner)},
+            rlimits=rlimits(spec.resources),
+        )
 
     def start(self, assignment: Assignment, on_output: Callable[[], None]) -> CommandPerformance:
         """Render, and hand over to a keeper. Raises JobFailure or Unavailable."""
@@ -63,31 +81,31 @@ class CommandRunner:
         if taskfile.looks_ours(path):
             taskfile.remove(path)
 
-    def _directory(self, spec: Job | None) -> Path:
-        work_dir = self._places.work_dir
-        return work_dir / spec.working_dir if spec is not None and spec.working_dir else work_dir
+    def _directory(self, spec: Job | None) -> str:
+        named = spec.working_dir if spec is not None else None
+        return str(self._work_dir / named if named else self._work_dir)
 
     def _command(self, assignment: Assignment) -> Command:
         spec, task_id = assignment.spec, assignment.task_id
-        data: dict[str, Any] | list[Any] = json.loads(assignment.body)
-        cwd = self._directory(spec)
+        plan = self._plans[spec.event]
+        data: dict[str, Any] | list[Any] = _DECODER.decode(assignment.body.decode())
         return Command(
-            argv=self._templates[spec.event].render(data, task_id),
+            argv=plan.template.render(data, task_id),
             env={
-                **self._base,
+                **plan.env,
                 **job_variables(self._owner, task_id, assignment.attempt, assignment.fence),
                 **data_variables(data),
                 **spec.env,
             },
-            cwd=str(cwd),
-            spool=str(spool_path(self._places.logs, task_id, assignment.attempt)),
+            cwd=plan.directory,
+            spool=spool_path(self._logs, task_id, assignment.attempt),
             output_limit=spec.output_limit,
-            task_file=f"{cwd}/{task_id}.json",
+            task_file=f"{plan.directory}/{task_id}.json",
             task_body=assignment.body,
             replace=assignment.attempt > 1,
             timeout_s=spec.timeout,
             grace_s=spec.kill_grace,
-            rlimits=rlimits(spec.resources),
+            rlimits=plan.rlimits,
             nice=spec.resources.nice,
             cgroup=spec.resources.cgroup,
         )
