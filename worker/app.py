@@ -142,6 +142,9 @@ class JobChild:
             log.get("worker").warning(
                 "job.recovered", task_id=job.task_id, attempt=job.attempt, status=str(job.status), code=job.error_code
             )
+        for event in self._journal.waiting_events():
+            if event not in specs:
+                log.get("worker").warning("queue.stranded", code="ERR-JOB-001", job_event=event)
         self._dispatcher.start()
         self._desk.open()
         self._housekeeper.start()

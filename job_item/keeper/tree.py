@@ -23,6 +23,8 @@ else:
 PAUSE_S = 0.005
 """How long one round of killing waits for the kernel; a dead child ends the wait at once."""
 
+DRAIN_BYTES = 4096
+
 
 class Death:
     """A child that was reaped: who it was, how it ended, what it and its reaped children used."""
@@ -130,7 +132,7 @@ def sweep(wakeup: int | None, limit_s: float) -> tuple[list[Death], int]:
 def drain(wakeup: int) -> None:
     """Empty the wake-up descriptor."""
     try:
-        while os.read(wakeup, 4096):
+        while len(os.read(wakeup, DRAIN_BYTES)) == DRAIN_BYTES:
             pass
     except BlockingIOError:
         pass

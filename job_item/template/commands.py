@@ -24,7 +24,8 @@ _WRAPPERS = frozenset(
 )
 _OPERAND_FIRST = frozenset("find timeout chroot flock nsenter taskset chrt docker podman kubectl busybox".split())
 _REMOTE = frozenset("ssh su runuser xargs parallel watch script rsh pssh at batch crontab expect osascript".split())
-_PROGRAMS = frozenset("awk gawk mawk nawk sed gsed".split())
+_PROGRAMS = frozenset("awk gawk mawk nawk sed gsed jq yq".split())
+_JQ_PAIRS = frozenset("--arg --argjson --slurpfile --rawfile".split())
 _INTERPRETERS = re.compile(r"(python|pypy|perl|ruby|node|nodejs|deno|php|lua|Rscript|psql|mysql|mariadb|sqlite3)[\d.]*")
 _CODE_OPTION = re.compile(r"-\w*[ceErR]|--(eval|command|execute|print|expression)|-p")
 _NAME_EQUALS = re.compile(r"[A-Za-z_]\w*\+?=")
@@ -194,11 +195,13 @@ def _step_interpreter(self: Arguments, word: str, _dynamic: bool) -> Arguments:
 
 
 def _step_program(self: Arguments, word: str, _dynamic: bool) -> Arguments:
-    """Phases: "" before the program, "code" its value follows, "value" of another option, "given", "done"."""
+    """Phases: "" before the program, "code", "value", "pair": it or one or two other values follow, "given", "done"."""
     if self.phase == "code":
         return replace(self, phase="given")
-    if self.phase == "value":
-        return replace(self, phase="")
+    if self.phase in ("value", "pair"):
+        return replace(self, phase="" if self.phase == "value" else "value")
+    if word in _JQ_PAIRS and self.name == "jq":
+        return replace(self, phase="pair")
     if word in ("-e", "-f", "--expression", "--file"):
         return replace(self, phase="code")
     if word in ("-v", "-F") and "awk" in self.name:

@@ -11,7 +11,9 @@ def read_brace(reader: Reader, char: str, after: int) -> int:
     """Within ${...}: the parameter, its operator, the word after it."""
     stack = reader.stack
     if char == "}":
+        name = stack.top.text
         stack.pop()
+        stack.add_name(name)
         return after
     if stack.top.phase == "name":
         return _read_parameter(reader, char, after)
@@ -35,7 +37,7 @@ def _read_parameter(reader: Reader, char: str, after: int) -> int:
             return MORE
         if sign and sign in "-=+?":
             return after
-        stack.change(phase="other")
+        stack.change(phase="offset")
         return after
     if char == "\\":
         return read_escape(reader, after)

@@ -71,6 +71,8 @@ class Word:
     assigned: str = ""
     """The variable whose value this word sets."""
     tags: frozenset[int] = frozenset()
+    names: str = ""
+    """TEST: variables that the word names."""
     last_tag: int | None = None
     """The tag that `tail` follows."""
 
@@ -106,13 +108,13 @@ class Frame:
     depth: int = 0
     """Open parentheses or brackets within."""
     text: str = ""
-    """BRACE: what was read of the parameter; HEREDOC: the line; TEST: the operator before."""
+    """BRACE: what was read of the parameter; HEREDOC: the line; TEST: the operator before; else the loop's variable."""
     phase: str = ""
-    """BRACE: name, default or other; ARITHMETIC: command where it is `((`."""
+    """BRACE: name, default, offset or other; ARITHMETIC: command where it is `((`."""
     glued: bool = False
     """TEST: an operator has just been read, `#` begins no comment."""
-    prior: frozenset[int] = frozenset()
-    """TEST: tags of the word before."""
+    prior: Word = NO_WORD
+    """TEST: the word before."""
 
 
 @dataclass(frozen=True, slots=True)

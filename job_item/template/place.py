@@ -70,8 +70,8 @@ class Place:
     """Follows `$NAME` directly: the name must not go on with the value."""
     no_dash: bool = False
     """The command would take a value that begins with `-` as an option which evaluates it."""
-    assigns: bool = False
-    """Is the value of a variable."""
+    variable: str = ""
+    """The variable that takes the value."""
     declares: bool = False
     """Is the value of a variable that declare, local, export or their like set."""
     second: str = ""
@@ -88,7 +88,7 @@ class Place:
             always=self.always or other.always,
             glued=self.glued or other.glued,
             no_dash=self.no_dash or other.no_dash,
-            assigns=self.assigns or other.assigns,
+            variable=self.variable or other.variable,
             declares=self.declares or other.declares,
             second=self.second or other.second,
             option=self.option or other.option,
@@ -204,7 +204,7 @@ def _place(state: State) -> Place:
         always=word.touchy or bool(frames) or code.kind is Kind.TEST or code.want in (Want.PATTERN, Want.CASE_WORD),
         glued=bool(state.pending),
         no_dash=leads and is_format and not command.ended_options,
-        assigns=bool(word.assigned),
+        variable=word.assigned or (code.text if code.want is Want.LOOP_WORD else ""),
         declares=bool(word.assigned) and arguments,
         second=command.warning(word.text) if arguments else "",
         option=leads and not command.ended_options and command.phase not in ("safe", "done"),

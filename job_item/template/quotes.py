@@ -70,16 +70,24 @@ def read_dollar(reader: Reader, after: int) -> int:
     if char.isdigit() or char in _PARAMETERS:
         stack.add_expansion()
         return beyond
-    if char == '"':
-        _lose_stripped_quote(reader)
+    if char == '"' and _reads_on(reader, beyond, _PARAMETERS + "'\"([{$"):
+        return MORE
     stack.add_literal("$", quoted=False)
     return after
 
 
-def _lose_stripped_quote(reader: Reader) -> None:
-    """Bash takes `"` out of "${x:-...}" before it expands that, so a name goes on behind the quote."""
-    if reader.stack.is_in_quoted_brace:
-        reader.stack.lose('within "${...}" a quote follows a variable: write ${NAME}')
+def _reads_on(reader: Reader, at: int, signs: str) -> bool:
+    """Bash takes `"` out of "${x:-...}" before it expands that, so a variable may go on behind a quote, at `at`.
+
+    True where that cannot be told without what follows the text.
+    """
+    if reader.stack.strips_quotes:
+        char, _ = reader.peek(at)
+        if reader.needs_more(char):
+            return True
+        if not char or is_name(char) or char in signs:
+            reader.stack.lose('within "${...}" a quote follows a variable: write ${NAME}')
+    return False
 
 
 def _read_substitution(reader: Reader, at: int, *, quoted: bool) -> int:
@@ -95,14 +103,16 @@ def _read_substitution(reader: Reader, at: int, *, quoted: bool) -> int:
 
 
 def _read_name(reader: Reader, at: int) -> int:
+    begin = at - 1
     while True:
         char, beyond = reader.peek(at)
         if not char:
             return MORE
         if not is_name(char):
-            if char == '"':
-                _lose_stripped_quote(reader)
+            if char == '"' and _reads_on(reader, beyond, '"'):
+                return MORE
             reader.stack.add_expansion()
+            reader.stack.add_name(reader.text[begin:at])
             return at
         at = beyond
 

@@ -48,6 +48,7 @@ def scan(state: State, text: str, findings: Findings, *, offset: int, shell: str
         beyond = _HANDLERS[stack.top.kind](reader, char, after) if char else MORE
         if beyond == MORE:
             return stack.state(reader.text[at:])
+        findings.evaluate(reader.text[at:beyond] if stack.is_evaluated else " ")
         at = beyond
     return stack.state("")
 

@@ -9,7 +9,9 @@ from typing import Any
 from job_item.template.commands import NO_COMMAND
 from job_item.template.frames import CODE, NO_WORD, Frame, Kind, State, Want, Word
 
+_ARITHMETIC = frozenset({Kind.ARITHMETIC, Kind.SUBSCRIPT})
 _QUOTES = frozenset({Kind.SINGLE, Kind.DOUBLE, Kind.LOCALE, Kind.ANSI})
+_NAME = re.compile(r"[A-Za-z_]\w*")
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(?:\[\])?\+?=")
 
 
@@ -23,10 +25,21 @@ class Findings:
     """Tags whose value is evaluated as arithmetic."""
     rewrites: dict[int, str] = field(default_factory=dict)
     """Characters of the author's text, by their offset, that are written in another way which means the same."""
+    evaluated: list[str] = field(default_factory=list)
+    """Text of arithmetic: the shell evaluates the values of the variables that it names."""
     arrays: bool = False
     """The text has arrays: `declare` would evaluate a value that looks like one."""
     integer_variables: bool = False
     """The text has variables of type integer: an assignment evaluates its value."""
+
+    def evaluate(self, text: str) -> None:
+        """Note text of arithmetic."""
+        self.evaluated.append(text)
+
+    @property
+    def evaluated_variables(self) -> frozenset[str]:
+        """The names of all variables whose values arithmetic evaluates."""
+        return frozenset(_NAME.findall("".join(self.evaluated)))
 
 
 class Stack:
@@ -79,6 +92,23 @@ class Stack:
     def is_in_quoted_brace(self) -> bool:
         """Whether "${...}" is open within the word."""
         return any(frame.kind is Kind.BRACE and frame.quoted for frame in self.within_word)
+
+    @property
+    def strips_quotes(self) -> bool:
+        """Whether "${x:-...}" is open within the word, from which bash strips the inner quotes first."""
+        return any(frame.kind is Kind.BRACE and frame.quoted and frame.phase == "default" for frame in self.within_word)
+
+    @property
+    def is_evaluated(self) -> bool:
+        """Whether what is read is arithmetic."""
+        return any(frame.kind in _ARITHMETIC or frame.phase == "offset" for frame in self.within_word)
+
+    def add_name(self, name: str) -> None:
+        """Note a variable that a word of a test names."""
+        at = self._code()
+        frame = self.frames[at]
+        if frame.kind is Kind.TEST:
+            self.frames[at] = replace(frame, word=replace(frame.word, names=f"{frame.word.names} {name}"))
 
     @property
     def is_in_brace(self) -> bool:

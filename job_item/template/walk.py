@@ -15,6 +15,8 @@ UNBALANCED = "ERR-RUN-104"
 AFTER_RAW = "ERR-RUN-105"
 _MOST_WAYS = 48
 _SURE_ROUNDS = 3
+_END = 1 << 40
+"""An offset behind every text."""
 _AFTER_RAW = "after a raw value"
 
 
@@ -28,10 +30,13 @@ class Walk:
         self.raw = False
         self._places: dict[int, Place] = {}
         self._names: dict[int, str] = {}
+        self._evaluated: frozenset[str] = frozenset()
 
     def run(self, nodes: tuple[Node, ...]) -> dict[int, Place]:
         """Walk through the whole template; the places count only where no remark is a fault."""
-        self._follow(nodes, frozenset({START}))
+        for state in self._follow(nodes, frozenset({START})):
+            self._scan(state, "\n", _END, final=True)
+        self._evaluated = self.findings.evaluated_variables
         for offset, place in self._places.items():
             self._places[offset] = self._settle(offset, place)
             self._warn(offset, place)
@@ -102,7 +107,8 @@ class Walk:
         findings = self.findings
         if place.style is Style.COMMENT:
             return place
-        if offset in findings.integers or (place.assigns and findings.integer_variables):
+        evaluated = place.variable in self._evaluated or (place.variable and findings.integer_variables)
+        if offset in findings.integers or evaluated:
             return replace(place, style=Style.INTEGER if place.style is not Style.TERM else place.style)
         if place.declares and findings.arrays:
             message = f"{self._names[offset]}: the value of a declaration is evaluated where a variable is an array"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from job_item.template.commands import begin
 from job_item.template.frames import NO_WORD, Frame, Heredoc, Kind, Want, Word
@@ -83,6 +82,8 @@ def _end_argument(stack: Stack, frame: Frame, word: Word) -> None:
     if frame.command.is_declaring and word.text.startswith("-"):
         stack.findings.arrays |= bool(set(word.text) & set("aA"))
         stack.findings.integer_variables |= "i" in word.text
+    if frame.command.name == "let":
+        stack.findings.evaluate(f" {word.text} ")
     if frame.command.name in ("mapfile", "readarray", "read"):
         stack.findings.arrays = True
 
@@ -90,7 +91,7 @@ def _end_argument(stack: Stack, frame: Frame, word: Word) -> None:
 def _end_keyword_place(stack: Stack, frame: Frame, word: Word) -> None:
     text = "" if word.quoted or word.dynamic else word.text
     if frame.want in _NEXT:
-        stack.change(want=_NEXT[frame.want])
+        stack.change(want=_NEXT[frame.want], text=text)
     elif frame.want is Want.LOOP_IN:
         stack.change(want=Want.LOOP_WORD if text == "in" else Want.COMMAND)
         if text not in ("in", "do"):
@@ -113,7 +114,12 @@ def _end_test_word(stack: Stack, frame: Frame, word: Word) -> None:
         stack.end_command()
         return
     if frame.text in _ARITHMETIC_TESTS:
-        stack.findings.integers |= word.tags
+        _compare_integers(stack, word)
     if text in _ARITHMETIC_TESTS:
-        stack.findings.integers |= frame.prior
-    stack.frames[-1] = replace(stack.top, text=text, prior=word.tags)
+        _compare_integers(stack, frame.prior)
+    stack.change(text=text, prior=word)
+
+
+def _compare_integers(stack: Stack, word: Word) -> None:
+    stack.findings.integers |= word.tags
+    stack.findings.evaluate(f" {word.text} {word.names} ")

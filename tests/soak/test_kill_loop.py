@@ -9,6 +9,7 @@ import signal
 import threading
 from collections import Counter
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -41,11 +42,15 @@ def test_kills_lose_no_job_and_no_attempt_counts_twice(tier: Literal["quick", "n
         for number in range(kills):
             _kill_one(node, chance)
             wanted = min(jobs, jobs * (number + 1) // kills)
-            eventually(lambda wanted=wanted: len(accepted) >= wanted * 3 // 4, within_s=120)
+            eventually(partial(_has, accepted, wanted * 3 // 4), within_s=120)
         sender.join(120)
         assert len(accepted) == jobs
         eventually(lambda: _open_jobs(node) == 0, within_s=600, what="the queue is empty")
         _check(node, accepted, kills)
+
+
+def _has(accepted: list[str], number: int) -> bool:
+    return len(accepted) >= number
 
 
 def _send(node: Node, jobs: int, accepted: list[str]) -> None:
