@@ -16,9 +16,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.client import connect, read_answer, request_of
 from benchmarks.table import Figure, Tier, amount, at_most, percentile
-from tests.conftest import eventually
 from tests.nodes import Node, running
-from worker.output import spool_path
 
 PER_S = 50
 JOBS = 200
@@ -65,19 +63,15 @@ def _through_node(node: Node) -> list[float]:
         sock = sockets[number % CONNECTIONS]
         task_ids.append(_task_id(read_answer(sock)))
         sock.close()
-    started_ns = [_clock_of(node, task_id) for task_id in task_ids]
+    for task_id in task_ids:
+        node.await_status(task_id, "finish")
+    started_ns = [int(node.output(task_id)) for task_id in task_ids]
     return [(started - sent) / 1e6 for sent, started in zip(sent_ns, started_ns, strict=True)]
 
 
 def _task_id(answer: bytes) -> str:
     task_id: str = json.loads(answer.partition(b"\r\n\r\n")[2])["task_id"]
     return task_id
-
-
-def _clock_of(node: Node, task_id: str) -> int:
-    """What the job wrote."""
-    path = spool_path(node.state / "logs", task_id, 1)
-    return int(eventually(lambda: path.exists() and path.read_bytes()))
 
 
 def _bare() -> list[float]:

@@ -6,6 +6,9 @@ the last end as the journal has them.
 
 from __future__ import annotations
 
+import json
+import resource
+import sqlite3
 import subprocess
 import time
 from collections.abc import Sequence
@@ -27,6 +30,7 @@ JOBS = 2_000
 ROUNDS = {"quick": 3, "night": 9}
 LIMIT_S = 120.0
 FLOOR = 0.9
+ROLES = ("job child", "keeper")
 COMMANDS: dict[str, tuple[str | list[str], tuple[str, ...]]] = {
     "shell": ("true", ("bash", "-c", "true")),
     "list": (["/bin/true"], ("/bin/true",)),
@@ -35,18 +39,39 @@ COMMANDS: dict[str, tuple[str | list[str], tuple[str, ...]]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """Processor time of a run, in seconds."""
+
+    worker_s: float
+    keepers_s: float
+    commands_s: float
+
+    @property
+    def total_s(self) -> float:
+        """All of it."""
+        return self.worker_s + self.keepers_s + self.commands_s
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
-    """2,000 jobs: seconds by the journal's moments, by the wall clock, and the processor time of who runs them."""
+    """2,000 jobs: seconds by the journal's moments and by the wall clock, and what they cost."""
 
     journal_s: float
     wall_s: float
-    worker_cpu_s: float
-    keepers_cpu_s: float
+    cost: Cost
+
+
+@dataclass(frozen=True, slots=True)
+class PeerRun:
+    """2,000 commands by xargs: seconds, and its processor time, that of the commands included."""
+
+    wall_s: float
+    cost_s: float
 
 
 def measure(tier: Tier) -> list[Figure]:
     """Run node and xargs in turn, once for each kind of command and round."""
-    xargs: dict[str, list[float]] = {event: [] for event in COMMANDS}
+    peers: dict[str, list[PeerRun]] = {event: [] for event in COMMANDS}
     runs: dict[str, list[Run]] = {event: [] for event in COMMANDS}
     with TemporaryDirectory(prefix="ji-") as name:
         folder = Path(name)
@@ -56,55 +81,72 @@ def measure(tier: Tier) -> list[Figure]:
             with running(folder, {"jobs": jobs, "limits": {"concurrency": SLOTS}}) as node:
                 for _ in range(ROUNDS[tier]):
                     for event, (_, argv) in COMMANDS.items():
-                        xargs[event].append(_run_xargs(argv))
+                        peers[event].append(_run_xargs(argv))
                         runs[event].append(_run_node(node, gate, event))
-    return [figure for event in COMMANDS for figure in _figures(event, runs[event], xargs[event])]
+    return [figure for event in COMMANDS for figure in _figures(event, runs[event], peers[event])]
 
 
-def _figures(event: str, runs: Sequence[Run], xargs: Sequence[float]) -> list[Figure]:
+def _figures(event: str, runs: Sequence[Run], peers: Sequence[PeerRun]) -> list[Figure]:
     command = " ".join(COMMANDS[event][1])
     rate = JOBS / median(run.journal_s for run in runs)
     wall = JOBS / median(run.wall_s for run in runs)
-    worker_us = median(run.worker_cpu_s for run in runs) / JOBS * 1e6
-    keepers_us = median(run.keepers_cpu_s for run in runs) / JOBS * 1e6
-    peer = (f"`xargs -P{SLOTS} -I_ {command}`", JOBS / median(xargs))
+    peer = (f"`xargs -P{SLOTS} -I_ {command}`", JOBS / median(run.wall_s for run in peers))
+    cost = sorted((run.cost for run in runs), key=lambda cost: cost.total_s)[len(runs) // 2]
+    peer_cost_s = median(run.cost_s for run in peers)
+    parts = ", ".join(
+        f"{what} {seconds / JOBS * 1e6:.0f}"
+        for what, seconds in (
+            ("job child", cost.worker_s),
+            ("keepers", cost.keepers_s),
+            ("commands", cost.commands_s),
+        )
+    )
     return [
         against(f"{JOBS:,} queued jobs `{command}`", rate, "/s", peer, FLOOR),
         Figure("- by the wall clock, the last status durable", amount(wall, "/s")),
-        Figure("- processor time a job: job child, keepers", f"{amount(worker_us, 'us')}, {amount(keepers_us, 'us')}"),
+        Figure(
+            "- processor time a job",
+            f"{amount(cost.total_s / JOBS * 1e6, 'us')} ({parts})",
+            f"xargs and commands: {amount(peer_cost_s / JOBS * 1e6, 'us')}",
+            peer_cost_s / cost.total_s,
+        ),
     ]
 
 
-def _run_xargs(argv: Sequence[str]) -> float:
+def _run_xargs(argv: Sequence[str]) -> PeerRun:
     lines = "".join(f"{number}\n" for number in range(JOBS)).encode()
-    begun = time.perf_counter()
+    begun, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(("xargs", f"-P{SLOTS}", "-I_", *argv), input=lines, check=True, timeout=LIMIT_S)
-    return time.perf_counter() - begun
+    wall_s, after = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return PeerRun(wall_s, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
 
 def _run_node(node: Node, gate: Gate, event: str) -> Run:
     """Queue the jobs behind the gate, let it go, wait for the last status in the journal."""
-    holders = [node.submit("gate") for _ in range(SLOTS)]
-    for holder in holders:
+    for holder in [node.submit("gate") for _ in range(SLOTS)]:
         node.await_status(holder, "running")
     reader = open_reader(node.state / "journal.sqlite")
     ((last_seq,),) = reader.execute("SELECT max(seq) FROM tasks").fetchall()
     create(node.port, 8, JOBS, event)
-    processes = own_processes(node)
-    worker = [process.pid for process in processes if process.role == "job child"]
-    keepers = [process.pid for process in processes if process.role == "keeper"]
-    worker_cpu_s, keepers_cpu_s = sum(map(cpu_s, worker)), sum(map(cpu_s, keepers))
-    unfinished = "SELECT 1 FROM tasks WHERE status IN ('queued', 'running') LIMIT 1"
-    gate.let_go(SLOTS)
+    pids = {role: [process.pid for process in own_processes(node) if process.role == role] for role in ROLES}
+    before = {role: sum(map(cpu_s, pids[role])) for role in ROLES}
     begun = time.perf_counter()
+    gate.let_go(SLOTS)
+    unfinished = "SELECT 1 FROM tasks WHERE status IN ('queued', 'running') LIMIT 1"
     eventually(lambda: not reader.execute(unfinished).fetchall(), within_s=LIMIT_S, what=f"{JOBS} jobs have ended")
     wall_s = time.perf_counter() - begun
-    worker_cpu_s, keepers_cpu_s = sum(map(cpu_s, worker)) - worker_cpu_s, sum(map(cpu_s, keepers)) - keepers_cpu_s
-    ((first, last, finished),) = reader.execute(
-        "SELECT min(started_at), max(finished_at), count(*) FROM tasks"
-        " WHERE seq > ? AND event = ? AND status = 'finish'",
-        (last_seq, event),
-    ).fetchall()
+    worker_s, keepers_s = (sum(map(cpu_s, pids[role])) - before[role] for role in ROLES)
+    run = _read(reader, last_seq, wall_s, worker_s, keepers_s)
     reader.close()
+    return run
+
+
+def _read(reader: sqlite3.Connection, last_seq: int, wall_s: float, worker_s: float, keepers_s: float) -> Run:
+    """What the journal says of the jobs after `last_seq`; all of them have finished well."""
+    ((first, last, finished),) = reader.execute(
+        "SELECT min(started_at), max(finished_at), count(*) FROM tasks WHERE seq > ? AND status = 'finish'", (last_seq,)
+    ).fetchall()
     assert finished == JOBS, f"{finished} of {JOBS} jobs have finished"
-    return Run(last - first, wall_s, worker_cpu_s, keepers_cpu_s)
+    results = reader.execute("SELECT result FROM attempts WHERE seq > ?", (last_seq,)).fetchall()
+    commands_s = sum(json.loads(result)["usage"]["cpu_s"] for (result,) in results)
+    return Run(last - first, wall_s, Cost(worker_s, keepers_s, commands_s))

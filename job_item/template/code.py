@@ -165,7 +165,7 @@ def _read_open(reader: Reader, after: int) -> int:
     if word.assigned and word.text.endswith("=") and not word.dynamic:
         stack.findings.arrays = True
         stack.push(Kind.ARRAY)
-    elif word.started and word.tail[-1:] and word.tail[-1:] in _EXTGLOB and word.text != "!":
+    elif word.started and word.tail[-1:] and word.tail[-1:] in _EXTGLOB and not _is_negation(frame):
         stack.add_expansion()
         stack.push(Kind.GLOB)
     elif frame.want is Want.PATTERN and not word.started:
@@ -176,6 +176,10 @@ def _read_open(reader: Reader, after: int) -> int:
     else:
         _open_group(reader)
     return after
+
+
+def _is_negation(frame: Frame) -> bool:
+    return frame.want is Want.COMMAND and frame.word.text == "!"
 
 
 def _open_group(reader: Reader) -> None:

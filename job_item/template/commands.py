@@ -212,8 +212,12 @@ def _step_program(self: Arguments, word: str, _dynamic: bool) -> Arguments:
 
 
 def _step_declare(self: Arguments, word: str, _dynamic: bool) -> Arguments:
-    typed = word.startswith(("-", "+")) and bool(set(word) & set("aAin"))
-    return replace(self, phase="typed") if typed else self
+    """Phases: "arrays" after -a or -A, "typed" after -i or -n."""
+    if not word.startswith(("-", "+")):
+        return self
+    if set(word) & {"i", "n"}:
+        return replace(self, phase="typed")
+    return replace(self, phase=self.phase or "arrays") if set(word) & {"a", "A"} else self
 
 
 def _step_printf(self: Arguments, word: str, _dynamic: bool) -> Arguments:
@@ -249,7 +253,7 @@ def _refuse_shell(self: Arguments, begun: str) -> str:
 
 
 def _refuse_declare(self: Arguments, begun: str) -> str:
-    return NAMED if self.phase == "typed" or not _NAME_EQUALS.match(begun) else ""
+    return NAMED if self.phase or not _NAME_EQUALS.match(begun) else ""
 
 
 def _refuse_test(self: Arguments, _begun: str) -> str:

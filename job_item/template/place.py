@@ -156,6 +156,8 @@ def _refuse_in_command(frame: Frame, inside: Frame | None, shell: str) -> str | 
     word = frame.word
     if frame.kind is Kind.ARRAY or (inside and (inside.kind in _COMPOUND or inside.phase == "command")):
         return ""
+    if inside and inside.kind is Kind.ARRAY and frame.command.phase != "typed":
+        return ""
     if frame.kind is Kind.TEST:
         unary = frame.text in ("-v", "-R")
         return Refusal(NAMED, f"{frame.text} takes the value as the name of a variable") if unary else ""

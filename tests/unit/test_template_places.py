@@ -40,6 +40,7 @@ WRITTEN = (
     ("declare -i i; i={{n}}; RANDOM={{n}}", "declare -i i; i=5; RANDOM=5"),
     ("sh -c 'echo \"$1\"' sh {{s}}", "sh -c 'echo \"$1\"' sh 'a b'"),
     ("cat <<E > {{s}}\n$a\nE\necho {{p}}", "cat <<E > 'a b'\n$a\nE\necho plain"),
+    ("declare -a a=({{s}}); ls !({{p}})", "declare -a a=('a b'); ls !('plain')"),
     ("for i in do {{d}}; do a; done", "for i in do 'done'; do a; done"),
 )
 

@@ -111,6 +111,7 @@ REFUSED = {
         "declare -i a={{s}}",
         "declare -A a={{s}}",
         "declare -n a={{s}}",
+        "declare -ai a=({{s}})",
         "typeset {{s}}",
         "local {{s}}",
         "export {{s}}",

@@ -179,10 +179,9 @@ class Server:
         loop = asyncio.get_running_loop()
         self._state = State()
         self._site = Site(self._desk, own_hosts(self._host), self._token, loop.create_future())
-        config = configuration()
 
         def connect() -> Connection:
-            return Connection(config=config, server_state=self._state, app_state={"site": self._site}, _loop=loop)
+            return Connection(config=CONFIG, server_state=self._state, app_state={"site": self._site}, _loop=loop)
 
         self._server = await loop.create_server(connect, sock=self._socket, backlog=2048)
 
@@ -236,3 +235,7 @@ def configuration() -> Config:
     )
     config.load()
     return config
+
+
+CONFIG = configuration()
+"""Made at import, before any child is born."""
