@@ -18,7 +18,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from job_item import log
+from job_item import log, logsink
 from job_item.logline import colour_line, fit, json_line, text_line
 from job_item.redact import MASK, Redactor
 from job_item.settings import Log
@@ -67,7 +67,7 @@ def test_a_line_has_time_level_room_event_and_what_it_is_about(read: Read) -> No
     "moment", [datetime(2025, 1, 2, 3, 4, 5, 678999, UTC), datetime(2025, 1, 2, 3, 4, 5, 678000, UTC)]
 )
 def test_the_time_is_rfc_3339_in_utc_with_milliseconds(moment: datetime) -> None:
-    finish = log.Finish(json_line, Redactor(), 4096, lambda: moment)
+    finish = logsink.Finish(json_line, Redactor(), 4096, lambda: moment)
     assert json.loads(finish(None, "info", {"event": "a.b"}))["time"] == "2025-01-02T03:04:05.678Z"
 
 
@@ -109,7 +109,7 @@ def test_the_level_of_the_environment_wins_over_the_configured_one(
 def test_the_form_follows_the_setting_and_the_terminal(
     format_: str, is_terminal: bool, environ: dict[str, str], expected: object
 ) -> None:
-    assert log.choose_render(format_, is_terminal, environ) is expected
+    assert logsink.choose_render(format_, is_terminal, environ) is expected
 
 
 def test_a_logger_works_before_the_log_is_configured_and_follows_it_afterwards(read: Read) -> None:
@@ -265,11 +265,11 @@ def test_a_lone_surrogate_is_written_as_an_escape() -> None:
 def test_lines_are_as_long_as_the_sink_keeps_whole(tmp_path: Any) -> None:
     end, start = os.pipe()
     with open(tmp_path / "log", "wb") as file:
-        assert log.line_limit_bytes(file.fileno()) == log.LINE_MAX_BYTES
-    assert log.line_limit_bytes(start) == 4096
+        assert logsink.line_limit_bytes(file.fileno()) == logsink.LINE_MAX_BYTES
+    assert logsink.line_limit_bytes(start) == 4096
     os.close(end)
     os.close(start)
-    assert log.line_limit_bytes(start) == log.LINE_MAX_BYTES
+    assert logsink.line_limit_bytes(start) == logsink.LINE_MAX_BYTES
 
 
 # cost
