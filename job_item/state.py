@@ -34,6 +34,10 @@ class Lock:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
+    def fileno(self) -> int:
+        """The descriptor that holds the lock."""
+        return self._descriptor
+
     def release(self) -> None:
         """Let others have the lock. The file stays: removing it would open a race."""
         if self._descriptor >= 0:

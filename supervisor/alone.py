@@ -7,12 +7,11 @@ from contextlib import ExitStack
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from job_item import log
+from job_item.plainlog import PlainLog
 from job_item.state import StateFolder
 from supervisor.listen import bind, url_of
-from supervisor.parent import ENTRIES
-from supervisor.start import refuse_faults, start_of, write_node
-from supervisor.tables import Room
+from supervisor.start import log_of, refuse_faults, start_of, write_node
+from supervisor.tables import ENTRIES, Room
 
 if TYPE_CHECKING:
     from job_item.load import Loaded
@@ -20,12 +19,13 @@ if TYPE_CHECKING:
 
 def run_worker(loaded: Loaded, environ: Mapping[str, str], entry: str = ENTRIES[Room.WORKER]) -> int:
     """Run the job child alone, with a socket of its own; returns its exit code. Raises NodeError as the node does."""
-    folder = _prepare(loaded, environ)
+    log = log_of(loaded, environ)
+    folder = _prepare(loaded, log)
     with ExitStack() as stack:
         # It is the node of this folder as far as others can see, so it holds the node's lock too.
         stack.callback(folder.lock("node").release)
         listener = stack.enter_context(bind(loaded.settings.api))
-        start = start_of(loaded, environ, url_of(listener), None)
+        start = start_of(loaded, environ, url_of(listener), None, log)
         write_node(folder, start)
         code = _exit_code(lambda: _main(entry)(start, None, listener))
         folder.remove_node()
@@ -38,17 +38,16 @@ def run_execs(loaded: Loaded, environ: Mapping[str, str], entry: str = ENTRIES[R
     Its commands find the API of the node, or of the job child, that runs on the same folder; else where the settings
     would put it.
     """
-    folder = _prepare(loaded, environ)
+    log = log_of(loaded, environ)
+    folder = _prepare(loaded, log)
     node = folder.read_node()
     api = loaded.settings.api
-    start = start_of(loaded, environ, node.url if node else f"http://{api.host}:{api.port}", None)
+    start = start_of(loaded, environ, node.url if node else f"http://{api.host}:{api.port}", None, log)
     return _exit_code(lambda: _main(entry)(start, None))
 
 
-def _prepare(loaded: Loaded, environ: Mapping[str, str]) -> StateFolder:
-    settings = loaded.settings
-    log.configure(settings.log, room="supervisor", secrets=loaded.secrets, environ=environ)
-    refuse_faults(loaded)
+def _prepare(loaded: Loaded, log: PlainLog) -> StateFolder:
+    refuse_faults(loaded, log)
     folder = StateFolder(loaded.state_dir)
     folder.prepare()
     return folder

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import socket
 import struct
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
-from multiprocess.connection import wait
-
-from job_item.link import Link, ToChild, ToParent
+from job_item.link import ChildStart, Link, ToChild, ToParent
 from job_item.process import pidfd
 from supervisor.forkserver import Forkserver
+from supervisor.multi import wait
 from supervisor.tables import Room
 
 _LINK_TIMEOUT_S = 1
@@ -28,23 +29,27 @@ _DYING_TIMEOUT_S = 0.1
 """How long a forkserver that has closed its descriptors may take to be dead."""
 
 
-def enter(entry: str, *arguments: object) -> None:
-    """Run `module:function` with the arguments: what a child does first, in its own process."""
+def enter(entry: str, packed: bytes, incarnation: str, *lent: object) -> None:
+    """Run `module:function` with the start of this child and what is lent to it: the first act in its own process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # blocked at birth, see `Forkserver`
     module, _, name = entry.partition(":")
-    getattr(import_module(module), name)(*arguments)
+    main = getattr(import_module(module), name)
+    start: ChildStart = pickle.loads(packed)  # noqa: S301 - made by this node
+    main(replace(start, incarnation=incarnation), *lent)
 
 
-def spawn(births: Forkserver, room: Room, entry: str, start: object, lent: Sequence[object] = ()) -> Child:
-    """Start the child of a room: its entry gets `start`, its end of the link, and what is lent to it.
+def spawn(
+    births: Forkserver, room: Room, entry: str, packed: bytes, incarnation: str, lent: Sequence[object] = ()
+) -> Child:
+    """Start the child of a room: its entry gets its start (`packed`), its end of the link, and what is lent to it.
 
     Raises OSError or EOFError when the process cannot be made.
     """
     ours, theirs = births.pipe()
     try:
         _bound_waits(ours)
-        process = births.make(room.value, enter, (entry, start, theirs, *lent))
+        process = births.make(room.value, enter, (entry, packed, incarnation, theirs, *lent))
     except BaseException:
         ours.close()
         raise

@@ -4,9 +4,21 @@
 costs anything or does anything on import.
 """
 
+import os
+
+PLAN_VARIABLE = "JOB_ITEM_PLAN"
+"""Set where this command was executed again to be the parent (`supervisor.handover`)."""
+
 
 def main() -> int:
-    """Run the command line of this process and return its exit code."""
-    from supervisor.cli.app import main as run
+    """Run the command line of this process, or the parent that it has become, and return its exit code."""
+    if PLAN_VARIABLE in os.environ:
+        from supervisor.handover import take_plan
 
-    return run()
+        if (plan := take_plan(os.environ)) is not None:
+            from supervisor.parent import run
+
+            return run(plan, os.environ)
+    from supervisor.cli.app import main as run_command
+
+    return run_command()

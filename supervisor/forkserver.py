@@ -8,11 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-import multiprocess
-from multiprocess import forkserver, process, resource_tracker
-from multiprocess.connection import wait
-
 from job_item.process import is_portable, pidfd
+from supervisor.multi import forkserver, multiprocess, process, resource_tracker, wait
 
 
 class Forkserver:

@@ -10,22 +10,16 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from types import MappingProxyType
-from typing import TYPE_CHECKING
 
-from multiprocess.connection import wait
-
-from job_item import log
 from job_item.job import new_task_id
-from job_item.link import Beat, ChildStart, Drained, ExecState, ExecStates, NodeState, Ready, StopNode, Swept
+from job_item.link import Beat, Drained, ExecState, ExecStates, NodeState, Ready, StopNode, Swept
+from job_item.plainlog import PlainLog
 from job_item.policy import Restarts, Window
 from job_item.process import become_subreaper, children_of
 from job_item.state import StateFolder
 from supervisor.child import Child, spawn
 from supervisor.forkserver import Forkserver
-from supervisor.greeting import greeting
-from supervisor.lifecycle import Rules, new_node, step
-from supervisor.listen import bind, url_of
+from supervisor.lifecycle import new_node, step
 from supervisor.moves import (
     Action,
     Babbled,
@@ -41,85 +35,56 @@ from supervisor.moves import (
     Tell,
     Ticked,
 )
+from supervisor.multi import wait
+from supervisor.plan import Plan
 from supervisor.signals import Signals
-from supervisor.start import refuse_faults, start_of, write_node
 from supervisor.sweep import Sweep
 from supervisor.tables import Phase, Room
 
-if TYPE_CHECKING:
-    from job_item.load import Loaded
-    from job_item.settings import Settings
 
-ENTRIES: Mapping[Room, str] = MappingProxyType({Room.WORKER: "worker.app:main", Room.EXECS: "execs.app:main"})
-"""What runs in each child, as `module:function`; imported there, never here."""
-
-_REPORT_TIME_S = 10.0
-"""What a stop takes beyond the grace of jobs: the kill until nothing is left, the reports, the end of the execs."""
-
-
-def run(loaded: Loaded, environ: Mapping[str, str], entries: Mapping[Room, str] = ENTRIES) -> int:
-    """Run the whole node in the foreground; returns its exit code.
-
-    Raises NodeError before anything is started: faults in the settings (SettingsError), a state folder that is not
-    usable or in use, an address of the API that is not to be had (Unavailable).
-    """
-    settings = loaded.settings
-    log.configure(settings.log, room="supervisor", secrets=loaded.secrets, environ=environ)
-    refuse_faults(loaded)
-    folder = StateFolder(loaded.state_dir)
-    folder.prepare()
+def run(plan: Plan, environ: Mapping[str, str]) -> int:
+    """Run the node that `plan` has prepared; returns its exit code."""
+    log = PlainLog(plan.log, room="supervisor", secrets=plan.log.secrets, environ=environ)
     with ExitStack() as stack:
-        stack.callback(folder.lock("node").release)
+        stack.callback(os.close, plan.lock)
+        listener = stack.enter_context(socket.socket(fileno=plan.listener))
         signals = Signals()
         signals.install()
         stack.callback(signals.close)
         strangers = children_of(os.getpid())
         become_subreaper()
-        rooms = sorted({entry.partition(":")[0] for entry in entries.values()})
-        births = Forkserver(["supervisor.child", *rooms])
+        rooms = sorted({entry.partition(":")[0] for entry in plan.entries.values()})
+        births = Forkserver(["supervisor.child", *rooms, "supervisor.freeze"])
         stack.callback(births.close)
         births.warm()
-        listener = stack.enter_context(bind(settings.api))
-        start = start_of(loaded, environ, url_of(listener), os.getpid())
-        write_node(folder, start)
-        parent = Parent(Outfit(start, listener, entries, births, signals, frozenset(strangers)))
-        code = parent.run()
-        folder.remove_node()
-        log.get("supervisor").info("node.stopped", exit_code=code)
+        code = Parent(Outfit(plan, listener, births, signals, frozenset(strangers), log)).run()
+        StateFolder(plan.state_dir).remove_node()
+        log.info("node.stopped", exit_code=code)
     return code
-
-
-def _rules(settings: Settings) -> Rules:
-    graces = [job.kill_grace for job in settings.jobs]
-    return Rules(
-        drain_grace_s=settings.drain_grace,
-        kill_time_s=max(graces, default=0.0) + _REPORT_TIME_S,
-        silence_s=settings.heartbeat.timeout,
-    )
 
 
 @dataclass(frozen=True, slots=True)
 class Outfit:
     """What the parent works with."""
 
-    start: ChildStart
+    plan: Plan
     listener: socket.socket
-    entries: Mapping[Room, str]
     births: Forkserver
     signals: Signals
     strangers: frozenset[int]
     """Children that this process had before it was the node (a shell that became us by `exec`): not ours to end."""
+    log: PlainLog
 
 
 class Parent:
     """Waits, asks the lifecycle what follows, and does that."""
 
     def __init__(self, outfit: Outfit) -> None:
-        settings = outfit.start.settings
-        rooms = (Room.WORKER, Room.EXECS) if settings.execs else (Room.WORKER,)
-        restarts = Restarts(early=Window(settings.restart.limit, settings.restart.window))
+        plan = outfit.plan
+        restarts = Restarts(early=Window(*plan.early_deaths))
         self._outfit = outfit
-        self._node = new_node(_rules(settings), restarts, rooms, time.monotonic())
+        self._plan = plan
+        self._node = new_node(plan.rules, restarts, tuple(plan.entries), time.monotonic())
         self._children: dict[Room, Child] = {}
         self._pids: dict[Room, int] = {}
         self._sweep = Sweep()
@@ -127,7 +92,7 @@ class Parent:
         self._execs: tuple[ExecState, ...] = ()
         self._told: NodeState | None = None
         self._is_greeted = False
-        self._log = log.get("supervisor")
+        self._log = outfit.log
 
     def run(self) -> int:
         """Keep the node going until it has stopped; returns its exit code."""
@@ -186,10 +151,9 @@ class Parent:
             self._log.info(line.event, **child, **line.fields)
 
     def _spawn(self, room: Room) -> None:
-        start = replace(self._outfit.start, incarnation=new_task_id())
         lent = (self._outfit.listener,) if room is Room.WORKER else ()
         try:
-            child = spawn(self._outfit.births, room, self._outfit.entries[room], start, lent)
+            child = spawn(self._outfit.births, room, self._plan.entries[room], self._plan.start, new_task_id(), lent)
         except (OSError, EOFError) as error:
             self._pids.pop(room, None)
             self._say(Say("child.stillborn", "ERR-SUP-003", room, {"reason": str(error)}))
@@ -276,4 +240,4 @@ class Parent:
         if room is Room.WORKER and not self._is_greeted:
             self._is_greeted = True
             with suppress(OSError):
-                print(greeting(self._outfit.start), flush=True)
+                print(self._plan.greeting, flush=True)

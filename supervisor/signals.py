@@ -6,7 +6,7 @@ import signal
 import socket
 from types import FrameType
 
-_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Signals:
@@ -24,22 +24,23 @@ class Signals:
     def install(self) -> None:
         """Take the signals from now on. Only the main thread may call this."""
         signal.set_wakeup_fd(self._sender.fileno(), warn_on_full_buffer=False)
-        for number in _STOP_SIGNALS:
+        for number in STOP_SIGNALS:
             signal.signal(number, _ignore)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         # A parent of ours may have ignored it, and then the kernel throws the exit codes of children away.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # blocked since `supervisor.handover`
 
     def take(self) -> list[int]:
         """The stop signals that have come since the last call, in their order."""
         try:
-            return [number for number in self._receiver.recv(4096) if number in _STOP_SIGNALS]
+            return [number for number in self._receiver.recv(4096) if number in STOP_SIGNALS]
         except BlockingIOError:
             return []
 
     def close(self) -> None:
         """The process is about to end: a signal would have nothing left to do."""
-        for number in _STOP_SIGNALS:
+        for number in STOP_SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         signal.set_wakeup_fd(-1)
         self._receiver.close()

@@ -3,38 +3,53 @@
 from __future__ import annotations
 
 import os
+import pickle
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from job_item import __version__, log
+from job_item import __version__
 from job_item.check import check
 from job_item.errors import SettingsError
 from job_item.identity import resolve_identity
 from job_item.job import new_task_id
 from job_item.link import ChildStart
+from job_item.plainlog import PlainLog
 from job_item.state import NodeInfo, StateFolder
+from supervisor.plan import LogWish
 
 if TYPE_CHECKING:
     from job_item.load import Loaded
 
 
-def refuse_faults(loaded: Loaded) -> None:
+def wish_of(loaded: Loaded) -> LogWish:
+    """What the settings say of the log."""
+    return LogWish(loaded.settings.log.level, loaded.settings.log.format, tuple(loaded.secrets))
+
+
+def log_of(loaded: Loaded, environ: Mapping[str, str]) -> PlainLog:
+    """The log of this process."""
+    return PlainLog(loaded.settings.log, room="supervisor", secrets=loaded.secrets, environ=environ)
+
+
+def refuse_faults(loaded: Loaded, log: PlainLog) -> None:
     """Say what the settings make doubtful; raise SettingsError, with all faults at once, for what is wrong."""
     faults = check(loaded)
     if not all(fault.warning for fault in faults):
         raise SettingsError((*loaded.warnings, *faults))
     for fault in (*loaded.warnings, *faults):
-        log.get("supervisor").warning("settings.doubted", code=fault.code, at=fault.path, reason=fault.message)
+        log.warning("settings.doubted", code=fault.code, at=fault.path, reason=fault.message)
 
 
-def start_of(loaded: Loaded, environ: Mapping[str, str], base_url: str, supervisor_pid: int | None) -> ChildStart:
+def start_of(
+    loaded: Loaded, environ: Mapping[str, str], base_url: str, supervisor_pid: int | None, log: PlainLog
+) -> ChildStart:
     """What a child is born with, but for its incarnation; says where the API listens."""
     api = loaded.settings.api
     fields = {"url": base_url, "config": str(loaded.config_path), "state_dir": str(loaded.state_dir)}
-    log.get("supervisor").info("node.started", version=__version__, pid=os.getpid(), **fields)
+    log.info("node.started", version=__version__, pid=os.getpid(), **fields)
     if api.port and not base_url.endswith(f":{api.port}"):
-        log.get("supervisor").warning("api.port_taken", code="ERR-SUP-008", port=api.port, url=base_url)
+        log.warning("api.port_taken", code="ERR-SUP-008", port=api.port, url=base_url)
     return ChildStart(
         settings=loaded.settings,
         config_path=loaded.config_path,
@@ -47,6 +62,11 @@ def start_of(loaded: Loaded, environ: Mapping[str, str], base_url: str, supervis
         supervisor_pid=supervisor_pid,
         started_at=time.monotonic(),
     )
+
+
+def pack(start: ChildStart) -> bytes:
+    """Make of `start` what the parent passes on to its children, not knowing what it is."""
+    return pickle.dumps(start)
 
 
 def write_node(folder: StateFolder, start: ChildStart) -> None:

@@ -14,6 +14,10 @@ class Room(StrEnum):
     EXECS = "execs"
 
 
+ENTRIES: Mapping[Room, str] = MappingProxyType({Room.WORKER: "worker.app:main", Room.EXECS: "execs.app:main"})
+"""What runs in each child, as `module:function`; imported there, never here."""
+
+
 class Phase(IntEnum):
     """Where the whole node stands. It only ever goes upward."""
 

@@ -231,8 +231,9 @@ def execs(start: ChildStart, connection: Any) -> None:
 def node(state_dir: Path, options: dict[str, Any]) -> int:
     """Run a node of test children; `options`: `worker`, the name of its function here, `settings`, `alone`."""
     from job_item.load import Loaded
+    from supervisor import parent
     from supervisor.alone import run_worker
-    from supervisor.parent import run
+    from supervisor.node import prepare
     from supervisor.tables import Room
 
     settings = Settings.model_validate({"api": {"port": 0}, "log": {"format": "json"}, **options.get("settings", {})})
@@ -240,7 +241,7 @@ def node(state_dir: Path, options: dict[str, Any]) -> int:
     entries = {Room.WORKER: f"tests.children:{options.get('worker', 'worker')}", Room.EXECS: "tests.children:execs"}
     if options.get("alone"):
         return run_worker(loaded, os.environ, entries[Room.WORKER])
-    return run(loaded, os.environ, entries)
+    return parent.run(prepare(loaded, os.environ, entries), os.environ)
 
 
 def main() -> int:

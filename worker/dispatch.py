@@ -11,14 +11,14 @@ import asyncio
 import heapq
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
 from job_item.errors import Unavailable
 from job_item.log import get
 from job_item.settings import Job
 from worker.execute import Execution, Executor
-from worker.journal import Journal, Waiting
+from worker.journal import Claim, Journal, Waiting
 from worker.seams import Assignment
 
 LINE_LENGTH = 128
@@ -87,7 +87,6 @@ class Dispatcher:
         self._loop = asyncio.get_running_loop()
         self._open = False
         self._closed = False
-        self._scheduled = False
         self._logger = get("worker")
 
     @property
@@ -98,12 +97,12 @@ class Dispatcher:
     def start(self) -> None:
         """Begin: nothing of an earlier incarnation is left."""
         self._open = True
-        self._wake()
+        self._fill()
 
     def offer(self, event: str) -> None:
         """The journal has a new job for `event`."""
         self._lines[event].grow()
-        self._wake()
+        self._fill()
 
     def stop(self, task_id: str, how: str) -> bool:
         """End a job that has a slot; False when it has none."""
@@ -128,14 +127,11 @@ class Dispatcher:
         while self._tasks:
             await asyncio.wait(tuple(self._tasks))
 
-    def _wake(self) -> None:
-        if self._open and not self._scheduled:
-            self._scheduled = True
-            self._loop.call_soon(self._fill)
-
     def _fill(self) -> None:
-        """Give the free slots away, one event after the other."""
-        self._scheduled = False
+        """Give the free slots away, one event after the other.
+
+        The claim goes to the journal at once, so that it is committed together with the settlement that freed the slot.
+        """
         while self._open and self._free > 0:
             found = self._next()
             if found is None:
@@ -143,7 +139,9 @@ class Dispatcher:
             line, waiting = found
             self._free -= 1
             line.running += 1
-            task = self._loop.create_task(self._serve(line, waiting))
+            self._running[waiting.task_id] = Execution(waiting.task_id)
+            claim = self._journal.claim(waiting.task_id, time.time())
+            task = self._loop.create_task(self._serve(line, waiting, claim))
             self._tasks.add(task)
             task.add_done_callback(self._served)
 
@@ -156,12 +154,12 @@ class Dispatcher:
                 return line, waiting
         return None
 
-    async def _serve(self, line: Line, waiting: Waiting) -> None:
+    async def _serve(self, line: Line, waiting: Waiting, claim: Awaitable[Claim | None]) -> None:
         """Run one job with its slot; the slot is free again as soon as its last process is gone."""
-        execution = self._running[waiting.task_id] = Execution(waiting.task_id)
+        execution = self._running[waiting.task_id]
         try:
             try:
-                assignment = await self._claim(line, waiting)
+                assignment = await self._claimed(line, waiting, claim)
                 if assignment is None:
                     return
                 outcome = await self._executor.perform(execution, assignment)
@@ -180,10 +178,10 @@ class Dispatcher:
         if not task.cancelled() and (exception := task.exception()) is not None:
             self._on_fatal(exception)
 
-    async def _claim(self, line: Line, waiting: Waiting) -> Assignment | None:
-        """Make the attempt the journal's; None when the job is not to be run (any more, or now)."""
+    async def _claimed(self, line: Line, waiting: Waiting, claiming: Awaitable[Claim | None]) -> Assignment | None:
+        """The attempt once it is the journal's; None when the job is not to be run (any more, or now)."""
         try:
-            claim = await self._journal.claim(waiting.task_id, time.time())
+            claim = await claiming
         except Unavailable as error:
             self._logger.error("dispatch.paused", task_id=waiting.task_id, code=error.code, reason=error.message)
             line.push_front(waiting)
@@ -196,7 +194,7 @@ class Dispatcher:
     def _release(self, line: Line) -> None:
         self._free += 1
         line.running -= 1
-        self._wake()
+        self._fill()
 
     def _pause(self) -> None:
         """The journal takes nothing: leave the queue alone for a moment."""
@@ -227,4 +225,4 @@ class Dispatcher:
             _, _, event, waiting = heapq.heappop(self._later)
             self._lines[event].push_front(waiting)
         self._set_alarm()
-        self._wake()
+        self._fill()

@@ -26,7 +26,7 @@ def run_node(config: ConfigOption = None, dry_run: DryRunOption = False) -> None
     if dry_run:
         check_settings(config)
     loaded = _load_to_run(config)
-    from supervisor.parent import run
+    from supervisor.node import run
 
     raise typer.Exit(run(loaded, os.environ))
 

@@ -72,9 +72,12 @@ class Journal:
         """
         return await self._writer.submit(Accept(task_id, event, source, body, created_at))
 
-    async def claim(self, task_id: str, started_at: float) -> Claim | None:
-        """Make the next attempt of a queued job; None when it is not in the queue any more."""
-        return await self._writer.submit(TakeJob(task_id, next(self._fences), self._incarnation, started_at))
+    def claim(self, task_id: str, started_at: float) -> asyncio.Future[Claim | None]:
+        """Make the next attempt of a queued job; None when it is not in the queue any more.
+
+        The order is given with the call itself, so what is called together is committed together.
+        """
+        return self._writer.submit(TakeJob(task_id, next(self._fences), self._incarnation, started_at))
 
     async def settle(self, settlement: Settlement) -> Status | None:
         """End the running attempt; returns the status of its job from then on.

@@ -1,0 +1,52 @@
+"""Becoming the parent: the process that has read the settings replaces itself by one that never did.
+
+What reads and checks settings takes 20 MB, which the parent would keep for as long as the node runs. So the same
+command is executed again in the same process (pid, descriptors and locks stay) and finds its plan in a nameless file in
+memory: no secret is in the arguments, in the environment or on a disk.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import sys
+from collections.abc import Mapping, MutableMapping
+
+from job_item.process import is_portable
+from supervisor.entry import PLAN_VARIABLE
+from supervisor.plan import Plan
+from supervisor.signals import STOP_SIGNALS
+
+
+def become_parent(plan: Plan, environ: Mapping[str, str]) -> None:
+    """Execute this command again with `plan`. Returns only where the platform cannot: the parent must be run here.
+
+    Stop signals that come in between wait until the parent takes them.
+    """
+    if is_portable() or not hasattr(os, "memfd_create") or not sys.executable:
+        return
+    descriptor = os.memfd_create("plan", 0)
+    with os.fdopen(descriptor, "wb", closefd=False) as file:
+        pickle.dump(plan, file)
+    for inherited in (plan.lock, plan.listener):
+        os.set_inheritable(inherited, True)
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    # With its pid: a process that inherits the variable from somewhere does not take it for its own.
+    told = {**environ, PLAN_VARIABLE: f"{os.getpid()}:{descriptor}"}
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], told)  # noqa: S606
+
+
+def take_plan(environ: MutableMapping[str, str]) -> Plan | None:
+    """The plan with which this process was executed; None where it begins as any other command."""
+    pid, _, descriptor = environ.pop(PLAN_VARIABLE).partition(":")
+    if pid != str(os.getpid()):
+        return None
+    with os.fdopen(int(descriptor), "rb") as file:
+        file.seek(0)
+        plan: Plan = pickle.load(file)  # noqa: S301 - written by this very process
+    for inherited in (plan.lock, plan.listener):
+        os.set_inheritable(inherited, False)
+    return plan
