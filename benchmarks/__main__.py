@@ -41,11 +41,12 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     for name in filter(_BESIDE_THE_POINT.match, list(os.environ)):
         del os.environ[name]
+    load = os.getloadavg()[0]
     figures, is_complete = _measure(asked or list(SUBJECTS), tier)
     show(figures, Console())
     if not asked and is_complete:
         notes = [(name, _told(module)) for name, module in SUBJECTS.items()]
-        RESULTS.write_text(markdown(figures, tier, notes))
+        RESULTS.write_text(markdown(figures, tier, load, notes))
     return 0 if is_complete else 1
 
 

@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 
 from benchmarks.client import connect, read_answer, request_of
@@ -19,7 +20,7 @@ from benchmarks.table import Figure, Tier, amount, at_most, percentile
 from tests.nodes import Node, running
 
 PER_S = 50
-JOBS = 200
+JOBS = 250
 SPAWNS = 50
 ROUNDS = {"quick": 3, "night": 15}
 CONNECTIONS = 4
@@ -29,19 +30,20 @@ COMMAND = ["date", "+%s%N"]
 
 def measure(tier: Tier) -> list[Figure]:
     """Send jobs and spawn bare processes in turn."""
-    node_ms: list[float] = []
-    bare_ms: list[float] = []
+    node_ms: list[list[float]] = []
+    bare_ms: list[list[float]] = []
     jobs = [{"event": "clock", "cmd": COMMAND}]
     with TemporaryDirectory(prefix="ji-") as folder, running(Path(folder), {"jobs": jobs}) as node:
         for _ in range(ROUNDS[tier]):
-            node_ms += _through_node(node)
-            bare_ms += _bare()
-    beside = [f"spawn of `date` alone: {amount(percentile(bare_ms, percent), 'ms')}" for percent in (50, 99)]
-    what = f"trigger to process start at {PER_S}/s, {len(node_ms)} jobs"
-    return [
-        at_most(f"{what}, p50", percentile(node_ms, 50), P50_MS, "ms", beside=beside[0]),
-        at_most(f"{what}, p99", percentile(node_ms, 99), P99_MS, "ms", beside=beside[1]),
-    ]
+            node_ms.append(_through_node(node))
+            bare_ms.append(_bare())
+    what = f"trigger to process start at {PER_S}/s, {len(node_ms)} times {JOBS} jobs"
+    figures = []
+    for percent, limit_ms in ((50, P50_MS), (99, P99_MS)):
+        found_ms, alone_ms = (median(percentile(values, percent) for values in rounds) for rounds in (node_ms, bare_ms))
+        beside = f"spawn of `date` alone: {amount(alone_ms, 'ms')}"
+        figures.append(at_most(f"{what}, p{percent}", found_ms, limit_ms, "ms", beside=beside))
+    return figures
 
 
 def _through_node(node: Node) -> list[float]:

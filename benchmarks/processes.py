@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from job_item.process import parent_of
 from tests.nodes import Node
-
-_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +30,7 @@ def own_processes(node: Node) -> list[Process]:
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
         role = named.get(pid)
         if role is None and b"keeper.zygote" in command:
-            role = "keeper" if _parent(pid) in zygotes else "zygote"
+            role = "keeper" if parent_of(pid) in zygotes else "zygote"
             zygotes.add(pid)
         found.append(Process(pid, role or "forkserver"))
     return found
@@ -46,10 +44,6 @@ def _is_ours(pid: int) -> bool:
         return False
 
 
-def _parent(pid: int) -> int:
-    return int(_stat(pid)[1])
-
-
 def pss_bytes(pid: int) -> int:
     """Proportional set size: its own memory and its share of what it has in common with others."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
@@ -59,9 +53,9 @@ def pss_bytes(pid: int) -> int:
 
 
 def cpu_s(pid: int) -> float:
-    """Processor time of the process, its children not counted."""
-    fields = _stat(pid)
-    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+    """Processor time of the threads that the process has now, its children not counted."""
+    schedules = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(schedule.read_text().split()[0]) for schedule in schedules) / 1e9
 
 
 def wake_ups(pid: int) -> int:
@@ -72,7 +66,3 @@ def wake_ups(pid: int) -> int:
             if line.startswith("voluntary_ctxt_switches:"):
                 total += int(line.split()[1])
     return total
-
-
-def _stat(pid: int) -> list[str]:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

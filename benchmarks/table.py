@@ -7,7 +7,7 @@ import platform
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import median, quantiles
+from statistics import quantiles
 from typing import Literal
 
 from rich.console import Console
@@ -44,12 +44,15 @@ def amount(value: float, unit: str) -> str:
 
 def at_least(what: str, value: float, floor: float, unit: str, *, beside: str = "") -> Figure:
     """A figure that has to reach `floor`."""
-    return Figure(what, amount(value, unit), beside, value / floor, f">= {floor:,g} {unit}", value >= floor)
+    target = f">= {floor:,g} {unit}".rstrip()
+    return Figure(what, amount(value, unit), beside, value / floor, target, value >= floor)
 
 
 def at_most(what: str, value: float, ceiling: float, unit: str, *, beside: str = "") -> Figure:
     """A figure that must not be above `ceiling`."""
-    return Figure(what, amount(value, unit), beside, value / ceiling, f"<= {ceiling:,g} {unit}", value <= ceiling)
+    return Figure(
+        what, amount(value, unit), beside, value / ceiling, f"<= {ceiling:,g} {unit}".rstrip(), value <= ceiling
+    )
 
 
 def against(what: str, value: float, unit: str, peer: tuple[str, float], floor: float) -> Figure:
@@ -66,11 +69,6 @@ def percentile(values: Iterable[float], percent: int) -> float:
     return quantiles(values, n=100, method="inclusive")[percent - 1]
 
 
-def spread(values: Sequence[float], unit: str) -> str:
-    """The median of several rounds with the least and the greatest, as text."""
-    return f"{amount(median(values), unit)} ({amount(min(values), '')} to {amount(max(values), '')})"
-
-
 def machine() -> str:
     """What the figures depend on, without naming the machine."""
     kernel = re.match(r"\d+\.\d+", platform.release())
@@ -80,14 +78,19 @@ def machine() -> str:
     )
 
 
-def markdown(figures: Sequence[Figure], tier: Tier, notes: Sequence[tuple[str, str]]) -> str:
-    """The page: the table, and in `notes` (subject, text) how each subject was measured."""
+def markdown(figures: Sequence[Figure], tier: Tier, load: float, notes: Sequence[tuple[str, str]]) -> str:
+    """The page: the table, and in `notes` (subject, text) how each subject was measured.
+
+    `load` is how many processes on average wanted to run in the minute before.
+    """
     lines = [
         "# How fast and how small",
         "",
-        f"Measured by `make bench` (tier `{tier}`) on a machine with {machine()}. Medians of several rounds; the node",
-        "and what it is compared with run in turn, in the same run. Figures on a busy machine are lower; ratios hold.",
-        "A ratio is the figure divided by its peer, or by its target where it has no peer.",
+        f"Measured by `make bench` (tier `{tier}`) on a machine with {machine()}, where",
+        f"{load:.1f} other processes wanted to run in the minute before (a quiet machine: near 0). Medians of several",
+        "rounds; the node and what it is compared with run in turn, in the same run. A busy machine spoils times and",
+        "rates, those of the peer too; processor time and memory it disturbs least. A ratio is the figure divided by",
+        "its peer, or by its target where it has no peer.",
         "",
         _row(HEADINGS),
         _row(["---"] * len(HEADINGS)),

@@ -13,12 +13,11 @@ PLAN_VARIABLE = "JOB_ITEM_PLAN"
 def main() -> int:
     """Run the command line of this process, or the parent that it has become, and return its exit code."""
     if PLAN_VARIABLE in os.environ:
-        from supervisor.handover import take_plan
+        from supervisor.handover import resume
 
-        if (plan := take_plan(os.environ)) is not None:
-            from supervisor.parent import run
+        code = resume(os.environ)
+        if code is not None:
+            return code
+    from supervisor.cli.app import main as run
 
-            return run(plan, os.environ)
-    from supervisor.cli.app import main as run_command
-
-    return run_command()
+    return run()

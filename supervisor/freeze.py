@@ -4,7 +4,9 @@ A collection of garbage in a child would otherwise write to every object there i
 """
 
 import gc
-import runpy  # noqa: F401 - multiprocess would import it in every child
+import runpy  # noqa: F401 - `multiprocess` would import this and the next in every child
+
+import multiprocess.popen_forkserver  # noqa: F401
 
 gc.collect()
 gc.freeze()

@@ -9,21 +9,16 @@ from __future__ import annotations
 
 import os
 import pickle
-import signal
 import sys
 from collections.abc import Mapping, MutableMapping
 
 from job_item.process import is_portable
 from supervisor.entry import PLAN_VARIABLE
 from supervisor.plan import Plan
-from supervisor.signals import STOP_SIGNALS
 
 
 def become_parent(plan: Plan, environ: Mapping[str, str]) -> None:
-    """Execute this command again with `plan`. Returns only where the platform cannot: the parent must be run here.
-
-    Stop signals that come in between wait until the parent takes them.
-    """
+    """Execute this command again with `plan`. Returns only where the platform cannot: the parent must be run here."""
     if is_portable() or not hasattr(os, "memfd_create") or not sys.executable:
         return
     descriptor = os.memfd_create("plan", 0)
@@ -33,18 +28,28 @@ def become_parent(plan: Plan, environ: Mapping[str, str]) -> None:
         os.set_inheritable(inherited, True)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     # With its pid: a process that inherits the variable from somewhere does not take it for its own.
     told = {**environ, PLAN_VARIABLE: f"{os.getpid()}:{descriptor}"}
     os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], told)  # noqa: S606
 
 
-def take_plan(environ: MutableMapping[str, str]) -> Plan | None:
-    """The plan with which this process was executed; None where it begins as any other command."""
+def resume(environ: MutableMapping[str, str]) -> int | None:
+    """Be the parent that this process has become; returns its exit code, or None in any other process."""
     pid, _, descriptor = environ.pop(PLAN_VARIABLE).partition(":")
     if pid != str(os.getpid()):
         return None
-    with os.fdopen(int(descriptor), "rb") as file:
+    from supervisor.parent import run
+
+    try:
+        return run(_take(int(descriptor)), environ)
+    except Exception as error:
+        from supervisor.cli.failure import tell
+
+        return tell(error)
+
+
+def _take(descriptor: int) -> Plan:
+    with os.fdopen(descriptor, "rb") as file:
         file.seek(0)
         plan: Plan = pickle.load(file)  # noqa: S301 - written by this very process
     for inherited in (plan.lock, plan.listener):

@@ -13,6 +13,7 @@ from supervisor.handover import become_parent
 from supervisor.lifecycle import Rules
 from supervisor.listen import bind, url_of
 from supervisor.plan import Plan
+from supervisor.signals import hold
 from supervisor.start import log_of, pack, refuse_faults, start_of, wish_of, write_node
 from supervisor.tables import ENTRIES, Room
 
@@ -49,6 +50,7 @@ def prepare(loaded: Loaded, environ: Mapping[str, str], entries: Mapping[Room, s
         stack.callback(lock.release)
         listener = stack.enter_context(bind(settings.api))
         start = start_of(loaded, environ, url_of(listener), os.getpid(), log)
+        hold()  # whoever finds the node may stop it, also while it becomes the parent
         write_node(folder, start)
         plan = Plan(
             start=pack(start),

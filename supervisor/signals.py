@@ -9,6 +9,11 @@ from types import FrameType
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
+def hold() -> None:
+    """Let stop signals wait from now on, beyond an `exec` too, until `Signals.install` takes them."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+
+
 class Signals:
     """The wake-up socket pair: the interpreter writes the number of each signal into it the moment it comes."""
 
@@ -29,7 +34,7 @@ class Signals:
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         # A parent of ours may have ignored it, and then the kernel throws the exit codes of children away.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # blocked since `supervisor.handover`
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # see `hold`
 
     def take(self) -> list[int]:
         """The stop signals that have come since the last call, in their order."""

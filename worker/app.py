@@ -106,7 +106,6 @@ class JobChild:
         secret = token.get_secret_value() if token else None
         server = Server(self._desk, api_socket, secret, host=self._settings.api.host)
         await server.start()
-        self._pool.open()
         self._room.ready()
         if await self._room.unless_stopped(self._take_over()):
             await self._room.drain_asked.wait()
@@ -133,6 +132,7 @@ class JobChild:
     async def _take_over(self) -> None:
         """Once nothing of a predecessor is left, decide what becomes of the jobs it was running; then start jobs."""
         await self._room.swept.wait()
+        self._pool.open()  # not before the API answers: it takes a while
         await self._tree_lock.take()
         specs = {spec.event: spec for spec in self._settings.jobs}
         rules = {event: Rules(spec.on_lost, spec.retries.attempts) for event, spec in specs.items()}

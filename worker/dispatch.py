@@ -13,6 +13,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from typing import Any
 
 from job_item.errors import Unavailable
 from job_item.log import get
@@ -81,7 +82,7 @@ class Dispatcher:
         self._free = concurrency
         self._lines = OrderedDict((event, Line(spec)) for event, spec in specs.items())
         self._running: dict[str, Execution] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._later: list[tuple[float, int, str, Waiting]] = []
         self._alarm: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
@@ -143,7 +144,6 @@ class Dispatcher:
             claim = self._journal.claim(waiting.task_id, time.time())
             task = self._loop.create_task(self._serve(line, waiting, claim))
             self._tasks.add(task)
-            task.add_done_callback(self._served)
 
     def _next(self) -> tuple[Line, Waiting] | None:
         for event in tuple(self._lines):
@@ -155,6 +155,17 @@ class Dispatcher:
         return None
 
     async def _serve(self, line: Line, waiting: Waiting, claim: Awaitable[Claim | None]) -> None:
+        """Serve one job and forget it. What gets here is a bug: a new process puts right what it left behind."""
+        try:
+            await self._run(line, waiting, claim)
+        except Exception as bug:
+            self._on_fatal(bug)
+        finally:
+            task = asyncio.current_task()
+            if task is not None:
+                self._tasks.discard(task)
+
+    async def _run(self, line: Line, waiting: Waiting, claim: Awaitable[Claim | None]) -> None:
         """Run one job with its slot; the slot is free again as soon as its last process is gone."""
         execution = self._running[waiting.task_id]
         try:
@@ -171,12 +182,6 @@ class Dispatcher:
         if retry_at is not None:
             again = Waiting(waiting.seq, waiting.task_id, assignment.attempt, retry_at)
             self._postpone(line.spec.event, again)
-
-    def _served(self, task: asyncio.Task[None]) -> None:
-        """An exception that got here is a bug: what it left behind is put right by a new process, not by this one."""
-        self._tasks.discard(task)
-        if not task.cancelled() and (exception := task.exception()) is not None:
-            self._on_fatal(exception)
 
     async def _claimed(self, line: Line, waiting: Waiting, claiming: Awaitable[Claim | None]) -> Assignment | None:
         """The attempt once it is the journal's; None when the job is not to be run (any more, or now)."""

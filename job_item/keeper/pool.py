@@ -16,6 +16,7 @@ from job_item.errors import Unavailable
 from job_item.keeper import tree
 from job_item.keeper.command import Command, Ended
 from job_item.keeper.wire import Frames, pack
+from job_item.prompt import Prompt
 
 IDLE_S = 10.0
 """A keeper that had nothing to do for this long is let go."""
@@ -82,7 +83,7 @@ class KeeperPool:
         Raises Unavailable while the zygote is being replaced.
         """
         keeper = self._idle.pop() if self._idle else self._make()
-        run = Run(keeper, self._loop.create_future(), news)
+        run = Run(keeper, Prompt(self._loop), news)
         keeper.run = run
         keeper.send(command.as_message())
         return run

@@ -18,10 +18,13 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from job_item import __version__
-from worker.api import health, jobs, logs, messages, page
+from job_item.without import without
 from worker.api.faults import CREATE_PATH, Shield, on_bad_parameter, on_http_exception
 from worker.api.guard import Guard
 from worker.api.site import Site
+
+with without("pydantic.v1"):  # FastAPI would load it to see that no model is of that kind: 25 ms and 1.5 MB
+    from worker.api import health, jobs, logs, messages, page
 
 ABOUT = """Run jobs on this node, watch their output, see what became of them.
 

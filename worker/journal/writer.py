@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from job_item.errors import Bug, NodeError, Unavailable
+from job_item.prompt import Prompt
 from worker.faults import FaultPoints
 from worker.journal.operations import Operation
 from worker.journal.schema import fold_log, open_snapshot
@@ -94,7 +95,7 @@ class Writer:
         It carries `Unavailable` when the journal cannot be written for the moment, `Bug` when the operation is at
         fault.
         """
-        future: asyncio.Future[Result] = self._loop.create_future()
+        future: Prompt[Result] = Prompt(self._loop)
         if self._refusal is None:
             self._orders.append(Order(operation, future))
             self._go_on()
