@@ -1,10 +1,10 @@
 """The job child: the only place where its parts are wired.
 
-Theory of operation. The child opens the journal and answers on the API at once; jobs start when the parent has said
-that nothing of a dead predecessor is left (`Swept`) and the tree lock, which the predecessor's keepers held, is free.
-On `Drain` it takes nothing new and lets jobs end, the API still answering so that a cancel works; on `Cancel`, or when
-the grace is over, it ends them. End-of-file on the link means that the parent is gone: the process ends at once, and
-its keepers kill what they run.
+Theory of operation. The child opens the journal and answers on the API at once; while the journal cannot be opened a
+`ClosedDesk` answers, and opening is tried again. Jobs start when the parent has said that nothing of a dead predecessor
+is left (`Swept`) and the tree lock, which the predecessor's keepers held, is free. On `Drain` it takes nothing new and
+lets jobs end, the API still answering so that a cancel works; on `Cancel`, or when the grace is over, it ends them.
+End-of-file on the link means that the parent is gone: the process ends at once, and its keepers kill what they run.
 
 This module is imported in the forkserver before any child is born: importing it opens nothing and starts no thread.
 """
@@ -16,23 +16,31 @@ import os
 import socket
 import sys
 import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from itertools import count
 from typing import Any
 
 from job_item import log, process
 from job_item.environ import base_environment
-from job_item.errors import NodeError
+from job_item.errors import NodeError, Unavailable
 from job_item.exits import Exit
 from job_item.keeper.pool import KeeperPool
 from job_item.link import ChildStart, Connection
+from job_item.policy import Backoff
 from job_item.room import Room, TreeLock
+from job_item.settings import Job
 from job_item.state import StateFolder
+from worker.about import About
 from worker.api.server import Server
+from worker.closed import ClosedDesk
 from worker.dispatch import Dispatcher
 from worker.environ import Owner
 from worker.execute import Executor
 from worker.faults import FaultPoints
 from worker.housekeeping import Housekeeper
-from worker.journal import Journal
+from worker.journal import Journal, Recovered
 from worker.local import LocalDesk
 from worker.news import News
 from worker.recovery import Rules
@@ -41,6 +49,9 @@ from worker.runners.command import CommandRunner, Places
 
 STOP_LIMIT_S = 5.0
 """How long after the last kill the end of all jobs is waited for."""
+
+RETRY = Backoff(0.05, 2.0, 1.0, 0.0)
+"""The pauses between tries to open the journal."""
 
 
 def main(start: ChildStart, connection: Connection | None, api_socket: socket.socket) -> None:
@@ -66,28 +77,65 @@ async def _run(start: ChildStart, connection: Connection | None, api_socket: soc
     folder = StateFolder(start.state_dir)
     folder.prepare()
     lock = folder.lock("worker")
-    child = JobChild(start, Room(start.settings, connection))
-    await child.serve(api_socket)
+    room = Room(start.settings, connection)
+    about = About(start)
+    room.learn = about.learn
+    token = start.settings.api.token
+    secret = token.get_secret_value() if token else None
+    desk = ClosedDesk(about)
+    server = Server(desk, api_socket, secret, host=start.settings.api.host)
+    journal = await _open_journal(start, room, server, desk)
+    if journal is not None:
+        await JobChild(about, room, journal).serve(server)
+    else:
+        await server.stop()
+    room.drained()
     lock.release()
     return Exit.DONE
+
+
+async def _open_journal(start: ChildStart, room: Room, server: Server, desk: ClosedDesk) -> Journal | None:
+    """The journal as soon as it can be opened; None when this room is to stop before that.
+
+    A full disk, or another process that holds the file, passes: until then the room beats and the API says why.
+    """
+    open_it = partial(
+        Journal.open,
+        start.state_dir / "journal.sqlite",
+        incarnation=start.incarnation,
+        sync=start.settings.sync,
+        loop=asyncio.get_running_loop(),
+        on_fatal=_die,
+        faults=FaultPoints.from_environ(os.environ),
+    )
+    for failures in count(1):
+        try:
+            journal = open_it()
+        except Unavailable as error:
+            desk.reason = error.message
+            if not server.is_up:
+                log.get("worker").error("journal.shut", code=error.code, reason=error.message)
+                await server.start()
+                room.ready()
+        else:
+            if server.is_up:
+                log.get("worker").info("journal.opened")
+            return journal
+        with suppress(TimeoutError):
+            await asyncio.wait_for(room.drain_asked.wait(), RETRY.delay_s(failures, 0.0))
+            break
+    return None
 
 
 class JobChild:
     """The parts of a job child, wired, and their life from start to end."""
 
-    def __init__(self, start: ChildStart, room: Room) -> None:
-        self._start = start
+    def __init__(self, about: About, room: Room, journal: Journal) -> None:
+        self._start = start = about.start
         self._room = room
+        self._journal = journal
         self._settings = settings = start.settings
         self._places = Places(work_dir=start.work_dir, logs=start.state_dir / "logs")
-        self._journal = Journal.open(
-            start.state_dir / "journal.sqlite",
-            incarnation=start.incarnation,
-            sync=settings.sync,
-            loop=asyncio.get_running_loop(),
-            on_fatal=_die,
-            faults=FaultPoints.from_environ(os.environ),
-        )
         self._tree_lock = TreeLock(start.state_dir / "worker-tree.lock")
         self._pool = KeeperPool(lock=self._tree_lock.descriptor)
         news = News()
@@ -97,23 +145,20 @@ class JobChild:
         self._runner = self._make_runner()
         executor = Executor(self._journal, self._runner, reporter, self._housekeeper.job_ended)
         self._dispatcher = Dispatcher(self._journal, executor, specs, settings.limits.concurrency, _die)
-        self._desk = LocalDesk(start, self._journal, self._dispatcher, reporter, news, self._places.logs)
-        room.learn = self._desk.learn
+        self._desk = LocalDesk(about, self._journal, self._dispatcher, reporter, news, self._places.logs)
 
-    async def serve(self, api_socket: socket.socket) -> None:
+    async def serve(self, server: Server) -> None:
         """Work until this room is to stop."""
-        token = self._settings.api.token
-        secret = token.get_secret_value() if token else None
-        server = Server(self._desk, api_socket, secret, host=self._settings.api.host)
-        await server.start()
-        self._room.ready()
+        server.hand_over(self._desk)
+        if not server.is_up:
+            await server.start()
+            self._room.ready()
         if await self._room.unless_stopped(self._take_over()):
             await self._room.drain_asked.wait()
         await self._drain()
         await server.stop()
         await self._pool.close()
         await self._journal.close()
-        self._room.drained()
 
     def _make_runner(self) -> CommandRunner:
         settings = self._settings
@@ -124,30 +169,38 @@ class JobChild:
             base_url=self._start.local_url(),
         )
         base = base_environment(os.environ, self._start.dotenv, settings.pass_env)
-        runner = CommandRunner(self._pool, self._places, owner, base)
-        for spec in settings.jobs:
-            runner.prepare(spec)
-        return runner
+        return CommandRunner(self._pool, self._places, owner, base)
 
     async def _take_over(self) -> None:
         """Once nothing of a predecessor is left, decide what becomes of the jobs it was running; then start jobs."""
         await self._room.swept.wait()
         self._pool.open()  # not before the API answers: it takes a while
         await self._tree_lock.take()
+        for spec in self._settings.jobs:
+            self._runner.prepare(spec)
         specs = {spec.event: spec for spec in self._settings.jobs}
-        rules = {event: Rules(spec.on_lost, spec.retries.attempts) for event, spec in specs.items()}
-        for job in await self._journal.recover(rules, time.time()):
+        for job in await self._recover(specs):
             if job.status.is_final:
                 self._runner.clear(job.task_id, specs.get(job.event))
             log.get("worker").warning(
                 "job.recovered", task_id=job.task_id, attempt=job.attempt, status=str(job.status), code=job.error_code
             )
-        for event in self._journal.waiting_events():
-            if event not in specs:
-                log.get("worker").warning("queue.stranded", code="ERR-JOB-001", job_event=event)
         self._dispatcher.start()
         self._desk.open()
         self._housekeeper.start()
+
+    async def _recover(self, specs: Mapping[str, Job]) -> Sequence[Recovered]:
+        """Settle what a predecessor left running; where the disk takes nothing, that is tried until it does."""
+        rules = {event: Rules(spec.on_lost, spec.retries.attempts) for event, spec in specs.items()}
+        while True:
+            try:
+                for event in self._journal.waiting_events():
+                    if event not in specs:
+                        log.get("worker").warning("queue.stranded", code="ERR-JOB-001", job_event=event)
+                return await self._journal.recover(rules, time.time())
+            except Unavailable as error:
+                log.get("worker").error("jobs.unrecovered", code=error.code, reason=error.message)
+                await asyncio.sleep(RETRY.cap_s)
 
     async def _drain(self) -> None:
         """Take nothing new; let jobs end, then end them."""

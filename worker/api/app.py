@@ -7,7 +7,6 @@ request comes is made here. What a request needs of its node comes with the requ
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Any
 
 from fastapi import FastAPI
@@ -15,13 +14,13 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from job_item import __version__
 from job_item.without import without
 from worker.api.faults import CREATE_PATH, Shield, on_bad_parameter, on_http_exception
 from worker.api.guard import Guard
-from worker.api.site import Site
+from worker.api.rehearsal import rehearse
 
 with without("pydantic.v1"):  # FastAPI would load it to see that no model is of that kind: 25 ms and 1.5 MB
     from worker.api import health, jobs, logs, messages, page
@@ -87,33 +86,6 @@ def build() -> Api:
     return api
 
 
-def rehearse(app: ASGIApp) -> None:
-    """Answer one request, of nobody: FastAPI makes some things at its first answer only (5 ms)."""
-    site = Site(None, None, None, None)  # type: ignore[arg-type]  # the page needs none
-    scope = {
-        "type": "http",
-        "http_version": "1.1",
-        "method": "GET",
-        "scheme": "http",
-        "path": "/",
-        "raw_path": b"/",
-        "root_path": "",
-        "query_string": b"",
-        "headers": [(b"host", b"localhost")],
-        "server": None,
-        "client": None,
-        "state": {"site": site},
-    }
-
-    async def receive() -> Message:
-        return {"type": "http.request"}
-
-    async def send(_message: Message) -> None:
-        return
-
-    with suppress(StopIteration):
-        app(scope, receive, send).__await__().__next__()
-
-
-app = Shield(Guard(Lane(build(), CREATE_PATH, jobs.create)))
-rehearse(app)
+_api = build()
+app = Shield(Guard(Lane(_api, CREATE_PATH, jobs.create)))
+rehearse(app, _api.routes)
