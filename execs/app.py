@@ -64,7 +64,7 @@ class ExecsChild:
         lock = folder.lock("execs")
         tree_lock = TreeLock(self._start.state_dir / "execs-tree.lock")
         room = Room(self._start.settings, self._connection)
-        pool = KeeperPool(lock=tree_lock.descriptor)
+        pool = KeeperPool(lock=tree_lock.descriptor, open_files=process.raise_open_files(), on_fatal=_die)
         pool.open()
         room.ready()
         if await room.unless_stopped(_take_over(room, tree_lock)):
@@ -80,16 +80,14 @@ class ExecsChild:
         self._watchmen, self._room = watchmen, room
         tasks = [asyncio.create_task(self._guard(watchman)) for watchman in watchmen]
         await room.drain_asked.wait()
-        running = [watchman for watchman in watchmen if watchman.state.pid is not None]
-        for watchman in running:
+        for watchman in watchmen:
             watchman.stop(STOP_GRACE_S)
-        if running:
-            down = asyncio.create_task(_all_down(running))
-            cancel = asyncio.create_task(room.cancel_asked.wait())
-            waits: set[asyncio.Task[Any]] = {down, cancel}
-            await asyncio.wait(waits, timeout=STOP_GRACE_S + STOP_LIMIT_S, return_when=asyncio.FIRST_COMPLETED)
-            for task in waits:
-                task.cancel()
+        down = asyncio.create_task(_all_down(watchmen))
+        cancel = asyncio.create_task(room.cancel_asked.wait())
+        waits: set[asyncio.Task[Any]] = {down, cancel}
+        await asyncio.wait(waits, timeout=STOP_GRACE_S + STOP_LIMIT_S, return_when=asyncio.FIRST_COMPLETED)
+        for task in waits:
+            task.cancel()
         for task in tasks:
             task.cancel()
 
@@ -149,3 +147,9 @@ async def _take_over(room: Room, tree_lock: TreeLock) -> None:
     """Wait until nothing of a predecessor is left: the parent says so, and its tree's lock is free."""
     await room.swept.wait()
     await tree_lock.take()
+
+
+def _die(exception: BaseException) -> None:
+    """No command can be started any more: a new process puts it right, this one must not go on."""
+    log.get("execs").critical("execs.died", code="ERR-RUN-014", reason=repr(exception))
+    os._exit(Exit.BUG)

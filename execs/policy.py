@@ -2,7 +2,8 @@
 
 `attempt` is how many tries in a row an exec gets until it is given up; a run that was stable ends the row. This differs
 from the Go worker on purpose (protocol job-item.md, sections 5.3 and 9.4, O10): there the count never starts anew, and
-an exec that is given up stops the whole node even without `cascade_exit`.
+an exec that is given up stops the whole node even without `cascade_exit`. With it the node stops once the exec is down
+for good: after a clean end at once, after failures only when all tries are used up.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from execs.policy import Rest, count_failures, decide, tries_of
@@ -35,7 +36,7 @@ class Watchman:
         self._changed = changed
         self._run: Run | None = None
         self._failures = 0
-        self._stopping = False
+        self._stopping = asyncio.Event()
         self._logger = log.get("execs")
         self.down = asyncio.Event()
         """Set once the exec is down for good."""
@@ -43,12 +44,11 @@ class Watchman:
 
     async def watch(self) -> bool:
         """Keep the exec alive until it is down for good. Returns whether the whole node must stop with it."""
-        while True:
+        ended = None
+        while not self._stopping.is_set():
             ended = await self._perform()
-            if self._stopping:
-                self._become("stopped", exit_code=ended.exit_code)
-                self.down.set()
-                return False
+            if ended is None or self._stopping.is_set():
+                break
             verdict = decide(ended.exit_code, self._failures, tries_of(self.spec.attempt), random.random())  # noqa: S311
             if isinstance(verdict, Rest):
                 self._become(verdict.state, exit_code=ended.exit_code)
@@ -56,34 +56,45 @@ class Watchman:
                 self.down.set()
                 return self.spec.cascade_exit
             self._become("backoff", exit_code=ended.exit_code)
-            await asyncio.sleep(verdict.after_s)
+            await self._pause(verdict.after_s)
+        self._become("stopped", exit_code=ended.exit_code if ended else None)
+        self.down.set()
+        return False
 
     def stop(self, grace_s: float) -> None:
-        """End the command and do not start it again."""
-        self._stopping = True
+        """End the command, however far its start has come, and do not start it again."""
+        self._stopping.set()
         if self._run is not None:
             self._run.stop("terminate", grace_s)
 
-    async def _perform(self) -> Ended:
-        """One run, from its start to its end."""
+    async def _perform(self) -> Ended | None:
+        """One run, from its start to its end; None when it is stopped before it could be started."""
         self._become("starting", attempts=self._failures + 1)
         started = time.monotonic()
         self._run = await self._start()
+        if self._run is None:
+            return None
         ended = await self._run.ended
         self._run = None
         ran_s = time.monotonic() - started
         if ended.exit_code != 0:
             self._failures = count_failures(self._failures, ran_s)
-        if not self._stopping:
+        if not self._stopping.is_set():
             self._tell_end(ended, ran_s)
         return ended
 
-    async def _start(self) -> Run:
-        while True:
+    async def _start(self) -> Run | None:
+        while not self._stopping.is_set():
             try:
                 return self._pool.start(self._command, self._hear)
-            except Unavailable:  # the process that forks keepers is being replaced
-                await asyncio.sleep(START_PAUSE_S)
+            except Unavailable:  # the process that forks keepers is being replaced, or there can be no more processes
+                await self._pause(START_PAUSE_S)
+        return None
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, but not for longer than until the exec is to stop."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
 
     def _hear(self, message: dict[str, Any]) -> None:
         if "pid" in message:
@@ -102,7 +113,7 @@ class Watchman:
         if ended.exit_code == 0:
             self._logger.info("exec.ended", **facts)
         elif ended.end == "failed":
-            self._logger.error("exec.failed", code="ERR-EXE-001", reason=ended.text, exec=self.spec.key)
+            self._logger.error("exec.failed", code="ERR-EXE-001", reason=ended.reason, exec=self.spec.key)
         else:
             self._logger.warning("exec.failed", code="ERR-EXE-002", **facts)
 

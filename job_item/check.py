@@ -6,6 +6,7 @@ Nothing is started, created or changed. A fault that is no warning keeps the nod
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,9 @@ from job_item.template import TemplateError, TemplateFault, compile_command
 from job_item.yamlfile import KeyPath, dotted, nearest
 
 _SHELL_OF_EXECS = "bash"
+_FILES_OF_A_JOB = 3
+_FILES_BESIDES = 64
+"""What the job child has open besides: the journal, the API and some of its connections."""
 
 
 def check(loaded: Loaded) -> tuple[Fault, ...]:
@@ -24,7 +28,7 @@ def check(loaded: Loaded) -> tuple[Fault, ...]:
 
     The warnings of loading (`loaded.warnings`) are not repeated.
     """
-    faults = [*_unsupported(loaded), *_api(loaded), *_work_dir(loaded)]
+    faults = [*_unsupported(loaded), *_api(loaded), *_work_dir(loaded), *_open_files(loaded)]
     for index, job in enumerate(loaded.settings.jobs):
         faults += _job(loaded, job, ("jobs", index))
     for index, entry in enumerate(loaded.settings.execs):
@@ -56,6 +60,16 @@ def _work_dir(loaded: Loaded) -> Iterator[Fault]:
     if reason:
         remedy = f"Let the node's user write to {loaded.work_dir}, or set work_dir to a directory that it may write to."
         yield _fault(loaded, "ERR-CFG-020", f"{loaded.work_dir} {reason}", ("work_dir",), remedy)
+
+
+def _open_files(loaded: Loaded) -> Iterator[Fault]:
+    """Warn where the job child cannot open as many files as its jobs need; it raises its own limit as far as it may."""
+    wanted = _FILES_OF_A_JOB * loaded.settings.limits.concurrency + _FILES_BESIDES
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most != resource.RLIM_INFINITY and most < wanted:
+        jobs = loaded.settings.limits.concurrency
+        message = f"a process may open {most} files here, and {jobs} jobs at once need about {wanted}"
+        yield _fault(loaded, "ERR-CFG-026", message, ("limits", "concurrency"), warning=True)
 
 
 def _job(loaded: Loaded, job: Job, key: KeyPath) -> Iterator[Fault]:

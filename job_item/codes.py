@@ -48,6 +48,7 @@ _ENTRIES = (
     Code("ERR-CFG-023", "The program of a command was not found.", "Install it, or correct its name; jobs that need it would fail."),
     Code("ERR-CFG-024", "Other users of this machine may read a secret.", "Take the permission away: chmod o-r FILE."),
     Code("ERR-CFG-025", "An event has the name of a control message.", "Choose another name for the event: `<project>.restart` asks nodes to restart."),
+    Code("ERR-CFG-026", "The node may open too few files for its jobs.", "Raise the hard limit of open files (`ulimit -Hn`, LimitNOFILE=), or lower limits.concurrency."),
     # SUP: the parent process
     Code("ERR-SUP-001", "A child process ended unexpectedly.", "The node replaces it; look at the lines before this one.", was="ERR-60350903200"),
     Code("ERR-SUP-002", "A child process was silent for too long and is replaced.", "Look at what kept it busy; heartbeat.timeout says how long it may be silent."),
@@ -83,6 +84,7 @@ _ENTRIES = (
     Code("ERR-JOB-006", "There is no such job on this node.", "Look at `job_item jobs`; ended jobs are kept as `keep` says."),
     Code("ERR-JOB-007", "The body of the request is not usable.", "Send a JSON document as the API documentation shows."),
     Code("ERR-JOB-008", "The data of a job is not usable.", "Send a JSON object or array as the data of the job."),
+    Code("ERR-JOB-009", "The task id belongs to another job.", "Choose another task id, or repeat the request with the same event and data."),
     # RUN: running a job
     Code("ERR-RUN-001", "The job's command failed.", "Read its output with `job_item logs TASK_ID`.", was="ERR-303509T3200"),
     Code("ERR-RUN-002", "The program or the working directory of the job does not exist.", "Install the program or correct `cmd`, `working_dir` or PATH (`pass_env`, `env`)."),
@@ -97,6 +99,10 @@ _ENTRIES = (
     Code("ERR-RUN-011", "The command was killed by a signal.", "Look at its output and the system's log: memory and CPU limits kill with a signal too."),
     Code("ERR-RUN-012", "The command could not be started.", "Look at the reason given; the system may be out of processes or memory."),
     Code("ERR-RUN-013", "The journal or the dispatcher of the job child has failed; the child is replaced.", "Please report the line: it is a bug, or a damaged disk."),
+    Code("ERR-RUN-014", "There can be no more processes for jobs now: the system is out of processes, memory or descriptors.", "The node tries again by itself; raise the limits of its user (ulimit -u, ulimit -n), or lower limits.concurrency."),
+    Code("ERR-RUN-015", "The job cannot be put into its cgroup.", "Let the node's user write to cgroup.procs of the cgroup that `resources` names, and of those above it (delegation), or correct the path."),
+    Code("ERR-RUN-016", "A limit of the job's `resources` cannot be set.", "Choose a value that the node's user may set: a niceness below 0 needs rights."),
+    Code("ERR-RUN-017", "Output of a job could not be kept.", "Make room on the disk that holds the state folder, or let the node's user write to its folder `logs`; the job itself went on."),
     # RUN 101-149: templates of commands
     Code("ERR-RUN-101", "The template is not proper Mustache.", "Correct the tag; where the braces are meant for the command itself, choose other delimiters first, as in {{=<% %>=}}."),
     Code("ERR-RUN-102", "A section of the template is not opened and closed properly.", "Close each {{#name}} or {{^name}} with {{/name}}, inner sections first."),
@@ -122,12 +128,13 @@ _ENTRIES = (
     Code("ERR-RUN-020", "The worker died while the job ran.", "Look at what the log says about the end of the job child; on_lost and retries say whether such a job runs again."),
     # REP: reports
     # STO: storage
-    Code("ERR-STO-001", "The journal of the node cannot be written.", "Make room on the disk that holds the state folder, or let the node's user write there; the node goes on by itself."),
+    Code("ERR-STO-001", "The journal of the node cannot be written or read for the moment.", "Make room on the disk that holds the state folder, or let the node's user write there; the node goes on by itself."),
     Code("ERR-STO-002", "The journal of the node cannot be opened.", "Check the permissions of the state folder; if the file is damaged, stop the node, move journal.sqlite away and start again with an empty one."),
     Code("ERR-STO-003", "The journal was written by a newer version of this program.", "Install that version again, or set another state_dir."),
     Code("ERR-STO-004", "The journal has failed inside (a bug, or a damaged file).", "The job child is replaced; please report the trace in the log."),
     Code("ERR-STO-005", "The journal is closed.", "The node is stopping; try again when it is back."),
     Code("ERR-STO-006", "JOB_ITEM_FAULT names no fault point.", "Unset it; it is for tests that kill the node at chosen places."),
+    Code("ERR-STO-007", "The output of an old job cannot be removed.", "Look at the file that the line names, and remove it by hand."),
     # EXE: background commands
     Code("ERR-EXE-001", "A background command could not be started.", "Check `cmd` and `working_dir` of the exec."),
     Code("ERR-EXE-002", "A background command failed and is started again.", "Look at its output in the folder `execs` of the state folder."),

@@ -11,6 +11,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from job_item.kinds import WITHOUT_IT, blemish
 from job_item.quantity import Unfit, shown
 from job_item.redact import is_secret_name
 from job_item.settings import Section, Settings
@@ -20,7 +21,7 @@ _WANTED = (
     (re.compile(r"int_.*"), "a whole number"),
     (re.compile(r"float_.*|finite_number"), "a number"),
     (re.compile(r"bool_.*"), "true or false"),
-    (re.compile(r"string_(type|unicode)"), "a text"),
+    (re.compile(r"string_type"), "a text"),
     (re.compile(r"model_type|model_attributes_type|dict_type|mapping_type"), "a mapping (indented `key: value` lines)"),
     (re.compile(r"tuple_type|list_type"), "a list (lines that begin with `- `)"),
 )
@@ -59,6 +60,8 @@ def _in_words(path: KeyPath, detail: ErrorDetails) -> tuple[str, str, str | None
         return "ERR-CFG-006", "is missing", None
     if kind == "extra_forbidden":
         return _unknown(path)
+    if kind == "string_unicode":
+        return "ERR-CFG-007", str(blemish(detail["input"])), WITHOUT_IT
     given = "this" if path and is_secret_name(str(path[-1])) else shown(detail["input"])
     wish = _wish(kind, context)
     if wish is not None:

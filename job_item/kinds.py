@@ -15,6 +15,25 @@ from job_item.quantity import Unfit, seconds, shown, size_bytes
 _EVENT = re.compile(r"[^\s.*>\x00-\x1f\x7f]+(\.[^\s.*>\x00-\x1f\x7f]+)*")
 _IDENTITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+
+
+WITHOUT_IT = "Remove the character; a file can hold what a program is to read byte for byte."
+
+
+def blemish(text: str) -> str | None:
+    """Say what keeps a text from being handed to a program: it must have a form in UTF-8 and end where it ends."""
+    if "\0" in text:
+        return "a NUL cannot be in it, as a NUL ends what a program is given"
+    half = _SURROGATE.search(text)
+    return f"U+{ord(half[0]):04X} cannot be in it, as it is half a character" if half else None
+
+
+def passable(text: str) -> str:
+    """Take a text that can be handed to a program. Raises `Unfit`."""
+    if found := blemish(text):
+        raise Unfit("ERR-CFG-007", found, WITHOUT_IT)
+    return text
 
 
 def _command(value: object) -> str | tuple[str, ...]:
@@ -22,12 +41,12 @@ def _command(value: object) -> str | tuple[str, ...]:
     if isinstance(value, (list, tuple)) and value and all(isinstance(word, str) for word in value):
         if not value[0]:
             raise Unfit("ERR-CFG-007", "the first word is the program and must not be empty")
-        return tuple(value)
+        return tuple(passable(word) for word in value)
     if not isinstance(value, str):
         raise Unfit("ERR-CFG-005", f"wants a text or a list of texts, not {_what_is_wrong(value)}")
     if not value.strip():
         raise Unfit("ERR-CFG-007", "must not be empty")
-    return value
+    return passable(value)
 
 
 def _what_is_wrong(value: object) -> str:
@@ -40,7 +59,7 @@ def _what_is_wrong(value: object) -> str:
 
 def _event(value: str) -> str:
     """Take an event name: words joined by dots, as it is part of subjects (protocol job-item.md, section 3.1)."""
-    if len(value) > 128 or not _EVENT.fullmatch(value):
+    if len(passable(value)) > 128 or not _EVENT.fullmatch(value):
         raise Unfit("ERR-CFG-013", f"{shown(value)} cannot be an event name")
     return value
 
@@ -68,9 +87,7 @@ def _variable(name: str) -> str:
 
 def _variable_value(value: object) -> object:
     """Take the value of an environment variable; no value is the empty one."""
-    if isinstance(value, str) and "\0" in value:
-        raise Unfit("ERR-CFG-007", "a NUL cannot be in the value of an environment variable")
-    return "" if value is None else value
+    return "" if value is None else passable(value) if isinstance(value, str) else value
 
 
 def level_of(value: object) -> object:
@@ -84,5 +101,6 @@ Bytes = Annotated[int, BeforeValidator(size_bytes)]
 Command = Annotated[str | tuple[str, ...], BeforeValidator(_command)]
 Event = Annotated[str, AfterValidator(_event)]
 Identity = Annotated[str, AfterValidator(_identity)]
+Passable = Annotated[str, AfterValidator(passable)]
 Shell = Annotated[str, AfterValidator(_shell)]
 Environment = dict[Annotated[str, AfterValidator(_variable)], Annotated[str, BeforeValidator(_variable_value)]]

@@ -50,8 +50,8 @@ def adopt(value: object) -> Data:
 def decode(raw: bytes | str) -> Any:
     """Read any JSON document, strictly: no NaN, no number beyond a 64-bit float, no more than `DEPTH_LIMIT` levels.
 
-    Of members with one name the last counts. Half of a surrogate pair is read as U+FFFD: no file, no argument and no
-    variable could carry it. Raises `BadMessage`.
+    Of members with one name the last counts. Half of a surrogate pair is read as U+FFFD here: no file, no argument and
+    no variable could carry it. (The local API reads its requests by itself and refuses such text.) Raises `BadMessage`.
     """
     try:
         text = raw if isinstance(raw, str) else raw.decode("utf-8-sig")

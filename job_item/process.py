@@ -13,6 +13,15 @@ def is_portable() -> bool:
     return os.environ.get("JOB_ITEM_PORTABLE") == "1"
 
 
+def fill_standard_descriptors() -> None:
+    """Put the null device in the place of each of 0, 1, 2 that is closed: else the next file would be taken for it."""
+    descriptor = os.open(os.devnull, os.O_RDWR)
+    while descriptor <= 2:
+        os.set_inheritable(descriptor, True)
+        descriptor = os.open(os.devnull, os.O_RDWR)
+    os.close(descriptor)
+
+
 def close_all_on_exec() -> None:
     """Make every descriptor above 2 close-on-exec: those that come through the forkserver are inheritable."""
     for folder in ("/proc/self/fd", "/dev/fd"):
@@ -32,6 +41,28 @@ def _close_on_exec(descriptor: int) -> None:
         os.set_inheritable(descriptor, False)
     except OSError:
         pass  # the descriptor of the listing itself is closed by now
+
+
+def raise_open_files() -> tuple[int, int]:
+    """Let this process open as many files as it may at all; returns the soft and the hard limit that it had."""
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:  # noqa: SIM105
+        resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
+    except (OSError, ValueError):
+        pass  # some systems take no soft limit that is unlimited
+    return before
+
+
+def limit_open_files(pid: int, limits: tuple[int, int]) -> None:
+    """Give a child back the limits that this process had before it raised its own (prlimit(2); Linux only)."""
+    import resource
+
+    try:  # noqa: SIM105
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+    except (OSError, AttributeError):
+        pass  # it is gone, or keeps ours
 
 
 def own_session() -> None:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
-from job_item.kinds import Bytes, Command, Environment, Event, Identity, Seconds, Shell, level_of
+from job_item.kinds import Bytes, Command, Environment, Event, Identity, Passable, Seconds, Shell, level_of
 from job_item.quantity import Unfit
 from job_item.redact import is_secret_name, secret_values
 
@@ -117,7 +117,7 @@ class Retries(Section):
 
 
 class Resources(Section):
-    """`resources` of a job or exec: what the kernel holds it to."""
+    """`resources` of a job: what the kernel holds it to."""
 
     nice: int = Field(default=0, ge=-20, le=19)
     memory: Bytes | None = Field(default=None, gt=0)
@@ -126,13 +126,13 @@ class Resources(Section):
     file_size: Bytes | None = Field(default=None, ge=0)
     processes: int | None = Field(default=None, gt=0)
     core: Bytes | None = Field(default=None, ge=0)
-    cgroup: str | None = Field(default=None, min_length=1)
+    cgroup: Passable | None = Field(default=None, min_length=1)
 
 
 class Job(Section):
     """An entry of `jobs`: what to do when `event` is triggered. `pub_type` is accepted and unused."""
 
-    name: str = ""
+    name: Passable = ""
     event: Event = Field(min_length=1)
     cmd: Command
     pub_type: object = Field(default=None, exclude=True, repr=False)
@@ -157,9 +157,9 @@ class Exec(Section):
     named an exec in the original.
     """
 
-    name: str = ""
-    key: str = Field(min_length=1)
-    cmd: str = Field(min_length=1)
+    name: Passable = ""
+    key: Passable = Field(min_length=1)
+    cmd: Passable = Field(min_length=1)
     working_dir: str | None = None
     cascade_exit: bool = False
     attempt: Annotated[int, AfterValidator(lambda count: count if count > 0 else _EXEC_ATTEMPTS)] = _EXEC_ATTEMPTS

@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import stat
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -82,8 +83,6 @@ class StateFolder:
             raise _unusable(path, error) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.truncate(descriptor, 0)
-            os.write(descriptor, str(os.getpid()).encode())
         except BlockingIOError as error:
             holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip()
             os.close(descriptor)
@@ -94,6 +93,8 @@ class StateFolder:
         except OSError as error:
             os.close(descriptor)
             raise _unusable(path, error) from error
+        with suppress(OSError):  # for people to read only, so a full disk does not matter; always as long, in place
+            os.write(descriptor, f"{os.getpid():<20}".encode())
         return Lock(descriptor)
 
     def write_node(self, info: NodeInfo) -> None:
@@ -116,8 +117,12 @@ class StateFolder:
             return None
 
     def remove_node(self) -> None:
-        """Take `node.json` away: the node has ended in good order."""
-        self._node_file.unlink(missing_ok=True)
+        """Take `node.json` away: the node has ended in good order.
+
+        Where the folder takes no changes it stays, and its pid tells that the node is gone.
+        """
+        with suppress(OSError):
+            self._node_file.unlink()
 
     @property
     def _node_file(self) -> Path:

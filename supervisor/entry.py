@@ -12,6 +12,7 @@ PLAN_VARIABLE = "JOB_ITEM_PLAN"
 
 def main() -> int:
     """Run the command line of this process, or the parent that it has become, and return its exit code."""
+    _open_what_is_closed()
     if PLAN_VARIABLE in os.environ:
         from supervisor.handover import resume
 
@@ -21,3 +22,15 @@ def main() -> int:
     from supervisor.cli.app import main as run
 
     return run()
+
+
+def _open_what_is_closed() -> None:
+    """Started as in `job_item 2>&-`, the node would take its own lock for the file that it writes its log to."""
+    import sys
+
+    from job_item.process import fill_standard_descriptors
+
+    fill_standard_descriptors()
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115 - for the rest of the process

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any, TypeVar
 
 from job_item.errors import BadMessage, Unavailable
@@ -30,6 +31,7 @@ class MemoryLog:
 
     data: bytearray = field(default_factory=bytearray)
     pieces: list[tuple[int, int, str]] = field(default_factory=list)
+    runs_at_once: int = 1024
 
     def size(self) -> int:
         return len(self.data)
@@ -38,7 +40,8 @@ class MemoryLog:
         return bytes(self.data[offset : offset + limit])
 
     def runs(self, start: int, stop: int) -> Sequence[tuple[int, int, str]]:
-        return [(max(a, start), min(b, stop), who) for a, b, who in self.pieces if a < stop and b > start]
+        found = ((max(a, start), min(b, stop), who) for a, b, who in self.pieces if a < stop and b > start)
+        return list(islice(found, self.runs_at_once))
 
     def write(self, stream: str, data: bytes) -> None:
         start = len(self.data)
@@ -231,7 +234,7 @@ class Served:
     def __init__(self, desk: MemoryDesk, *, token: str | None = None, host: str = "127.0.0.1") -> None:
         self.desk = desk
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         listener = listen()
         self.port: int = listener.getsockname()[1]

@@ -137,7 +137,7 @@ class JobChild:
         self._settings = settings = start.settings
         self._places = Places(work_dir=start.work_dir, logs=start.state_dir / "logs")
         self._tree_lock = TreeLock(start.state_dir / "worker-tree.lock")
-        self._pool = KeeperPool(lock=self._tree_lock.descriptor)
+        self._pool = KeeperPool(lock=self._tree_lock.descriptor, open_files=process.raise_open_files(), on_fatal=_die)
         news = News()
         reporter = LocalReporter(news)
         specs = {spec.event: spec for spec in settings.jobs}
@@ -180,8 +180,7 @@ class JobChild:
             self._runner.prepare(spec)
         specs = {spec.event: spec for spec in self._settings.jobs}
         for job in await self._recover(specs):
-            if job.status.is_final:
-                self._runner.clear(job.task_id, specs.get(job.event))
+            self._runner.clear(job.task_id, specs.get(job.event))
             log.get("worker").warning(
                 "job.recovered", task_id=job.task_id, attempt=job.attempt, status=str(job.status), code=job.error_code
             )

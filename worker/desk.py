@@ -60,7 +60,11 @@ class Log(Protocol):
         """At most `limit` bytes from `offset`."""
 
     def runs(self, start: int, stop: int) -> Sequence[tuple[int, int, str]]:
-        """Which stream wrote what between two offsets: (start, stop, "stdout" | "stderr"), in order."""
+        """Which stream wrote what between two offsets: (start, stop, "stdout" | "stderr" | "gap"), in order.
+
+        Of very many only the first from `start` on, so that no call takes long: whoever wants the others goes on where
+        the last one ends. A gap is the line that stands for bytes that could not be kept.
+        """
 
 
 class Watch(Protocol):
@@ -78,9 +82,10 @@ class Desk(Protocol):
 
     async def create(self, request: NewJob) -> JobRecord:
         """Accept a job, durably. Raises `BadMessage` (unknown event, foreign project, bad id) or `Unavailable` (full,
-        draining).
+        draining, no room on the disk).
 
-        A task id that is known already is not run twice: its record is returned as it is.
+        A task id that is known already is not run twice: its record is returned as it is, also while new jobs are
+        refused; with another event or other data it raises `BadMessage`.
         """
 
     def job(self, task_id: str) -> JobRecord | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import time
+from bisect import insort
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
@@ -40,9 +41,9 @@ class Line:
         """The journal has a new job for this line."""
         self._more = True
 
-    def push_front(self, waiting: Waiting) -> None:
-        """A job whose turn has come back."""
-        self._waiting.appendleft(waiting)
+    def put_back(self, waiting: Waiting) -> None:
+        """A job that has to be given a slot again: it stands where it came in."""
+        insort(self._waiting, waiting)  # by its number, which comes first
 
     def take(self, journal: Journal, postpone: Callable[[Waiting], None]) -> Waiting | None:
         """The next job that may start now; None when there is none or the event's own slots are taken."""
@@ -90,11 +91,6 @@ class Dispatcher:
         self._closed = False
         self._logger = get("worker")
 
-    @property
-    def running(self) -> int:
-        """How many jobs have a slot."""
-        return len(self._running)
-
     def start(self) -> None:
         """Begin: nothing of an earlier incarnation is left."""
         self._open = True
@@ -129,7 +125,17 @@ class Dispatcher:
             await asyncio.wait(tuple(self._tasks))
 
     def _fill(self) -> None:
-        """Give the free slots away, one event after the other.
+        """Give the free slots away; whoever calls has other things to do than to care for what happens here."""
+        try:
+            self._give_slots()
+        except Unavailable as error:
+            self._logger.error("dispatch.paused", code=error.code, reason=error.message)
+            self._pause()
+        except Exception as bug:
+            self._on_fatal(bug)
+
+    def _give_slots(self) -> None:
+        """Give slots to one event after the other.
 
         The claim goes to the journal at once, so that it is committed together with the settlement that freed the slot.
         """
@@ -189,7 +195,7 @@ class Dispatcher:
             claim = await claiming
         except Unavailable as error:
             self._logger.error("dispatch.paused", task_id=waiting.task_id, code=error.code, reason=error.message)
-            line.push_front(waiting)
+            line.put_back(waiting)
             self._pause()
             return None
         if claim is None:
@@ -212,9 +218,14 @@ class Dispatcher:
             self.start()
 
     def _postpone(self, event: str, waiting: Waiting) -> None:
-        """Give the job back to its line when its moment comes."""
+        """Give the job back to its line when its moment comes.
+
+        The journal has the moment by the wall clock. That may be set meanwhile, so the rest of the pause is measured
+        by the loop's own clock, and is no longer than any pause of this job can be.
+        """
         assert waiting.not_before is not None  # noqa: S101 - only such jobs are postponed
-        heapq.heappush(self._later, (waiting.not_before, waiting.seq, event, waiting))
+        pause_s = min(waiting.not_before - time.time(), self._lines[event].spec.retries.backoff_max)
+        heapq.heappush(self._later, (self._loop.time() + pause_s, waiting.seq, event, waiting))
         self._set_alarm()
 
     def _set_alarm(self) -> None:
@@ -222,12 +233,12 @@ class Dispatcher:
             self._alarm.cancel()
             self._alarm = None
         if self._later and not self._closed:
-            self._alarm = self._loop.call_later(max(0.0, self._later[0][0] - time.time()), self._ring)
+            self._alarm = self._loop.call_at(self._later[0][0], self._ring)
 
     def _ring(self) -> None:
-        now = time.time()
-        while self._later and self._later[0][0] <= now:
+        now_s = self._loop.time()
+        while self._later and self._later[0][0] <= now_s:
             _, _, event, waiting = heapq.heappop(self._later)
-            self._lines[event].push_front(waiting)
+            self._lines[event].put_back(waiting)
         self._set_alarm()
         self._fill()

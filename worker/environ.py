@@ -11,8 +11,12 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+NAME_LIMIT = 255
 VALUE_LIMIT_BYTES = 32 * 1024
 TOTAL_LIMIT_BYTES = 256 * 1024
+"""Of all data variables together, so that room is left for the command and the rest of its environment."""
+OVERHEAD_BYTES = 10
+"""What a variable costs the kernel besides its name and value: `=`, the end, a pointer (execve(2), ARG_MAX)."""
 _NOT_A_NAME = re.compile(r"[^A-Z0-9]")
 
 
@@ -61,31 +65,34 @@ def data_variables(data: dict[str, Any] | list[Any]) -> dict[str, str]:
     names = {member: "JOB_ITEM_DATA_" + _NOT_A_NAME.sub("_", member.upper()) for member in data}
     taken = Counter(names.values())
     variables: dict[str, str] = {}
-    omitted, total = [], 0
+    omitted, total_bytes = [], 0
     for member, name in names.items():
         text = data[member] if isinstance(data[member], str) else json.dumps(data[member], ensure_ascii=False)
-        size = len(text.encode("utf-8", "surrogatepass"))
-        unfit = size > VALUE_LIMIT_BYTES or total + size > TOTAL_LIMIT_BYTES or "\0" in text or not _is_text(text)
-        if unfit or taken[name] > 1 or name == "JOB_ITEM_DATA_OMITTED":
-            omitted.append(member)
-        else:
+        size_bytes = len(name) + len(text.encode("utf-8", "surrogatepass")) + OVERHEAD_BYTES
+        clear = taken[name] == 1 and name != "JOB_ITEM_DATA_OMITTED" and "\0" not in text and _is_text(text)
+        if clear and _fits(name, size_bytes) and total_bytes + size_bytes <= TOTAL_LIMIT_BYTES:
             variables[name] = text
-            total += size
+            total_bytes += size_bytes
+        else:
+            omitted.append(member)
     if omitted:
         variables["JOB_ITEM_DATA_OMITTED"] = _listing(omitted)
     return variables
 
 
+def _fits(name: str, size_bytes: int) -> bool:
+    return len(name) <= NAME_LIMIT and size_bytes <= VALUE_LIMIT_BYTES
+
+
 def _listing(members: list[str]) -> str:
-    """Names as a JSON list, cut where it grows too long."""
-    named, size = [], 0
+    """Names as a JSON list; `...` at its end stands for those that it has no room for."""
+    named, room = [], VALUE_LIMIT_BYTES
     for member in members:
-        size += len(json.dumps(member)) + 2
-        if size > VALUE_LIMIT_BYTES:
-            named.append("...")
-            break
-        named.append(member)
-    return json.dumps(named)
+        size = len(json.dumps(member)) + 2
+        if size <= room:
+            named.append(member)
+            room -= size
+    return json.dumps(named if len(named) == len(members) else [*named, "..."])
 
 
 def _is_text(text: str) -> bool:

@@ -55,22 +55,29 @@ class Executor:
             return Outcome("terminate")
         self._reporter.started(assignment)
         try:
-            performance = await self._start(assignment)
+            outcome = await self._run(execution, assignment)
         except JobFailure as failure:
             return Outcome("failed", error_code=failure.code, error=failure.message)
-        execution.performance, execution.grace_s = performance, assignment.spec.kill_grace
-        if execution.stop_how:
-            performance.stop(execution.stop_how, execution.grace_s)
-        return await performance.outcome()
+        if outcome.end == "lost":
+            self._runner.clear(assignment.task_id, assignment.spec)
+        return outcome
 
-    async def _start(self, assignment: Assignment) -> Performance:
-        """Start, and try again for a while when what starts jobs is being replaced."""
+    async def _run(self, execution: Execution, assignment: Assignment) -> Outcome:
+        """Start, and try again for a while when what starts jobs is being replaced or is out of processes."""
+        execution.grace_s = assignment.spec.kill_grace
+        reason = Unavailable("ERR-RUN-006", "The process that starts jobs did not come back.")
         for _ in range(START_TRIES):
+            if execution.stop_how:
+                return Outcome("terminate")
             try:
-                return self._runner.start(assignment, lambda: self._reporter.output(assignment.task_id))
-            except Unavailable:
+                execution.performance = self._runner.start(
+                    assignment, lambda: self._reporter.output(assignment.task_id)
+                )
+                return await execution.performance.outcome()
+            except Unavailable as error:
+                reason = error
                 await asyncio.sleep(START_PAUSE_S)
-        raise JobFailure("ERR-RUN-006", "The process that starts jobs did not come back.")
+        return Outcome("failed", error_code=reason.code, error=reason.message, may_pass=True)
 
     async def settle(self, assignment: Assignment, outcome: Outcome) -> float | None:
         """Give the attempt its status, durably, and tell it.
@@ -116,13 +123,14 @@ def _retry_at(assignment: Assignment, outcome: Outcome, verdict: Verdict, now: f
     """When the next attempt may start; None when there is none.
 
     A lost attempt runs again as `on_lost` says; one that failed by itself as `retries` says; what could not even be
-    started (no such program, a file in the way) does not get better by itself.
+    started (no such program, a file in the way) does not get better by itself, unless it was for want of processes.
     """
     retries = assignment.spec.retries
     if outcome.end == "lost":
         rerun = may_rerun(assignment.spec.on_lost, retries.attempts, assignment.attempt)
         return now if rerun else None
-    if outcome.end != "failed" and verdict.status in RETRIED and assignment.attempt < retries.attempts:
+    may_improve = outcome.end != "failed" or outcome.may_pass
+    if may_improve and verdict.status in RETRIED and assignment.attempt < retries.attempts:
         backoff = Backoff(retries.backoff, 2.0, retries.backoff_max, jitter=0.1)
         return now + backoff.delay_s(assignment.attempt, random.random())  # noqa: S311 - chance against herds
     return None

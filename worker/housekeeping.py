@@ -12,7 +12,7 @@ from job_item.log import get
 from job_item.settings import Keep
 from worker.journal import Ended, Journal
 from worker.output import spool_path
-from worker.retention import prune
+from worker.retention import ClockWatch, prune
 
 PAUSE_S = 60.0
 """At most one round in this time."""
@@ -25,6 +25,7 @@ class Housekeeper:
         self._journal = journal
         self._logs = logs
         self._keep = keep
+        self._clock = ClockWatch()
         self._due = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -48,9 +49,12 @@ class Housekeeper:
             await self._due.wait()
             self._due.clear()
             try:
-                await prune(self._journal, self._keep, time.time(), self._remove_logs)
+                now = self._clock.trusted(time.time(), time.monotonic())
+                await prune(self._journal, self._keep, now, self._remove_logs)
             except Unavailable as error:
                 get("worker").warning("journal.not_pruned", code=error.code, reason=error.message)
+            except Exception as error:
+                get("worker").error("journal.not_pruned", code="ERR-HST-003", reason=repr(error), exc_info=error)
             await asyncio.sleep(PAUSE_S)
 
     def _remove_logs(self, jobs: Sequence[Ended]) -> None:
@@ -58,4 +62,12 @@ class Housekeeper:
             for attempt in range(1, job.attempt + 1):
                 path = spool_path(str(self._logs), job.task_id, attempt)
                 for file in (path, f"{path}.idx"):
-                    Path(file).unlink(missing_ok=True)
+                    _remove(file, job.task_id)
+
+
+def _remove(file: str, task_id: str) -> None:
+    """Remove a file if that is possible: one that stays must not keep the others."""
+    try:
+        Path(file).unlink(missing_ok=True)
+    except OSError as error:
+        get("worker").warning("log.not_removed", code="ERR-STO-007", task_id=task_id, path=file, reason=error.strerror)

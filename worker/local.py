@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from job_item import __version__, payload
+from job_item import payload
 from job_item.errors import BadMessage, Unavailable
 from job_item.job import JobRecord, Status, is_task_id, new_task_id
-from job_item.link import ChildStart, ExecState, NodeState
+from job_item.link import ExecState
 from job_item.settings import Job
+from worker.about import About
 from worker.desk import Health, Log, NewJob, Note, Readiness, Watch
 from worker.dispatch import Dispatcher
 from worker.journal import Journal
@@ -26,24 +26,25 @@ class LocalDesk:
 
     def __init__(
         self,
-        start: ChildStart,
+        about: About,
         journal: Journal,
         dispatcher: Dispatcher,
         reporter: Reporter,
         news: News,
         logs: Path,
     ) -> None:
-        self.project = start.settings.project
-        self.base_url = start.base_url
-        self._start = start
-        self._specs: Mapping[str, Job] = {spec.event: spec for spec in start.settings.jobs}
-        self._queue_limit = start.settings.limits.queue
+        settings = about.start.settings
+        self.project = settings.project
+        self.base_url = about.start.base_url
+        self._about = about
+        self._specs: Mapping[str, Job] = {spec.event: spec for spec in settings.jobs}
+        self._queue_limit = settings.limits.queue
         self._journal = journal
         self._dispatcher = dispatcher
         self._reporter = reporter
         self._news = news
         self._logs = logs
-        self._node = NodeState(None, None)
+        self._entering = 0
         self._draining = False
         self._dispatching = False
 
@@ -52,11 +53,27 @@ class LocalDesk:
         event, task_id = request.event, request.task_id or new_task_id()
         self._refuse_unless_acceptable(request, task_id)
         body = payload.encode(request.data)
-        created, record = await self._journal.accept(task_id, event, "local", body, time.time())
-        if created:
-            self._reporter.accepted(record)
-            self._dispatcher.offer(event)
+        if (refusal := self._refusal()) is not None:
+            known = self._journal.record(task_id)
+            if known is None:
+                raise refusal
+            return self._same(known, event, body)
+        self._entering += 1
+        try:
+            created, record = await self._journal.accept(task_id, event, "local", body, time.time())
+        finally:
+            self._entering -= 1
+        if not created:
+            return self._same(record, event, body)
+        self._reporter.accepted(record)
+        self._dispatcher.offer(event)
         return record
+
+    def _same(self, known: JobRecord, event: str, body: bytes) -> JobRecord:
+        """The job that is here already, if it is the one that is wished."""
+        if known.event != event or self._journal.body(known.task_id) not in (body, None):  # None: dropped just now
+            raise BadMessage("ERR-JOB-009", f"The task id {known.task_id} belongs to a job with another event or data.")
+        return known
 
     def _refuse_unless_acceptable(self, request: NewJob, task_id: str) -> None:
         if request.app_id is not None and request.app_id != self.project:
@@ -65,10 +82,14 @@ class LocalDesk:
             raise BadMessage("ERR-JOB-001", f"No job is configured for event {request.event!r}.", _known(self._specs))
         if not is_task_id(task_id):
             raise BadMessage("ERR-JOB-003", f"{task_id!r} is not acceptable as a task id.")
+
+    def _refusal(self) -> Unavailable | None:
+        """Why no job is taken now; those that are on their way into the journal count as queued."""
         if self._draining:
-            raise Unavailable("ERR-JOB-005", "The node is stopping and takes no new jobs.")
-        if self._journal.counts()[Status.QUEUED] >= self._queue_limit:
-            raise Unavailable("ERR-JOB-004", f"The queue is full ({self._queue_limit} jobs).")
+            return Unavailable("ERR-JOB-005", "The node is stopping and takes no new jobs.")
+        if self._journal.queued + self._entering >= self._queue_limit:
+            return Unavailable("ERR-JOB-004", f"The queue is full ({self._queue_limit} jobs).")
+        return None
 
     def job(self, task_id: str) -> JobRecord | None:
         """The record of one job, attempts included."""
@@ -117,18 +138,11 @@ class LocalDesk:
 
     def execs(self) -> Sequence[ExecState]:
         """The background commands of this node."""
-        return self._node.execs
+        return self._about.execs()
 
     def health(self) -> Health:
         """What `/healthz` shows."""
-        return Health(
-            version=__version__,
-            identity=self._start.identity,
-            uptime_s=time.monotonic() - self._start.started_at,
-            supervisor_pid=self._start.supervisor_pid,
-            worker_pid=os.getpid(),
-            execs_pid=self._node.execs_pid,
-        )
+        return self._about.health()
 
     def readiness(self) -> Readiness:
         """Whether jobs are taken and run."""
@@ -138,10 +152,6 @@ class LocalDesk:
         if not self._dispatching:
             reasons.append("what is left of an earlier process is still being ended")
         return Readiness(not reasons, tuple(reasons))
-
-    def learn(self, node: NodeState) -> None:
-        """Take news of the node from the parent."""
-        self._node = node
 
     def open(self) -> None:
         """Jobs are started from now on."""

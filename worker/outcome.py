@@ -15,7 +15,9 @@ class Outcome:
     """How one attempt ended, whoever ran it.
 
     `end` says who ended it: the command itself (`exit`), its time-out, a request (`terminate`), the death of the
-    process that ran it (`lost`), or it could not be run (`failed`, with `error_code` and `error`).
+    process that ran it (`lost`), or it could not be run (`failed`, with `error_code` and `error`). `may_pass` says of
+    the last that it failed for want of something that may be there later: such an attempt is tried again as `retries`
+    says.
     """
 
     end: Literal["exit", "timeout", "terminate", "lost", "failed"]
@@ -24,6 +26,7 @@ class Outcome:
     usage: Usage = Usage()
     error_code: str | None = None
     error: str | None = None
+    may_pass: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
-from bisect import bisect_right
+import struct
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from job_item.keeper.spool import GAP, RECORD_BYTES, STDERR, STDOUT
 
-_NAMES = {GAP: "gap", STDOUT: "stdout", STDERR: "stderr"}
+RUNS_AT_ONCE = 1024
+"""What is read of an index in one call: the loop of the job child waits for it."""
+
+_NAMES = {STDOUT: "stdout", STDERR: "stderr"}
+_RECORD = struct.Struct(">QB")
 
 
 class Output:
@@ -23,14 +30,14 @@ class Output:
         """Bytes written so far."""
         try:
             return self._path.stat().st_size
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return 0
 
     def read(self, offset: int, limit: int) -> bytes:
         """At most `limit` bytes from `offset`."""
         try:
             descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return b""
         try:
             return os.pread(descriptor, limit, offset)
@@ -40,29 +47,49 @@ class Output:
     def runs(self, start: int, stop: int) -> Sequence[tuple[int, int, str]]:
         """Which stream wrote what between two offsets: (start, stop, "stdout" | "stderr" | "gap"), in order.
 
-        A gap is the line that stands for bytes that could not be kept.
+        At most `RUNS_AT_ONCE` of them from `start` on: go on where the last one ends. Nothing only where `start` is not
+        before `stop`. A gap is the line that stands for bytes that could not be kept.
         """
-        borders = [(0, STDOUT), *self._changes()]
-        first = bisect_right(borders, (start, STDERR + 1)) - 1
-        found = []
-        for place in range(max(first, 0), len(borders)):
-            begin, stream = borders[place]
-            end = borders[place + 1][0] if place + 1 < len(borders) else stop
-            begin, end = max(begin, start), min(end, stop)
-            if begin < end:
-                found.append((begin, end, _NAMES[stream]))
-            elif begin >= stop:
-                break
-        return found
-
-    def _changes(self) -> list[tuple[int, int]]:
-        try:
-            raw = self._index.read_bytes()
-        except FileNotFoundError:
+        if start >= stop:
             return []
-        whole = len(raw) - len(raw) % RECORD_BYTES  # the last record may be half written
-        records = (raw[at : at + RECORD_BYTES] for at in range(0, whole, RECORD_BYTES))
-        return [(int.from_bytes(record[:8], "big"), record[8]) for record in records]
+        (_, first), *others = self._changes(start)
+        within = bisect_left(others, (stop, GAP))
+        borders = [(start, first), *others[:within]]
+        if within < RUNS_AT_ONCE:
+            borders.append((stop, GAP))
+        return [
+            (begin, end, _NAMES.get(stream, "gap"))
+            for (begin, stream), (end, _) in pairwise(borders)
+            if start <= begin < end <= stop
+        ]
+
+    def _changes(self, start: int) -> list[tuple[int, int]]:
+        """The change that `start` lies behind, and at most `RUNS_AT_ONCE` that follow."""
+        try:
+            descriptor = os.open(self._index, os.O_RDONLY | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            return [(0, STDOUT)]
+        try:
+            # What is behind the last whole record is being written.
+            place = bisect_right(_Offsets(descriptor), start) - 1
+            raw = os.pread(descriptor, (RUNS_AT_ONCE + 1) * RECORD_BYTES, max(place, 0) * RECORD_BYTES)
+        finally:
+            os.close(descriptor)
+        records = list(_RECORD.iter_unpack(raw[: len(raw) - len(raw) % RECORD_BYTES]))
+        return (records if place >= 0 else [(0, STDOUT), *records])[: RUNS_AT_ONCE + 1]
+
+
+class _Offsets(Sequence[int]):
+    """The offsets in an index, each read when it is asked for: an index may be larger than the output itself."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def __len__(self) -> int:
+        return os.fstat(self._descriptor).st_size // RECORD_BYTES
+
+    def __getitem__(self, place: Any) -> Any:
+        return int.from_bytes(os.pread(self._descriptor, 8, place * RECORD_BYTES), "big")
 
 
 def spool_path(logs: str, task_id: str, attempt: int) -> str:

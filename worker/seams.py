@@ -28,7 +28,10 @@ class Performance(Protocol):
     """An attempt that runs."""
 
     async def outcome(self) -> Outcome:
-        """What became of it. The tree of processes is gone when this returns."""
+        """What became of it. The tree of processes is gone when this returns.
+
+        Raises Unavailable when it was never begun and can be tried again right away.
+        """
 
     def stop(self, how: str, grace_s: float) -> None:
         """End it: `how` is the end that its outcome will carry; after `grace_s` seconds it is killed (0 = at once)."""
@@ -45,6 +48,9 @@ class Runner(Protocol):
 
         Raises JobFailure when it cannot be run as asked; Unavailable when it can be tried again right away.
         """
+
+    def clear(self, task_id: str, spec: Job | None) -> None:
+        """Take away what a lost attempt may have left behind. `spec` is None when it is not configured any more."""
 
 
 class Reporter(Protocol):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from job_item.job import Usage
+
+_MAY_PASS = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOBUFS})
 
 End = Literal["exit", "timeout", "terminate", "lost", "failed"]
 
@@ -25,7 +29,7 @@ class Command:
     task_file: str | None = None
     task_body: bytes = b""
     replace: bool = False
-    """Whether a task file that is there already is an earlier attempt's and may go."""
+    """Whether a task file that an earlier attempt left there may go."""
     timeout_s: float | None = None
     grace_s: float = 5.0
     stop_signal: int = int(signal.SIGTERM)
@@ -45,7 +49,9 @@ class Ended:
     """What became of a command.
 
     `end` says who ended it: itself (`exit`), its time-out, a request (`terminate`), the death of its keeper (`lost`),
-    or it never started (`failed`: then `errno`, `text` and `step`, `stage` for the task file or `start`, say why).
+    or it never started (`failed`: then `errno`, `text` and `step` say why). The steps are `fork` (there is no keeper),
+    `stage` (the task file), `directory`, `cgroup`, `nice`, `limit` and `start`; `text` is the path or value that was
+    meant. A keeper that had to be killed leaves no count of anything.
     """
 
     end: End
@@ -58,12 +64,26 @@ class Ended:
     errno: int = 0
     text: str = ""
     step: str = ""
+    refused_bytes: int = 0
+    """Output that the disk did not take."""
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether it failed for want of something that may be free again in a moment."""
+        return self.end == "failed" and self.errno in _MAY_PASS
+
+    @property
+    def reason(self) -> str:
+        """Why it failed, as words of the system."""
+        return ": ".join(part for part in (self.text, os.strerror(self.errno)) if part)
 
     @classmethod
     def from_message(cls, message: dict[str, Any]) -> Ended:
         """Read a keeper's answer."""
         if message["end"] == "failed":
-            return cls("failed", errno=message["errno"], text=message["text"], step=message["step"])
+            # A path may hold bytes that are no UTF-8, and a text halves of characters: neither can be stored.
+            text = message["text"].encode("utf-8", "backslashreplace").decode()
+            return cls("failed", errno=message["errno"], text=text, step=message["step"])
         usage = Usage(
             cpu_s=round(message["cpu_s"], 6),
             max_rss_bytes=message["max_rss_bytes"],
@@ -73,5 +93,11 @@ class Ended:
             processes=tuple(message["processes"]),
         )
         return cls(
-            message["end"], message["exit_code"], message["signal"], usage, message["log_bytes"], message["survivors"]
+            message["end"],
+            message["exit_code"],
+            message["signal"],
+            usage,
+            message["log_bytes"],
+            message["survivors"],
+            refused_bytes=message["refused_bytes"],
         )

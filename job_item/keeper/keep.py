@@ -10,17 +10,17 @@ import time
 
 from job_item.keeper import spawn, taskfile, tree
 from job_item.keeper.spool import STDERR, STDOUT, Spool
+from job_item.keeper.streams import READ_BYTES, Streams
 from job_item.keeper.wire import Inbox, pack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-READ_BYTES = 1 << 18
-PIPE_BYTES = 1 << 20
-F_SETPIPE_SZ = 1031
 SWEEP_LIMIT_S = 1.5
 """How long a tree that cannot be killed is waited for; the promise is 2 s in all."""
+READ_LIMIT_S = 0.4
+"""How long what dead processes have left in the pipes is read."""
 FIRST_NOTICE_S, NEXT_NOTICE_S = 0.02, 0.1
 """Output is told to the room this long after it came first, and this often while it flows."""
 LISTED_PROCESSES = 64
@@ -54,74 +54,83 @@ class Attempt:
     ) -> None:
         self._command = command
         self._control = control
+        self._control_fd = control.fileno()
         self._inbox = inbox
         self._wakeup = wakeup
         self._stdin = stdin
-        self._buffer = buffer
         self._spool = Spool(command["spool"], command["output_limit"], rotate=command["rotate"])
         self._poller = select.poll()
-        self._pipes: dict[int, int] = {}
+        self._streams = Streams(self._spool, buffer, self._poller)
+        self._step = "stage"
         self._main = 0
         self._main_death: tree.Death | None = None
         self._deaths: list[tree.Death] = []
-        self._ended = 0
         self._how = "exit"
         self._stop_at = self._kill_at = self._give_up_at = self._notice_at = NEVER
         self._notice_pause = FIRST_NOTICE_S
-        self._any_left = True
+        self._any_left = False
         self._orphaned = False
 
     def perform(self) -> bool:
-        """Run the command and answer with what became of it; False when this keeper must not take another."""
-        survivors = 0
-        answer: dict[str, Any]
-        try:
-            survivors = self._stage_and_run()
-        except OSError as error:
-            answer = {"end": "failed", "errno": error.errno or errno.EIO, "text": str(error.filename or error.strerror)}
-            answer["step"] = "stage" if isinstance(error, taskfile.StageError) else "start"
-            self._close_pipes()
-        else:
-            answer = self._result(survivors)
-        if self._orphaned:
-            return False
-        try:
-            self._control.sendall(pack(answer))
-        except OSError:
-            return False
-        return survivors == 0
+        """Run the command and answer with what became of it; False when this keeper must not take another.
 
-    def _stage_and_run(self) -> int:
+        Only what goes wrong before the command runs makes the attempt `failed`; later its real end counts.
+        """
+        self._listen_before()
+        if self._how != "exit":
+            return self._answer(self._result(0))
+        try:
+            self._stage_and_start()
+        except (OSError, ValueError) as error:  # ValueError: a text that the system cannot be given
+            return self._answer(self._failure(error))
+        survivors = self._follow()
+        self._unstage()
+        return self._answer(self._result(survivors)) and survivors == 0
+
+    def _listen_before(self) -> None:
+        """A stop that is here already keeps the command from starting."""
+        self._poller.register(self._control_fd, select.POLLIN)
+        if self._poller.poll(0):
+            self._listen()
+        else:
+            self._obey()
+
+    def _stage_and_start(self) -> None:
         path = self._command["task_file"]
         if path is not None:
             taskfile.write(path, self._command["task_body"], replace=self._command["replace"])
         try:
             self._start()
-            self._watch()
-            return self._clear()
-        finally:
-            if path is not None:
-                taskfile.remove(path)
+        except BaseException:
+            self._streams.close()
+            self._unstage()
+            raise
+
+    def _unstage(self) -> None:
+        if self._command["task_file"] is not None:
+            taskfile.remove(self._command["task_file"])
 
     def _start(self) -> None:
+        self._step = "directory"
         os.chdir(self._command["cwd"])
-        out_reader, out_writer = os.pipe()
-        err_reader, err_writer = os.pipe()
-        self._pipes = {out_reader: STDOUT, err_reader: STDERR}
+        self._step = "start"
+        out_writer, err_writer = self._streams.open()
         try:
             self._main = spawn.start(self._command, self._stdin, out_writer, err_writer)
         finally:
             os.close(out_writer)
             os.close(err_writer)
+        self._any_left = True
+
+    def _follow(self) -> int:
+        """Watch the running command to its end, sweep after it; returns how many processes could not be killed."""
         if self._command["announce"]:
             self._tell({"pid": self._main})
-        for descriptor in (self._control.fileno(), self._wakeup, *self._pipes):
-            self._poller.register(descriptor, select.POLLIN)
-        for descriptor in self._pipes:
-            os.set_blocking(descriptor, False)
+        self._poller.register(self._wakeup, select.POLLIN)
         if self._command["timeout_s"] is not None:
             self._stop_at = time.monotonic() + self._command["timeout_s"]
-        self._obey()
+        self._watch()
+        return self._clear()
 
     def _watch(self) -> None:
         """Pump, reap and listen until the command itself has ended."""
@@ -130,10 +139,10 @@ class Attempt:
                 if descriptor == self._wakeup:
                     tree.drain(self._wakeup)
                     self._reap()
-                elif descriptor == self._control.fileno():
+                elif descriptor == self._control_fd:
                     self._listen()
-                else:
-                    self._pump(descriptor)
+                elif self._streams.pump(descriptor) and self._notice_at == NEVER:
+                    self._notice_at = time.monotonic() + self._notice_pause
             self._keep_time()
 
     def _pause_ms(self) -> float | None:
@@ -156,7 +165,7 @@ class Attempt:
     def _listen(self) -> None:
         if not self._inbox.read():
             self._orphaned = True
-            self._poller.unregister(self._control.fileno())
+            self._poller.unregister(self._control_fd)
             self._stop("lost", 0.0)
         self._obey()
 
@@ -169,11 +178,11 @@ class Attempt:
     def _stop(self, how: str, grace_s: float) -> None:
         """End the command: its stop signal to the whole tree, and SIGKILL after the grace. The first reason counts."""
         first = self._how == "exit"
-        self._how = self._how if not first else how
+        self._how = how if first else self._how
         self._stop_at = NEVER
         self._kill_at = min(self._kill_at, time.monotonic() + grace_s)
         self._give_up_at = self._kill_at + SWEEP_LIMIT_S  # a command that changed its user is beyond our rights
-        if first and grace_s > 0:
+        if first and grace_s > 0 and self._main:
             tree.signal_all(self._command["stop_signal"])
 
     def _reap(self) -> None:
@@ -182,55 +191,25 @@ class Attempt:
             self._note(death)
 
     def _note(self, death: tree.Death) -> None:
-        self._ended += 1
         if death.pid == self._main:
             self._main_death = death
         if len(self._deaths) < LISTED_PROCESSES or death.pid == self._main:
             self._deaths.append(death)
         else:
-            self._deaths[-1].cpu_s += death.cpu_s
-
-    def _pump(self, descriptor: int) -> bool:
-        """Read once from a pipe; False when there is nothing to read now or ever."""
-        try:
-            count = os.readv(descriptor, (self._buffer,))
-        except BlockingIOError:
-            return False
-        if not count:
-            self._close_pipe(descriptor)
-            return False
-        if count == 1 << 16:
-            _grow(descriptor)
-        self._spool.write(self._pipes[descriptor], self._buffer[:count])
-        if self._notice_at == NEVER:
-            self._notice_at = time.monotonic() + self._notice_pause
-        return True
+            last = self._deaths[-1]
+            last.cpu_s += death.cpu_s
+            last.max_rss_bytes = max(last.max_rss_bytes, death.max_rss_bytes)
 
     def _clear(self) -> int:
         """Kill what is left of the tree, read what is left in the pipes; return how many could not be killed."""
         survivors = 0
         if self._any_left:
-            deaths, survivors = tree.sweep(self._wakeup, SWEEP_LIMIT_S)
+            limit_s = SWEEP_LIMIT_S if self._main_death else 0.0  # else it was waited for already
+            deaths, survivors = tree.sweep(self._wakeup, limit_s)
             for death in deaths:
                 self._note(death)
-        limit = time.monotonic() + SWEEP_LIMIT_S
-        for descriptor in tuple(self._pipes):
-            while self._pump(descriptor) and (not survivors or time.monotonic() < limit):
-                pass
-        self._close_pipes()
-        self._spool.close()
+        self._streams.finish(READ_LIMIT_S)
         return survivors
-
-    def _close_pipe(self, descriptor: int) -> None:
-        if self._main:
-            self._poller.unregister(descriptor)
-        del self._pipes[descriptor]
-        os.close(descriptor)
-
-    def _close_pipes(self) -> None:
-        for descriptor in self._pipes:
-            os.close(descriptor)
-        self._pipes = {}
 
     def _tell(self, message: dict[str, Any]) -> None:
         """Send news that may be missed: a room that does not read must not block its jobs."""
@@ -239,29 +218,32 @@ class Attempt:
         except OSError:
             pass
 
+    def _answer(self, message: dict[str, Any]) -> bool:
+        try:
+            self._control.sendall(pack(message))
+        except OSError:
+            return False
+        return not self._orphaned
+
+    def _failure(self, error: OSError | ValueError) -> dict[str, Any]:
+        step = error.step if isinstance(error, spawn.StartError) else self._step
+        if isinstance(error, ValueError):
+            return {"end": "failed", "errno": errno.EINVAL, "text": str(error), "step": step}
+        return {"end": "failed", "errno": error.errno or errno.EIO, "text": str(error.filename or ""), "step": step}
+
     def _result(self, survivors: int) -> dict[str, Any]:
         code = os.waitstatus_to_exitcode(self._main_death.status) if self._main_death else None
         return {
             "end": self._how,
-            "exit_code": code if code is not None and code >= 0 else None,
-            "signal": -code if code is not None and code < 0 else None,
+            "exit_code": None if code is None or code < 0 else code,
+            "signal": None if code is None or code >= 0 else -code,
             "cpu_s": sum(death.cpu_s for death in self._deaths),
             "max_rss_bytes": max((death.max_rss_bytes for death in self._deaths), default=0),
             "stdout_bytes": self._spool.bytes_of[STDOUT],
             "stderr_bytes": self._spool.bytes_of[STDERR],
             "dropped_bytes": self._spool.dropped,
+            "refused_bytes": self._spool.refused,
             "log_bytes": self._spool.size,
             "processes": [str(death) for death in self._deaths],
-            "ended": self._ended,
             "survivors": survivors,
         }
-
-
-def _grow(descriptor: int) -> None:
-    """Give a pipe that is full the largest buffer that any user may have."""
-    import fcntl
-
-    try:
-        fcntl.fcntl(descriptor, F_SETPIPE_SZ, PIPE_BYTES)
-    except OSError:
-        pass  # the user's share of pipe memory is used up: slower, not wrong

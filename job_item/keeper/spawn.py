@@ -16,6 +16,14 @@ _TO_DEFAULT = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGCHLD, si
 """Python ignores the first two, a service manager may have the others ignored: the command gets the defaults back."""
 
 
+class StartError(OSError):
+    """The command could not be started; `step` says what failed: `cgroup`, `nice`, `limit` or `start`."""
+
+    def __init__(self, number: int, path: str, step: str) -> None:
+        super().__init__(number, os.strerror(number), path)
+        self.step = step
+
+
 def find_program(name: str, path: str) -> str:
     """Find the file that `name` means, as a shell would.
 
@@ -37,7 +45,7 @@ def find_program(name: str, path: str) -> str:
 def start(command: dict[str, Any], stdin: int, stdout: int, stderr: int) -> int:
     """Start `command` with these descriptors and return its pid.
 
-    Raises OSError when it cannot be started.
+    Raises OSError or ValueError when it cannot be started.
     """
     argv, environ = command["argv"], command["env"]
     program = find_program(argv[0], environ.get("PATH", os.defpath))
@@ -61,7 +69,12 @@ def start(command: dict[str, Any], stdin: int, stdout: int, stderr: int) -> int:
 def _fork(program: str, command: dict[str, Any], descriptors: tuple[int, int, int]) -> int:
     """Start through a fork, for what a spawn cannot set: limits, niceness, cgroup."""
     reader, writer = os.pipe()
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError:
+        os.close(reader)
+        os.close(writer)
+        raise
     if pid == 0:
         _become(program, command, descriptors, writer)
     os.close(writer)
@@ -69,18 +82,25 @@ def _fork(program: str, command: dict[str, Any], descriptors: tuple[int, int, in
         failure = answer.read()
     if failure:
         os.waitpid(pid, 0)
-        number = int(failure)
-        raise OSError(number, os.strerror(number), program)
+        number, step, path = failure.split(b" ", 2)
+        raise StartError(int(number), os.fsdecode(path), step.decode())
     return pid
 
 
 def _become(program: str, command: dict[str, Any], descriptors: tuple[int, int, int], answer: int) -> NoReturn:
+    step, path = "start", program
     try:
         os.setsid()
         if command["cgroup"]:
+            step, path = "cgroup", command["cgroup"]
             with open(command["cgroup"] + "/cgroup.procs", "w") as file:
                 file.write(str(os.getpid()))
-        _limit(command)
+        step, path = "nice", str(command["nice"])
+        os.nice(command["nice"])
+        for kind, value in command["rlimits"].items():
+            step, path = "limit", str(value)
+            _limit(kind, value)
+        step, path = "start", program
         signal.set_wakeup_fd(-1)
         for number in _TO_DEFAULT:
             signal.signal(number, signal.SIG_DFL)
@@ -89,16 +109,15 @@ def _become(program: str, command: dict[str, Any], descriptors: tuple[int, int, 
             os.dup2(descriptor, target)
         os.execve(program, command["argv"], command["env"])  # noqa: S606 - running commands is what this is for
     except (OSError, ValueError) as error:
-        os.write(answer, str(getattr(error, "errno", None) or errno.EINVAL).encode())
+        failure = getattr(error, "errno", None) or errno.EINVAL
+        os.write(answer, b"%d %s %s" % (failure, step.encode(), os.fsencode(path)))
     finally:
         os._exit(127)
 
 
-def _limit(command: dict[str, Any]) -> None:
+def _limit(kind: int, value: int) -> None:
     import resource  # only such jobs pay for it
 
-    os.nice(command["nice"])
-    for kind, value in command["rlimits"].items():
-        _, hard = resource.getrlimit(kind)
-        ceiling = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(kind, (ceiling, ceiling))
+    _, hard = resource.getrlimit(kind)
+    ceiling = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(kind, (ceiling, ceiling))

@@ -7,6 +7,7 @@ kept (over the limit, disk full) are counted, and the gap is marked in the place
 
 from __future__ import annotations
 
+import errno
 import os
 
 TYPE_CHECKING = False
@@ -29,8 +30,9 @@ def gap_marker(missing_bytes: int, why: str) -> bytes:
 class Spool:
     """Writes the output of one command. No error of the disk ever stops the reader of the pipe.
 
-    Over `limit_bytes` the beginning and the last bytes are kept and the middle is left out; with `rotate` a full file
-    becomes `<path>.1` instead and a new one begins.
+    Over `limit_bytes`, data and index together, the beginning and the last bytes are kept and the middle is left out.
+    With `rotate` the spool goes on where an earlier one of that path ended; a full file becomes `<path>.1` and a new
+    one begins.
     """
 
     def __init__(self, path: str, limit_bytes: int, *, rotate: bool = False) -> None:
@@ -39,27 +41,33 @@ class Spool:
         self._head_limit = limit_bytes - self._tail_limit
         self._rotate = rotate
         self._data = self._index = -1
+        self._index_size = 0
         self._stream = STDOUT
         self._over = False
         self._tail: deque[tuple[int, bytes]] = deque()
         self._tail_size = 0
-        self._skipped = self._refused = 0
+        self._skipped = self._unmarked = 0
         self.size = 0
         self.dropped = 0
+        """Bytes of output that were not kept, for whatever reason."""
+        self.refused = 0
+        """Those of them that the disk did not take."""
         self.bytes_of = [0, 0, 0]
 
     def write(self, stream: int, chunk: memoryview) -> None:
         """Take the next bytes of a stream."""
         self.bytes_of[stream] += len(chunk)
         if self._rotate:
-            if self.size >= self._head_limit:
+            if self.size + self._index_size >= self._head_limit:
                 self._start_over()
             self._put(stream, chunk)
         elif self._over:
             self._hold(stream, chunk)
         else:
-            room = self._head_limit - self.size
-            self._put(stream, chunk[:room])
+            record = RECORD_BYTES if stream != self._stream else 0
+            room = max(0, self._head_limit - self.size - self._index_size - record)
+            if room:
+                self._put(stream, chunk[:room])
             if len(chunk) > room:
                 self._over = True
                 self._hold(stream, chunk[room:])
@@ -71,34 +79,42 @@ class Spool:
         for stream, chunk in self._tail:
             self._put(stream, memoryview(chunk))
         self._tail.clear()
-        if self._refused:
-            self._append(GAP, memoryview(gap_marker(self._refused, "the disk took no more")))
+        if self._unmarked:
+            self._append(GAP, memoryview(gap_marker(self._unmarked, "the disk took no more")))
         self.dropped += self._skipped
         self._let_go()
 
     def _hold(self, stream: int, chunk: memoryview) -> None:
-        """Keep the last bytes in memory; what falls out at the front is the gap."""
+        """Keep the last bytes in memory, one piece for each change of stream; what falls out in front is the gap."""
         piece = bytes(chunk[max(0, len(chunk) - self._tail_limit) :])
         self._skipped += len(chunk) - len(piece)
-        self._tail.append((stream, piece))
         self._tail_size += len(piece)
+        if self._tail and self._tail[-1][0] == stream:
+            piece = self._tail.pop()[1] + piece
+        else:
+            self._tail_size += RECORD_BYTES
+        self._tail.append((stream, piece))
         while self._tail_size > self._tail_limit:
             stream, oldest = self._tail.popleft()
-            surplus = min(self._tail_size - self._tail_limit, len(oldest))
-            self._tail_size -= surplus
-            self._skipped += surplus
+            surplus = self._tail_size - self._tail_limit
             if surplus < len(oldest):
                 self._tail.appendleft((stream, oldest[surplus:]))
+            else:
+                surplus = len(oldest)
+                self._tail_size -= RECORD_BYTES
+            self._tail_size -= surplus
+            self._skipped += surplus
 
     def _put(self, stream: int, chunk: memoryview) -> None:
         """Append; what the disk refuses is counted, and marked as soon as the disk takes something again."""
-        if self._refused:
-            marker = memoryview(gap_marker(self._refused, "the disk took no more"))
+        if self._unmarked:
+            marker = memoryview(gap_marker(self._unmarked, "the disk took no more"))
             if self._append(GAP, marker) == len(marker):
-                self._refused = 0
-        missing = len(chunk) if self._refused else len(chunk) - self._append(stream, chunk)
-        self._refused += missing
+                self._unmarked = 0
+        missing = len(chunk) if self._unmarked else len(chunk) - self._append(stream, chunk)
+        self._unmarked += missing
         if stream != GAP:
+            self.refused += missing
             self.dropped += missing
 
     def _append(self, stream: int, chunk: memoryview) -> int:
@@ -106,10 +122,9 @@ class Spool:
         done = 0
         try:
             if self._data < 0:
-                self._data = _create(self._path)
+                self._open()
             if stream != self._stream:
-                os.write(self._index_descriptor(), self.size.to_bytes(8, "big") + bytes((stream,)))
-                self._stream = stream
+                self._note_change(stream)
             while done < len(chunk):
                 done += os.write(self._data, chunk[done:])
         except OSError:
@@ -117,38 +132,78 @@ class Spool:
         self.size += done
         return done
 
+    def _open(self) -> None:
+        self._data = _create(self._path, keep=self._rotate)
+        if self._rotate:
+            self.size = os.fstat(self._data).st_size
+            if self.size:
+                self._stream = -1  # whatever stream an earlier run ended with, this one names its own
+
+    def _note_change(self, stream: int) -> None:
+        if self._index < 0:
+            self._index = _create(self._path + ".idx", keep=self._rotate)
+            if self._rotate:
+                self._index_size = os.fstat(self._index).st_size // RECORD_BYTES * RECORD_BYTES
+        record = self.size.to_bytes(8, "big") + bytes((stream,))
+        # At its place: a record that a full disk took half of is written again, not continued.
+        if os.pwrite(self._index, record, self._index_size) == RECORD_BYTES:
+            self._index_size += RECORD_BYTES
+            self._stream = stream
+        else:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
     def _let_go(self) -> None:
         for descriptor in (self._data, self._index):
             if descriptor >= 0:
-                os.close(descriptor)
+                _close(descriptor)
         self._data = self._index = -1
 
-    def _index_descriptor(self) -> int:
-        if self._index < 0:
-            self._index = _create(self._path + ".idx")
-        return self._index
-
     def _start_over(self) -> None:
+        """Move the full file aside; one that cannot be moved goes, so that the spool stays bounded."""
         self._let_go()
-        self._stream, self.size = STDOUT, 0
+        self._stream, self.size, self._index_size = STDOUT, 0, 0
         for suffix, rotated in (("", ".1"), (".idx", ".1.idx")):
             try:
                 os.replace(self._path + suffix, self._path + rotated)
             except FileNotFoundError:
                 _remove(self._path + rotated)
+            except OSError:
+                _remove(self._path + suffix)
 
 
-def _create(path: str) -> int:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+def _create(path: str, *, keep: bool) -> int:
+    """Open for writing, at the end of what is there when that is to be kept."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | (0 if keep else os.O_TRUNC)
     try:
-        return os.open(path, flags, 0o600)
+        descriptor = os.open(path, flags, 0o600)
     except FileNotFoundError:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        return os.open(path, flags, 0o600)
+        _make_folder(os.path.dirname(path))
+        descriptor = os.open(path, flags, 0o600)
+    if keep:
+        os.lseek(descriptor, 0, os.SEEK_END)
+    return descriptor
+
+
+def _make_folder(path: str) -> None:
+    """Make a folder and those above it, all of them for their owner only."""
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        pass
+    except FileNotFoundError:
+        _make_folder(os.path.dirname(path))
+        os.mkdir(path, 0o700)
+
+
+def _close(descriptor: int) -> None:
+    try:
+        os.close(descriptor)
+    except OSError:
+        pass  # the disk refuses at the last moment; the descriptor is gone all the same
 
 
 def _remove(path: str) -> None:
     try:
         os.unlink(path)
-    except FileNotFoundError:
+    except OSError:
         pass

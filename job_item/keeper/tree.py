@@ -69,7 +69,7 @@ def reap(known: dict[int, str], main: int = 0) -> tuple[list[Death], bool]:
         pid = ended.si_pid
         name = known.get(pid) or name_of(pid)
         if pid == main:
-            kill_group(pid)
+            _kill_own_group(pid)
         _, status, usage = os.wait4(pid, 0)
         deaths.append(Death(pid, name, status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024))
 
@@ -86,7 +86,14 @@ def kill_group(pid: int) -> None:
     """Kill the process group that child `pid` leads; one call catches even what forks faster than it can be listed."""
     try:
         if os.getpgid(pid) == pid:
-            os.killpg(pid, signal.SIGKILL)
+            _kill_own_group(pid)
+    except OSError:
+        pass  # it is not ours to look at
+
+
+def _kill_own_group(leader: int) -> None:
+    try:
+        os.killpg(leader, signal.SIGKILL)
     except OSError:
         pass  # the group is empty, or not ours to signal
 

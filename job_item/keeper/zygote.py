@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _socket
+import errno
 import gc
 import os
 import select
@@ -17,6 +18,7 @@ from job_item.process import become_subreaper, children_of, close_all_on_exec
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
+    from typing import NoReturn
 else:
     import _signal as signal  # the C module itself, as in `tree`
 
@@ -44,6 +46,7 @@ class Zygote:
         self._wakeup = tree.watch_children()
         self._keepers: dict[int, int] = {}
         self._frames = Frames()
+        self._sockets: list[int] = []
 
     def serve(self) -> None:
         """Answer requests until the room is gone, then see that nothing is left."""
@@ -55,30 +58,57 @@ class Zygote:
                 if descriptor == self._wakeup:
                     tree.drain(self._wakeup)
                     self._bury()
-                elif not self._answer():
+                elif not self._hear():
                     return self._end()
 
-    def _answer(self) -> bool:
-        """Take one request: a frame `{"fork": number}` with the keeper's socket beside it."""
+    def _hear(self) -> bool:
+        """Take requests; False when the room is gone.
+
+        `{"fork": number}` comes with the keeper's socket beside it, `{"kill": number}` is for a keeper that does not
+        do what it should. Each is answered by `{"heard": number}`, with the `errno` of what went wrong.
+        """
         try:
             data, ancillary, _, _ = self._control.recvmsg(4096, _socket.CMSG_SPACE(256))
         except OSError:
             return False
-        sockets = [number for _, _, raw in ancillary for number in struct.unpack(f"{len(raw) // 4}i", raw)]
-        requests = self._frames.feed(data)
-        for request, descriptor in zip(requests, sockets, strict=True):
-            self._fork(request["fork"], descriptor)
-            os.close(descriptor)
+        for _, _, raw in ancillary:
+            self._sockets += struct.unpack(f"{len(raw) // 4}i", raw)
+        for request in self._frames.feed(data):
+            if "kill" in request:
+                number, failure = request["kill"], self._kill(request["kill"])
+            else:
+                number, failure = request["fork"], self._fork(request["fork"])
+            self._tell({"heard": number, "errno": failure})
         return bool(data)
 
-    def _fork(self, number: int, descriptor: int) -> None:
-        pid = os.fork()
-        if pid:
-            self._keepers[pid] = number
-            return
+    def _kill(self, number: int) -> int:
+        for pid, keeper in self._keepers.items():
+            if keeper == number:
+                os.kill(pid, signal.SIGKILL)
+        return 0
+
+    def _fork(self, number: int) -> int:
+        """Fork a keeper; returns the errno when there can be none now."""
+        if not self._sockets:
+            return errno.EMFILE  # the kernel drops what we have no room for
+        descriptor = self._sockets.pop(0)
+        try:
+            pid = os.fork()
+        except OSError as error:
+            os.close(descriptor)
+            return error.errno or errno.EAGAIN
+        if pid == 0:
+            self._become_keeper(descriptor)
+        self._keepers[pid] = number
+        os.close(descriptor)
+        return 0
+
+    def _become_keeper(self, descriptor: int) -> NoReturn:
         code = 70
         try:
             os.close(self._control.detach())
+            for foreign in self._sockets:
+                os.close(foreign)
             os.set_inheritable(descriptor, False)
             become_subreaper()
             wakeup = tree.watch_children()
@@ -97,7 +127,7 @@ class Zygote:
             return
         self._sweep(time.monotonic() + keep.SWEEP_LIMIT_S)
         for number in gone:
-            self._tell(number)
+            self._tell({"gone": number})
 
     def _sweep(self, deadline: float) -> None:
         """Kill every child that is no keeper, until there is none."""
@@ -107,9 +137,9 @@ class Zygote:
                 if pid not in self._keepers:
                     tree.reap_one(pid)
 
-    def _tell(self, number: int) -> None:
+    def _tell(self, message: dict[str, int]) -> None:
         try:
-            self._control.send(pack({"gone": number}))
+            self._control.send(pack(message))
         except OSError:
             pass  # the room is gone too: `serve` finds out
 

@@ -9,7 +9,7 @@ from job_item.codes import REGISTER
 from job_item.template import legacy
 from job_item.template.commands import COMMAND_NAME, Arguments, begin
 from job_item.template.faults import Remark, TemplateError, TemplateFault, locate
-from job_item.template.mustache import SYNTAX, Node, Section, Tag, Text, name_of, parse
+from job_item.template.mustache import SYNTAX, Node, Section, Tag, Text, is_task_id, name_of, parse
 from job_item.template.place import OPTION, SECOND, Place, Style
 from job_item.template.program import Piece, build, render
 from job_item.template.safe import encoder
@@ -151,7 +151,8 @@ def _judge_word(command: Arguments | None, begun: str, tags: tuple[Tag | Section
     remarks = []
     if second := command.warning(begun):
         remarks.append(Remark(SECOND, f"{name_of(tag)}: {second}", tag.offset, warning=True))
-    if not begun and not command.ended_options and command.phase not in ("safe", "done"):
+    may_be_option = not begun and not is_task_id(tag)
+    if may_be_option and not command.ended_options and command.phase not in ("safe", "done"):
         message = f"{name_of(tag)}: a value that begins with `-` would be read as an option"
         remarks.append(Remark(OPTION, message, tag.offset, warning=True))
     return tuple(remarks)

@@ -57,6 +57,14 @@ def name_of(node: Tag | Section) -> str:
     return ".".join(node.path) or "."
 
 
+def is_task_id(node: Node) -> bool:
+    """Whether a node that stands in no section is the job's id, which nobody but the node decides on.
+
+    It begins with a letter or digit; within a section a member of that name would hide it.
+    """
+    return isinstance(node, Tag) and node.path == ("task_id",)
+
+
 @dataclass(slots=True)
 class _Open:
     """A section that is still being read; the outermost one is the template itself."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from job_item.template.faults import Remark
 from job_item.template.frames import START, State
-from job_item.template.mustache import Node, Section, Tag, Text, name_of
+from job_item.template.mustache import Node, Section, Tag, Text, is_task_id, name_of
 from job_item.template.place import LOST, OPTION, SECOND, Place, Refusal, Style, judge
 from job_item.template.shell import scan
 from job_item.template.stack import Findings, Stack
@@ -37,9 +37,10 @@ class Walk:
         for state in self._follow(nodes, frozenset({START})):
             self._scan(state, "\n", _END, final=True)
         self._evaluated = self.findings.evaluated_variables
+        ids = {node.offset for node in nodes if is_task_id(node)}
         for offset, place in self._places.items():
             self._places[offset] = self._settle(offset, place)
-            self._warn(offset, place)
+            self._warn(offset, replace(place, option=place.option and offset not in ids))
         return self._places
 
     def _follow(self, nodes: tuple[Node, ...], states: frozenset[State]) -> frozenset[State]:

@@ -5,8 +5,10 @@ The node's folder is a small file system of memory in a mount namespace of its o
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -61,7 +63,7 @@ def node(tmp_path: Path) -> Iterator[NodeOnSmallDisk]:
 
 def fill(node: NodeOnSmallDisk) -> Path:
     filler = node.inside / "filler"
-    with filler.open("wb", buffering=0) as file:
+    with filler.open("ab", buffering=0) as file:
         try:
             while True:
                 file.write(b"x" * 4096)
@@ -100,3 +102,54 @@ def test_a_job_that_ends_while_the_disk_is_full_is_settled_when_there_is_room(no
     assert node.job(task_id)["status"] == "running"
     filler.unlink()
     assert node.await_status(task_id)["status"] == "finish"
+
+
+def test_a_job_child_killed_on_a_full_disk_has_a_successor_that_waits_for_room(node: NodeOnSmallDisk) -> None:
+    task_id = node.submit("echo")
+    node.await_status(task_id)
+    filler = fill(node)
+    killed = node.child_pid("worker")
+    os.kill(killed, signal.SIGKILL)
+    assert node.health()["worker"]["pid"] != killed
+    status, readiness = node.get("/readyz")
+    assert (status, readiness["ready"]) == (503, False)
+    assert "journal" in readiness["reasons"][0]
+    assert node.get(f"/jobs/{task_id}")[0] == 503
+    connection = node.connect()
+    connection.request("POST", "/job/create", json.dumps({"event": "echo", "form_body": {}}))
+    answer = connection.getresponse()
+    assert (answer.status, json.load(answer)["code"]) == (503, "ERR-STO-001")
+    assert int(answer.headers["retry-after"]) > 0
+    successor = node.child_pid("worker")
+    filler.unlink()
+    node.await_ready()
+    assert node.child_pid("worker") == successor
+    assert node.job(task_id)["status"] == "finish"
+    connection.request("POST", "/job/create", json.dumps({"event": "echo", "form_body": {}}))
+    assert connection.getresponse().status == 200
+    connection.close()
+    assert node.log.read_text().count("journal.shut") == 1
+    assert node.log.read_text().count("journal.opened") == 1
+
+
+def test_a_job_whose_worker_is_killed_on_a_full_disk_runs_again_when_there_is_room(node: NodeOnSmallDisk) -> None:
+    task_id = node.submit("talk")
+    eventually(lambda: node.output(task_id).count(b"line") > 3)
+    filler = fill(node)
+    for _ in range(2):  # the first death makes a little room: the task file goes with its keeper
+        killed = node.child_pid("worker")
+        os.kill(killed, signal.SIGKILL)
+        assert node.child_pid("worker") != killed
+        fill(node)
+    filler.unlink()
+    (node.inside / "go").touch()
+    node.await_ready()
+    assert node.await_status(task_id)["status"] == "finish"
+
+
+def test_a_node_stops_in_good_order_while_its_journal_waits_for_room(node: NodeOnSmallDisk) -> None:
+    fill(node)
+    killed = node.child_pid("worker")
+    os.kill(killed, signal.SIGKILL)
+    assert node.health()["worker"]["pid"] != killed
+    assert node.stop() == 0

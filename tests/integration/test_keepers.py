@@ -5,53 +5,26 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from job_item.keeper.command import Command, Ended
+from job_item.keeper.command import Command
 from job_item.keeper.pool import KeeperPool
 from job_item.process import children_of
 from tests.conftest import eventually
 from tests.orphans import SHAPES, new_mark, processes_with
-
-Use = Callable[[KeeperPool], Awaitable[None]]
-
-
-def with_pool(use: Use) -> None:
-    """Run `use` with a pool of its own, bounded in time."""
-
-    async def body() -> None:
-        pool = KeeperPool()
-        pool.open()
-        try:
-            await asyncio.wait_for(use(pool), 30)
-        finally:
-            await pool.close()
-
-    asyncio.run(body())
+from tests.pools import run, shell_in, with_pool, zygote_of_this_process
 
 
 @pytest.fixture
 def shell(tmp_path: Path) -> Callable[[str], Command]:
     def make(text: str) -> Command:
-        environ = {"PATH": os.environ["PATH"]}
-        return Command(
-            ("bash", "-c", text), environ, str(tmp_path), str(tmp_path / "logs" / "out"), 1 << 20, grace_s=0.2
-        )
+        return shell_in(tmp_path, text)
 
     return make
-
-
-def run(pool: KeeperPool, command: Command) -> Awaitable[Ended]:
-    return pool.start(command).ended
-
-
-def zygote_of_this_process() -> int:
-    (zygote,) = children_of(os.getpid())
-    return zygote
 
 
 def test_a_command_tells_its_exit_code_and_leaves_its_output(shell: Callable[[str], Command], tmp_path: Path) -> None:
@@ -101,32 +74,22 @@ def test_the_task_file_is_there_for_the_command_alone_and_gone_afterwards(
     with_pool(use)
 
 
-def test_a_file_of_somebody_else_is_never_taken_for_a_task_file(
-    shell: Callable[[str], Command], tmp_path: Path
-) -> None:
-    async def use(pool: KeeperPool) -> None:
-        mine = tmp_path / "package.json"
-        mine.write_text("precious")
-        command = replace(shell("true"), task_file=str(mine), task_body=b"{}")
-        ended = await run(pool, command)
-        assert (ended.end, ended.step) == ("failed", "stage")
-        assert (await run(pool, replace(command, replace=True))).end == "failed"
-        assert mine.read_text() == "precious"
-        mine.chmod(0o600)  # as an earlier attempt that was killed would have left it
-        assert (await run(pool, replace(command, replace=True))).exit_code == 0
-
-    with_pool(use)
-
-
 @pytest.mark.parametrize(
-    ("argv", "cwd"), [(("/no/such/program",), "."), (("no-such-program",), "."), (("true",), "no-such-folder")]
+    ("argv", "cwd", "step"),
+    [
+        (("/no/such/program",), ".", "start"),
+        (("no-such-program",), ".", "start"),
+        (("true",), "no-such-folder", "directory"),
+        (("bash", "-c", "a\0b"), ".", "start"),
+        (("bash", "-c", "\ud800"), ".", "start"),
+    ],
 )
 def test_what_cannot_be_started_fails_and_the_keeper_lives_on(
-    argv: tuple[str, ...], cwd: str, shell: Callable[[str], Command], tmp_path: Path
+    argv: tuple[str, ...], cwd: str, step: str, shell: Callable[[str], Command], tmp_path: Path
 ) -> None:
     async def use(pool: KeeperPool) -> None:
         ended = await run(pool, replace(shell(""), argv=argv, cwd=str(tmp_path / cwd)))
-        assert (ended.end, ended.step) == ("failed", "start")
+        assert (ended.end, ended.step) == ("failed", step)
         assert (await run(pool, shell("exit 5"))).exit_code == 5
 
     with_pool(use)
@@ -227,10 +190,7 @@ def test_a_killed_keeper_loses_its_job_and_leaves_nothing(shell: Callable[[str],
 
 
 def test_a_killed_zygote_loses_its_jobs_and_is_replaced(shell: Callable[[str], Command]) -> None:
-    from job_item.process import become_subreaper
-
     async def use(pool: KeeperPool) -> None:
-        become_subreaper()
         mark = new_mark()
         job = pool.start(shell(f"(setsid sleep {mark} &); exec sleep {mark}"))
         await asyncio.to_thread(eventually, lambda: len(processes_with(mark)) == 2 or None)

@@ -109,3 +109,27 @@ def test_a_pidfd_is_readable_once_the_process_has_ended() -> None:
         process.wait()
     with pytest.raises(ProcessLookupError):
         pidfd(process.pid)
+
+
+@exact
+def test_a_process_that_raised_its_limit_of_open_files_gives_its_child_the_old_one_back() -> None:
+    program = (
+        "import os, resource as r; from job_item import process; "
+        "hard = r.getrlimit(r.RLIMIT_NOFILE)[1]; r.setrlimit(r.RLIMIT_NOFILE, (100, hard)); "
+        "before = process.raise_open_files(); assert before == (100, hard); "
+        "assert r.getrlimit(r.RLIMIT_NOFILE) == (hard, hard); "
+        "pid = os.posix_spawn('/bin/sleep', ['sleep', '60'], {}); process.limit_open_files(pid, before); "
+        "print(r.prlimit(pid, r.RLIMIT_NOFILE) == before); os.kill(pid, 9); os.waitpid(pid, 0); "
+        "process.limit_open_files(pid, before)"
+    )
+    assert bare(program) == "True"
+
+
+def test_a_closed_standard_descriptor_becomes_the_null_device() -> None:
+    program = (
+        "import os; from job_item import process; kept = os.dup(1); "
+        "os.close(0); os.close(2); process.fill_standard_descriptors(); "
+        "print([os.path.samestat(os.fstat(fd), os.stat(os.devnull)) and os.get_inheritable(fd) for fd in (0, 1, 2)], "
+        "os.dup(1) - kept)"
+    )
+    assert bare(program) == "[True, False, True] 1"

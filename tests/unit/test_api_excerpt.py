@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,20 +68,27 @@ def test_a_part_by_numbers_never_leaves_the_output(
     assert cut(100, offset, limit, tail) == span
 
 
+def measured(log: MemoryLog | None, stream: Stream) -> Excerpt:
+    excerpt = Excerpt(log, stream)
+    asyncio.run(excerpt.measure())
+    return excerpt
+
+
 @given(
     writes=st.lists(st.tuples(st.sampled_from(["stdout", "stderr"]), st.binary(min_size=1, max_size=9)), max_size=12),
     offset=st.integers(0, 120),
     limit=st.integers(1, 20),
     stream=st.sampled_from(["both", "stdout", "stderr"]),
+    runs_at_once=st.integers(1, 4),
 )
 def test_an_excerpt_reads_the_bytes_of_its_stream(
-    writes: list[tuple[str, bytes]], offset: int, limit: int, stream: Stream
+    writes: list[tuple[str, bytes]], offset: int, limit: int, stream: Stream, runs_at_once: int
 ) -> None:
-    log = MemoryLog()
+    log = MemoryLog(runs_at_once=runs_at_once)
     for source, data in writes:
         log.write(source, data)
     expected = b"".join(data for source, data in writes if stream in ("both", source))
-    excerpt = Excerpt(log, stream)
+    excerpt = measured(log, stream)
     assert excerpt.size == len(expected)
     read = excerpt.read(offset, limit)
     assert len(read) <= limit
@@ -88,5 +97,13 @@ def test_an_excerpt_reads_the_bytes_of_its_stream(
 
 
 def test_a_job_without_output_has_an_empty_excerpt() -> None:
-    assert Excerpt(None, "both").size == 0
-    assert Excerpt(None, "stderr").read(0, 10) == b""
+    assert measured(None, "both").size == 0
+    assert measured(None, "stderr").read(0, 10) == b""
+
+
+def test_an_excerpt_of_a_log_that_was_removed_since_is_cut_off() -> None:
+    log = MemoryLog()
+    log.write("stderr", b"abc")
+    excerpt = measured(log, "stderr")
+    log.pieces = [(0, 3, "stdout")]  # no index means that all of it is standard output
+    assert excerpt.read(0, 10) == b""

@@ -46,7 +46,7 @@ def follow(desk: MemoryDesk, *, stream: Stream = "both", at: Position | None = N
 
 
 def read_all(feed: Feed) -> list[Event]:
-    return parse(b"".join(feed.pieces()))
+    return parse(b"".join(piece or b"" for piece in feed.pieces()))
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_a_job_is_told_from_queue_to_end() -> None:
 
     def listen() -> None:
         for piece in pieces:
-            if not piece:
+            if piece is None:
                 return
             heard.extend(parse(piece))
 
@@ -181,12 +181,21 @@ WRITES = st.lists(
 )
 
 
-@given(writes=WRITES, stream=st.sampled_from(["both", "stdout", "stderr"]), chunk=st.integers(1, 7), data=st.data())
+@given(
+    writes=WRITES,
+    stream=st.sampled_from(["both", "stdout", "stderr"]),
+    chunk=st.integers(1, 7),
+    once=st.integers(1, 3),
+    data=st.data(),
+)
 def test_whoever_comes_back_with_the_last_id_misses_nothing_and_gets_nothing_twice(
-    writes: list[tuple[str, bytes]], stream: Stream, chunk: int, data: st.DataObject
+    writes: list[tuple[str, bytes]], stream: Stream, chunk: int, once: int, data: st.DataObject
 ) -> None:
     desk = desk_with_job()
     desk.begin("T1")
+    log = desk.log("T1")
+    assert log is not None
+    log.runs_at_once = once
     heard: list[Event] = []
     place = Position(1, 0)
     with pytest.MonkeyPatch.context() as patch:
@@ -195,11 +204,11 @@ def test_whoever_comes_back_with_the_last_id_misses_nothing_and_gets_nothing_twi
             desk.write("T1", written, source)
             stop = data.draw(st.integers(0, 9))
             for number, piece in enumerate(follow(desk, stream=stream, at=place).pieces()):
-                events = [event for event in parse(piece) if event[0] == "output"]
+                events = [event for event in parse(piece or b"") if event[0] == "output"]
                 heard += events
                 if events:
                     place = parse_position(events[-1][2], 1) or place
-                if not piece or number == stop:
+                if piece is None or number == stop:
                     break
         desk.end("T1", Status.FINISH, exit_code=0)
         heard += [event for event in read_all(follow(desk, stream=stream, at=place)) if event[0] == "output"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -152,3 +153,15 @@ def test_doubts_about_a_template_are_warnings(tmp_path: Path) -> None:
 def test_nothing_is_created_or_changed(tmp_path: Path) -> None:
     check_text(tmp_path, "state_dir: state\nwork_dir: work\njobs: [{event: a, cmd: x, working_dir: sub}]")
     assert [entry.name for entry in tmp_path.iterdir()] == ["config.yaml"]
+
+
+def test_too_few_open_files_for_the_jobs_are_warned_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = load_text(tmp_path, "\nlimits: {concurrency: 100}")
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (64, 364))
+    assert check(loaded) == ()
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (64, 363))
+    (fault,) = check(loaded)
+    assert (fault.code, fault.line, fault.path, fault.warning) == ("ERR-CFG-026", 2, "limits.concurrency", True)
+    assert fault.message == "a process may open 363 files here, and 100 jobs at once need about 364"
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (64, resource.RLIM_INFINITY))
+    assert check(loaded) == ()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,6 +60,21 @@ def test_all_members_together_are_bounded() -> None:
     variables = data_variables({f"m{number}": "x" * 30_000 for number in range(20)})
     assert sum(len(value) for name, value in variables.items() if name != "JOB_ITEM_DATA_OMITTED") <= 256 * 1024
     assert len(json.loads(variables["JOB_ITEM_DATA_OMITTED"])) == 12
+
+
+def test_a_name_that_is_too_long_is_left_out() -> None:
+    data = {"a" * 140_000: "x", "b" * 241: "y", "c" * 242: "z"}
+    variables = data_variables(data)
+    assert json.loads(variables.pop("JOB_ITEM_DATA_OMITTED")) == ["c" * 242, "..."]
+    assert variables == {"JOB_ITEM_DATA_" + "B" * 241: "y"}
+
+
+def test_members_count_with_their_names_so_that_very_many_leave_room_for_the_command() -> None:
+    variables = data_variables({f"m{number}": "1" for number in range(70_000)})
+    assert sum(len(name) + len(value) + 10 for name, value in variables.items()) <= 300 * 1024
+    assert len(variables) > 5_000
+    program = "import sys; sys.exit(int(len([n for n in __import__('os').environ if n.startswith('JOB_')]) < 5000))"
+    subprocess.run([sys.executable, "-I", "-c", program], env={**variables, "PATH": os.defpath}, check=True)
 
 
 def test_a_list_has_no_members() -> None:

@@ -6,6 +6,8 @@ import asyncio
 import os
 import re
 import sqlite3
+import time
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -260,6 +262,51 @@ async def test_a_file_that_is_no_journal_is_refused(tmp_path: Path) -> None:
     assert caught.value.code == "ERR-STO-002"
     with pytest.raises(NodeError, match="cannot be opened"):
         open_journal(tmp_path / "absent")
+
+
+@in_loop
+async def test_a_journal_that_somebody_else_writes_can_be_opened_later(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        await accept(journal, "a")
+    with closing(sqlite3.connect(tmp_path / "journal.sqlite", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        began_s = time.monotonic()
+        with pytest.raises(Unavailable, match="locked") as caught:
+            open_journal(tmp_path, "second")
+        assert caught.value.code == "ERR-STO-001"
+        assert time.monotonic() - began_s < 2.0
+    async with journal_in(tmp_path, "third") as journal:
+        assert journal.record("a") is not None
+
+
+@in_loop
+async def test_what_cannot_be_read_now_is_told_so(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        await accept(journal, "a")
+        db = journal._reader._db
+        db.set_progress_handler(lambda: 1, 1)
+        for read in (journal.record, journal.body, journal.notes):
+            with pytest.raises(Unavailable, match="read"):
+                read("a")
+        with pytest.raises(Unavailable):
+            await journal.recover(RERUN, 1.0)
+        db.set_progress_handler(None, 1)
+        assert journal.record("a") is not None
+
+
+@in_loop
+async def test_what_was_left_running_is_recovered_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        await accept(journal, "a", "b")
+        await claim(journal, "a")
+        await claim(journal, "b")
+    async with journal_in(tmp_path, "second") as journal:
+        with closing(sqlite3.connect(tmp_path / "journal.sqlite", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(Unavailable):
+                await journal.recover(RERUN, 500.0)
+        assert journal.counts()[Status.RUNNING] == 2
+        assert [job.task_id for job in await journal.recover(RERUN, 501.0)] == ["a", "b"]
 
 
 @in_loop

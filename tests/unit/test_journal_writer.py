@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -75,6 +77,41 @@ async def test_a_full_disk_is_told_and_the_journal_goes_on_when_there_is_room(tm
         db.execute("PRAGMA max_page_count = 100000")
         assert (await journal.accept("big", EVENT, "test", b" " * 100_000, 1.0))[0]
         assert journal.counts()[Status.QUEUED] == 2
+
+
+@in_loop
+async def test_a_journal_that_somebody_else_writes_refuses_a_group_at_once(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        with closing(sqlite3.connect(tmp_path / "journal.sqlite", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            statements: list[str] = []
+            journal._writer._db.set_trace_callback(statements.append)
+            began_s = time.monotonic()
+            waiting = [accepting(journal, f"t{number}") for number in range(100)]
+            results = await asyncio.gather(*waiting, return_exceptions=True)
+            assert {getattr(result, "code", None) for result in results} == {"ERR-STO-001"}
+            assert statements == ["BEGIN IMMEDIATE"]
+            assert time.monotonic() - began_s < 2.0
+        assert (await accepting(journal, "later"))[0]
+        assert journal.counts()[Status.QUEUED] == 1
+
+
+@pytest.mark.parametrize("sync", ["normal", "full"])
+@in_loop
+async def test_who_goes_on_first_counts_what_the_whole_group_has_changed(
+    sync: Literal["normal", "full"], tmp_path: Path
+) -> None:
+    loop = asyncio.get_running_loop()
+    journal = Journal.open(tmp_path / "journal.sqlite", incarnation="x", loop=loop, on_fatal=print, sync=sync)
+    counted: list[int] = []
+
+    async def take_in(task_id: str) -> None:
+        await accepting(journal, task_id)
+        counted.append(journal.queued)
+
+    await asyncio.gather(*(take_in(f"t{number}") for number in range(3)))
+    assert counted == [3, 3, 3]
+    await journal.close()
 
 
 @in_loop

@@ -11,7 +11,7 @@ from job_item.job import Status, Usage
 from job_item.settings import Keep
 from tests.journals import accept, in_loop, journal_in, run
 from worker.journal import Ended
-from worker.retention import DAY_S, SLICE, Excess, overdue, prune
+from worker.retention import DAY_S, DOUBT_S, SLICE, ClockWatch, Excess, overdue, prune
 
 OLDEST = [Ended(f"t{number}", 1, float(number), 10) for number in range(6)]
 
@@ -50,5 +50,23 @@ async def test_pruning_drops_in_slices_and_never_a_job_that_has_not_ended(tmp_pa
         assert await prune(journal, Keep(log_bytes=2), 1.0, remove) == 1
         assert await prune(journal, Keep(days=1), 2 * SLICE + 4 + DAY_S, remove) == 1
         assert [record.task_id for record in journal.records(status=Status.FINISH)] == [f"t{2 * SLICE + 4}"]
+        assert await prune(journal, Keep(days=1), None, remove) == 0
         assert await prune(journal, Keep(days=1), 10 * DAY_S, remove) == 1
         assert [record.task_id for record in journal.records()] == ["queued"]
+
+
+def test_a_clock_that_goes_evenly_is_believed() -> None:
+    clock = ClockWatch()
+    assert [clock.trusted(1e9 + at_s, float(at_s)) for at_s in (0, 60, 7200)] == [1e9, 1e9 + 60, 1e9 + 7200]
+    assert clock.trusted(1e9 + 7262, 7260.0) == 1e9 + 7262  # corrected by two seconds
+
+
+@pytest.mark.parametrize("jump_s", [10 * DAY_S, -3600.0])
+def test_a_clock_that_was_set_is_not_believed_for_a_while(jump_s: float) -> None:
+    clock = ClockWatch()
+    clock.trusted(1e9, 0.0)
+    assert clock.trusted(1e9 + 60 + jump_s, 60.0) is None
+    assert clock.trusted(1e9 + 120 + jump_s, 120.0) is None
+    assert clock.trusted(1e9 + 180, 180.0) is None  # set back
+    assert clock.trusted(1e9 + 179 + DOUBT_S, 179 + DOUBT_S) is None
+    assert clock.trusted(1e9 + 181 + DOUBT_S, 181 + DOUBT_S) == 1e9 + 181 + DOUBT_S

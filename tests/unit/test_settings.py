@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import pickle
 from typing import Any
 
@@ -10,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
+from job_item.findings import findings
 from job_item.quantity import Unfit, seconds, shown, size_bytes
 from job_item.settings import Api, Settings
 
@@ -261,3 +264,33 @@ def test_secrets_are_all_found_and_never_shown() -> None:
     assert set(settings.secrets()) == {f"secret-{number}" for number in range(1, 6)}
     assert "secret-1" not in repr(settings)
     assert Settings(api=Api(token=SecretStr("x"))).secrets() == ("x",)
+
+
+@pytest.mark.parametrize("sign", ["\0", "\ud800", "\udfff"])
+@pytest.mark.parametrize(
+    ("section", "entry"),
+    [
+        ("jobs", {"event": "e", "cmd": "echo {}"}),
+        ("jobs", {"event": "e", "cmd": ["echo", "{}"]}),
+        ("jobs", {"event": "e", "cmd": "echo", "env": {"A": "{}"}}),
+        ("jobs", {"event": "e{}", "cmd": "echo"}),
+        ("jobs", {"event": "e", "cmd": "echo", "name": "n{}"}),
+        ("execs", {"key": "k", "cmd": "echo {}"}),
+        ("execs", {"key": "k{}", "cmd": "echo"}),
+        ("execs", {"key": "k", "cmd": "echo", "env": {"A": "{}"}}),
+    ],
+)
+def test_what_cannot_be_handed_to_a_program_is_refused(section: str, entry: Any, sign: str) -> None:
+    fitting = json.loads(json.dumps(entry).replace("{}", "é😀"))
+    Settings.model_validate({section: [fitting]})
+    unfit = json.loads(json.dumps(entry).replace("{}", json.dumps(sign)[1:-1]))
+    with pytest.raises(ValidationError) as refused:
+        Settings.model_validate({section: [unfit]})
+    (finding,) = findings(refused.value)
+    assert finding.code == "ERR-CFG-007"
+    assert finding.message.startswith(f"{'a NUL' if sign == chr(0) else f'U+{ord(sign):04X}'} cannot be in it")
+
+
+def test_a_directory_whose_name_is_not_utf_8_can_be_named() -> None:
+    settings = Settings.model_validate({"jobs": [{**JOB, "working_dir": "/caf\udce9", "shell": "/caf\udce9/bash"}]})
+    assert os.fsencode(settings.jobs[0].working_dir or "") == b"/caf\xe9"

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from job_item.keeper.spool import STDERR, STDOUT, TAIL_BYTES, Spool
-from worker.output import Output
+from job_item.keeper.spool import RECORD_BYTES, STDERR, STDOUT, TAIL_BYTES, Spool
+from worker.output import RUNS_AT_ONCE, Output
 
 NAMES = {STDOUT: "stdout", STDERR: "stderr"}
 GAP = re.compile(rb"\n\[job_item: (\d+) bytes of output are missing here: ([a-z ]+)\]\n")
@@ -51,7 +51,8 @@ def test_over_the_limit_the_gap_is_marked_with_its_exact_size(
     spool = write(path, parts, limit)
     everything = b"".join(chunk for _, chunk in parts)
     kept = Output(path).read(0, 1 << 20)
-    if len(everything) <= limit - min(TAIL_BYTES, limit // 4):
+    changes = sum(1 for before, (stream, _) in zip([(STDOUT, b""), *parts], parts, strict=False) if before[0] != stream)
+    if len(everything) + RECORD_BYTES * changes <= limit - min(TAIL_BYTES, limit // 4):
         assert (kept, spool.dropped) == (everything, 0)
         return
     pieces = GAP.split(kept)
@@ -74,6 +75,42 @@ def test_a_part_of_the_output_can_be_asked_for_with_its_streams(tmp_path: Path) 
     assert output.runs(5, 5) == []
 
 
+def test_however_often_the_streams_alternate_each_call_tells_only_some_runs(tmp_path: Path) -> None:
+    size = 3 * RUNS_AT_ONCE + 7
+    write(tmp_path / "out", [(STDOUT if place % 2 else STDERR, b"x") for place in range(size)], 1 << 20)
+    output = Output(tmp_path / "out")
+    told: list[tuple[int, int, str]] = []
+    calls = 0
+    while not told or told[-1][1] < size:
+        runs = output.runs(told[-1][1] if told else 0, size)
+        assert 0 < len(runs) <= RUNS_AT_ONCE
+        told += runs
+        calls += 1
+    assert calls == 4
+    assert told == [(place, place + 1, "stdout" if place % 2 else "stderr") for place in range(size)]
+
+
+@given(parts=chunks, start=st.integers(0, 3000), length=st.integers(0, 3000))
+def test_the_runs_of_a_part_are_those_of_the_whole_cut_to_size(
+    parts: list[tuple[int, bytes]], start: int, length: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("spool") / "out"
+    write(path, parts, 1 << 20)
+    output = Output(path)
+    stop = min(start + length, output.size())
+    cut = ((max(a, start), min(b, stop), stream) for a, b, stream in output.runs(0, output.size()))
+    assert output.runs(start, stop) == [run for run in cut if run[0] < run[1]]
+
+
+@given(index=st.binary(max_size=100), start=st.integers(0, 50), length=st.integers(1, 50))
+def test_a_damaged_index_never_keeps_a_reader_from_going_on(
+    index: bytes, start: int, length: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("spool") / "out"
+    Path(f"{path}.idx").write_bytes(index)
+    assert all(start <= a < b <= start + length for a, b, _ in Output(path).runs(start, start + length))
+
+
 def test_no_output_needs_no_file(tmp_path: Path) -> None:
     write(tmp_path / "out", [], 1 << 20)
     output = Output(tmp_path / "out")
@@ -88,9 +125,40 @@ def test_a_rotated_spool_keeps_one_older_file_and_is_bounded(tmp_path: Path) -> 
     assert max(sizes.values()) <= 1100
 
 
+@pytest.mark.parametrize("rotate", [False, True])
+def test_the_index_counts_as_output_too(rotate: bool, tmp_path: Path) -> None:
+    write(tmp_path / "out", [(STDOUT if place % 2 else STDERR, b"x") for place in range(10_000)], 4000, rotate=rotate)
+    data, index = (tmp_path / "out").stat().st_size, (tmp_path / "out.idx").stat().st_size
+    assert data + index <= 4000 + 100  # the line that marks the gap
+
+
+def test_a_rotated_spool_goes_on_where_the_last_run_ended(tmp_path: Path) -> None:
+    runs = [[(STDERR, b"one")], [(STDERR, b"two"), (STDOUT, b"three")], [(STDOUT, b"four")]]
+    for parts in runs:
+        write(tmp_path / "out", parts, 1000, rotate=True)
+    output = Output(tmp_path / "out")
+    assert output.read(0, 100) == b"onetwothreefour"
+    assert stream_of(output, "stderr") == b"onetwo"
+    assert stream_of(output, "stdout") == b"threefour"
+
+
+def test_a_file_that_cannot_be_moved_aside_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "out.1" / "full").mkdir(parents=True)
+    spool = write(tmp_path / "out", [(STDOUT, b"x" * 600)] * 4, 1000, rotate=True)
+    assert spool.dropped == 0
+    assert (tmp_path / "out").stat().st_size <= 1200
+
+
+def test_all_folders_that_a_spool_makes_are_private(tmp_path: Path) -> None:
+    write(tmp_path / "state" / "logs" / "ab" / "out", [(STDOUT, b"x")], 1000)
+    made = [path for path in tmp_path.rglob("*") if path.is_dir()]
+    assert len(made) == 3
+    assert all(path.stat().st_mode & 0o777 == 0o700 for path in made)
+
+
 def test_a_full_disk_never_stops_the_writer_and_its_gap_is_counted() -> None:
     spool = Spool("/dev/full", 1 << 20)
     for _ in range(3):
         spool.write(STDOUT, memoryview(b"x" * 1000))
     spool.close()
-    assert (spool.size, spool.dropped, spool.bytes_of[STDOUT]) == (0, 3000, 3000)
+    assert (spool.size, spool.dropped, spool.refused, spool.bytes_of[STDOUT]) == (0, 3000, 3000, 3000)

@@ -127,3 +127,12 @@ def test_a_file_that_is_no_node_is_none(folder: StateFolder, text: str) -> None:
 
 def test_the_codes_of_state_and_supervisor_are_registered() -> None:
     assert {f"ERR-SUP-{number:03}" for number in range(1, 14)} | {"ERR-LNK-001"} <= REGISTER.keys()
+
+
+def test_a_folder_that_takes_no_changes_any_more_is_no_fault_at_the_end(folder: StateFolder) -> None:
+    # What keeps a file from being removed, for root too: it has become a directory with something in it.
+    (folder.path / "node.json" / "below").mkdir(parents=True)
+    folder.remove_node()
+    folder.path.chmod(0o500)
+    folder.remove_node()
+    assert (folder.path / "node.json").is_dir()

@@ -6,7 +6,7 @@ import asyncio
 import re
 from bisect import bisect_right
 from dataclasses import dataclass
-from itertools import accumulate
+from operator import itemgetter
 from typing import Literal
 
 from starlette.responses import Response
@@ -63,29 +63,60 @@ def choose(header: str | None, total: int) -> Span | None:
 
 
 class Excerpt:
-    """The bytes of one stream, or of both as they came, as far as they are there now; positions count these bytes."""
+    """The bytes of one stream, or of both as they came, as far as they are there now; positions count these bytes.
+
+    Where they stand in the log is not kept, but for a mark now and then: a log may change its stream at every byte.
+    """
 
     def __init__(self, log: Log | None, stream: Stream) -> None:
         self._log = log
-        self._runs = find_runs(log, stream) if log else []
-        self._ends = list(accumulate(stop - start for start, stop in self._runs))
-        self.size = self._ends[-1] if self._ends else 0
+        self._stream = stream
+        self._stop = log.size() if log else 0
+        self._marks: list[tuple[int, int]] = []
+        self.size = 0
+        """How many bytes these are, as soon as they are measured."""
 
-    def read(self, offset: int, limit: int) -> bytes:
-        """At most `limit` bytes from `offset`: as many as stand together in the log."""
-        index = bisect_right(self._ends, offset)
-        if self._log is None or index == len(self._runs):
+    async def measure(self) -> None:
+        """Count the bytes, letting others go on between bounded pieces."""
+        offset = 0
+        while offset < self._stop:
+            self._marks.append((self.size, offset))
+            runs, offset = self._runs(offset)
+            self.size += sum(stop - start for start, stop in runs)
+            await asyncio.sleep(0)
+
+    def read(self, position: int, limit: int) -> bytes:
+        """At most `limit` bytes from `position`: as many as stand close together in the log, nothing at the end."""
+        if self._log is None or position >= self.size:
             return b""
-        start = self._runs[index][1] - (self._ends[index] - offset)
-        return self._log.read(start, min(limit, self._ends[index] - offset))
+        at, offset = self._marks[bisect_right(self._marks, position, key=itemgetter(0)) - 1]
+        runs = _part(self._runs(offset)[0], position - at, limit)
+        if not runs:
+            return b""  # the index was removed since
+        first = runs[0][0]
+        data = self._log.read(first, min(runs[-1][1] - first, CHUNK_BYTES))
+        return b"".join(data[start - first : stop - first] for start, stop in runs)
+
+    def _runs(self, offset: int) -> tuple[list[tuple[int, int]], int]:
+        """Where the log has these bytes from `offset` on, and up to where it was looked at."""
+        if self._log is None or self._stream == "both":
+            return [(offset, self._stop)], self._stop
+        runs = self._log.runs(offset, self._stop)
+        found = [(start, stop) for start, stop, source in runs if source == self._stream]
+        return found, runs[-1][1] if runs else self._stop
 
 
-def find_runs(log: Log, stream: Stream) -> list[tuple[int, int]]:
-    """Find where in the log the bytes of a stream stand, in order."""
-    size = log.size()
-    if stream == "both":
-        return [(0, size)] if size else []
-    return [(start, stop) for start, stop, source in log.runs(0, size) if source == stream]
+def _part(runs: list[tuple[int, int]], skip: int, limit: int) -> list[tuple[int, int]]:
+    """Leave out the first `skip` bytes of all runs, and what comes behind `limit` more."""
+    part = []
+    for start, stop in runs:
+        begin = start + min(skip, stop - start)
+        end = min(stop, begin + limit)
+        skip -= begin - start
+        limit -= end - begin
+        if begin < end:
+            part.append((begin, end))
+    return part
 
 
 class ExcerptAnswer(Response):

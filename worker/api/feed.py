@@ -80,17 +80,17 @@ class Tape:
         self._kept_of = ""
 
     def advance(self, log: Log, stop: int) -> bytes:
-        """Give the events of the output up to `stop` and go there."""
+        """Go on towards `stop`, as far as the log tells its streams at once, and give the events up to there."""
         events = []
-        for start, end, stream in log.runs(self.offset, stop):
+        begin, runs = self.offset, log.runs(self.offset, stop)
+        self.offset = runs[-1][1] if runs else stop
+        data = log.read(begin, self.offset - begin)
+        for start, end, stream in runs:
             if self._stream not in ("both", stream):
                 continue
             if self._kept and stream != self._kept_of:
                 events.append(self.flush())
-            begin = max(start, self.offset)
-            data = log.read(begin, min(end, stop) - begin)
-            events.append(self._show(begin, stream, data))
-        self.offset = stop
+            events.append(self._show(start, stream, data[start - begin : end - begin]))
         return b"".join(events)
 
     def flush(self) -> bytes:
@@ -127,8 +127,10 @@ class Feed:
         self._note = 0
         self._told: tuple[Status, int] | None = None
 
-    def pieces(self) -> Iterator[bytes]:
-        """Give the events in pieces of bounded size, an empty one where news has to be waited for, up to the end."""
+    def pieces(self) -> Iterator[bytes | None]:
+        """Give the events in pieces of bounded size and effort, some of them empty; None where news has to be waited
+        for; up to the end.
+        """
         yield f"retry: {RECONNECT_MS}\n\n".encode()
         while (record := self._desk.job(self._task_id)) is not None:
             yield from self._notes()
@@ -140,7 +142,7 @@ class Feed:
                 yield from self._status(record)
                 yield encode("end", outcome(record, self._attempt if self._only_attempt else record.attempt))
                 return
-            yield b""
+            yield None
 
     def _notes(self) -> Iterator[bytes]:
         for note in self._desk.notes(self._task_id, self._note):
@@ -165,8 +167,7 @@ class Feed:
         log = self._desk.log(self._task_id, self._attempt)
         size = log.size() if log else 0
         while log and self._tape.offset < size:
-            if events := self._tape.advance(log, min(size, self._tape.offset + CHUNK_BYTES)):
-                yield events
+            yield self._tape.advance(log, min(size, self._tape.offset + CHUNK_BYTES))
         if is_over(record, self._attempt) and (rest := self._tape.flush()):
             yield rest
 

@@ -46,11 +46,12 @@ class FollowAnswer(Response):
             news: asyncio.Future[None] = asyncio.ensure_future(watch.changed())
             try:
                 for piece in self._feed.pieces():
-                    if piece:
-                        await send({"type": "http.response.body", "body": piece, "more_body": True})
-                        await asyncio.sleep(0)
-                    else:
+                    if piece is None:
                         news = await self._wait(watch, news, gone, send)
+                    else:
+                        if piece:
+                            await send({"type": "http.response.body", "body": piece, "more_body": True})
+                        await asyncio.sleep(0)
                     if gone.done() or closing.done():
                         return
             finally:

@@ -38,7 +38,10 @@ TaskId = Annotated[str, Path(description="The id of a job.", json_schema_extra={
     },
 )
 async def create(request: Request) -> Response:
-    """Accept a job durably and run it when its turn comes. A task id that is known already is not run twice."""
+    """Accept a job durably and run it when its turn comes.
+
+    A task id that is known already is not run twice; with another event or other data it is refused.
+    """
     wanted = await read_json(request, CreateRequest)
     echo = dump_request(wanted)
     desk = desk_of(request)

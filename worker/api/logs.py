@@ -68,6 +68,7 @@ async def read_log(
         position = last_position(request, attempt) or Position(attempt or max(record.attempt, 1), start)
         return FollowAnswer(site, task_id, Feed(site.desk, task_id, position, stream, only_attempt=attempt is not None))
     excerpt = Excerpt(log, stream)
+    await excerpt.measure()
     whole = cut(excerpt.size, offset, limit, tail)
     part = choose(request.headers.get("range"), whole.size)
     return ExcerptAnswer(excerpt, whole, part, attempt=attempt or record.attempt)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from dataclasses import replace
 from email.utils import formatdate
 from http import HTTPStatus
 from ipaddress import ip_address
@@ -161,9 +162,10 @@ def encode_refusal(refusal: Refusal, headers: list[tuple[bytes, bytes]]) -> byte
 class Server:
     """Serves one desk on one socket.
 
-    Parameters: `desk`, who answers; `listener`, a bound TCP socket, made with `IPPROTO_TCP` (else asyncio sets no
-    TCP_NODELAY and each request of a kept connection takes 40 ms); `token`, what requests have to show, None where
-    none is needed; `host`, the configured name or address, under which the node may be asked besides loopback.
+    Parameters: `desk`, who answers until `hand_over`; `listener`, a bound TCP socket, made with `IPPROTO_TCP` (else
+    asyncio sets no TCP_NODELAY and each request of a kept connection takes 40 ms); `token`, what requests have to show,
+    None where none is needed; `host`, the configured name or address, under which the node may be asked besides
+    loopback.
     """
 
     def __init__(
@@ -173,15 +175,24 @@ class Server:
         self._socket = listener
         self._token = token.encode() if token else None
         self._host = host
+        self.is_up = False
+
+    def hand_over(self, desk: Desk) -> None:
+        """Let another desk answer what is asked from now on."""
+        self._desk = desk
+        if self.is_up:
+            self._lent["site"] = replace(self._lent["site"], desk=desk)
 
     async def start(self) -> None:
         """Answer requests from now on."""
         loop = asyncio.get_running_loop()
         self._state = State()
-        self._site = Site(self._desk, own_hosts(self._host), self._token, loop.create_future())
+        self._closing = loop.create_future()
+        self._lent = {"site": Site(self._desk, own_hosts(self._host), self._token, self._closing)}
+        self.is_up = True
 
         def connect() -> Connection:
-            return Connection(config=CONFIG, server_state=self._state, app_state={"site": self._site}, _loop=loop)
+            return Connection(config=CONFIG, server_state=self._state, app_state=self._lent, _loop=loop)
 
         self._server = await loop.create_server(connect, sock=self._socket, backlog=2048)
 
@@ -191,8 +202,8 @@ class Server:
         Connections that nobody has taken yet stay with the socket, for whoever serves it next.
         """
         self._server.close()
-        if not self._site.closing.done():
-            self._site.closing.set_result(None)
+        if not self._closing.done():
+            self._closing.set_result(None)
         for connection in list(self._state.connections):
             connection.shutdown()
         try:

@@ -1,8 +1,9 @@
 """The journal: every job that this node has accepted and what became of it. The embedded queue is the journal.
 
-Theory of operation. One SQLite file in WAL mode. All writing is done by one thread that owns the write connection: it
-takes whatever waits, commits it as one group and wakes the callers, which are coroutines of one event loop. Reading is
-done in the loop's own thread through a second, read-only connection; every query uses an index and a LIMIT.
+Theory of operation. One SQLite file in WAL mode. One write connection takes whatever waits, commits it as one group and
+wakes the callers, which are coroutines of one event loop: in the loop's own thread with `sync: normal`, where a commit
+waits for no disk, in a helper thread with `sync: full` (see `writer`). Reading is done in the loop's thread through a
+second, read-only connection; every query uses an index and a LIMIT.
 
 A task's row holds its running attempt; an attempt that has ended is a row of its own, keyed by task and number, so
 that it cannot end twice. Its result is kept as the bytes that were accepted. A fence is a number that grows with every

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 from typing import Literal
@@ -12,9 +13,9 @@ from typing import Literal
 from job_item.job import JobRecord, Status
 from worker.desk import Note
 from worker.faults import FaultPoints
-from worker.journal.operations import Accept, AddNote, AskCancel, Forget, Settle, TakeJob
+from worker.journal.operations import Accept, AddNote, AskCancel, Forget, Recover, Settle, TakeJob
 from worker.journal.queries import Reader
-from worker.journal.schema import open_writer
+from worker.journal.schema import open_writer, opening
 from worker.journal.tally import Tally
 from worker.journal.values import Claim, Ended, Recovered, Settlement, Waiting
 from worker.journal.writer import Writer
@@ -26,7 +27,8 @@ FENCES_PER_EPOCH = 1 << 32
 class Journal:
     """Every job that was accepted, and what became of it. Belongs to one event loop; open it with `Journal.open`.
 
-    Writes raise `Unavailable` when the disk does not take them (nothing has changed then; they may be tried again).
+    Writes and reads raise `Unavailable` when the disk does not take or give (nothing has changed then; they may be
+    tried again).
     """
 
     def __init__(self, writer: Writer, reader: Reader, tally: Tally, *, incarnation: str, epoch: int) -> None:
@@ -50,12 +52,17 @@ class Journal:
         """Open the journal at `path`, made where there is none, and start its writer.
 
         `sync` "normal" survives the death of any process, "full" a power cut too. `on_fatal` is called in `loop` when
-        the writer has died: the process must end then. Raises `NodeError` when the file cannot be used.
+        the writer has died: the process must end then. Raises `Unavailable` when the disk is full or another process
+        is in the way, `NodeError` when the file cannot be used.
         """
-        db, epoch = open_writer(path, sync)
-        reader, tally = Reader(path), Tally()
-        writer = Writer(db, path, tally, sync=sync, loop=loop, on_fatal=on_fatal, faults=faults or FaultPoints())
-        writer.start()
+        with opening(path), ExitStack() as undo:
+            db, epoch = open_writer(path, sync)
+            undo.callback(db.close)
+            reader, tally = Reader(path), Tally()
+            undo.callback(reader.close)
+            writer = Writer(db, path, tally, sync=sync, loop=loop, on_fatal=on_fatal, faults=faults or FaultPoints())
+            writer.start()
+            undo.pop_all()
         return cls(writer, reader, tally, incarnation=incarnation, epoch=epoch)
 
     async def close(self) -> None:
@@ -101,26 +108,19 @@ class Journal:
         return await self._writer.submit(Forget(tuple(task_ids)))
 
     async def recover(self, rules: Mapping[str, Rules], now: float) -> Sequence[Recovered]:
-        """Settle what other incarnations left running; `rules` by event. The processes of those jobs must be gone."""
-        lost = self._reader.lost(self._incarnation)
-        recovered = (self._recover(job, decide(job, rules.get(job.event)), now) for job in lost)
-        return [job for job in await asyncio.gather(*recovered) if job is not None]
+        """Settle what other incarnations left running, all or none; `rules` by event.
 
-    async def _recover(self, lost: Lost, fate: Fate, now: float) -> Recovered | None:
-        end = Settlement(
-            task_id=lost.task_id,
-            attempt=lost.attempt,
-            fence=lost.fence,
-            status=fate.status,
-            finished_at=now,
-            error_code=fate.error_code,
-            error=fate.error,
-            retry_at=now if fate.rerun else None,
-        )
-        status = await self._writer.submit(Settle(end, "recover"))
-        if status is None:
-            return None
-        return Recovered(lost.task_id, lost.event, lost.attempt, status, fate.error_code, fate.error)
+        The processes of those jobs must be gone.
+        """
+        lost = self._reader.lost(self._incarnation)
+        fates = [decide(job, rules.get(job.event)) for job in lost]
+        ends = tuple(_end_of(job, fate, now) for job, fate in zip(lost, fates, strict=True))
+        statuses = await self._writer.submit(Recover(ends)) if ends else ()
+        return [
+            Recovered(job.task_id, job.event, job.attempt, status, fate.error_code, fate.error)
+            for job, fate, status in zip(lost, fates, statuses, strict=True)
+            if status is not None
+        ]
 
     def record(self, task_id: str) -> JobRecord | None:
         """The record of one job with its attempts; None when it is unknown."""
@@ -164,6 +164,11 @@ class Journal:
         return self._tally.counts()
 
     @property
+    def queued(self) -> int:
+        """How many jobs are in the queue."""
+        return self._tally.number(Status.QUEUED)
+
+    @property
     def ended(self) -> int:
         """How many jobs have ended."""
         return self._tally.ended
@@ -172,3 +177,16 @@ class Journal:
     def log_bytes(self) -> int:
         """Bytes of output of all jobs that have ended, as their results say."""
         return self._tally.log_bytes
+
+
+def _end_of(lost: Lost, fate: Fate, now: float) -> Settlement:
+    return Settlement(
+        task_id=lost.task_id,
+        attempt=lost.attempt,
+        fence=lost.fence,
+        status=fate.status,
+        finished_at=now,
+        error_code=fate.error_code,
+        error=fate.error,
+        retry_at=now if fate.rerun else None,
+    )

@@ -110,6 +110,18 @@ class Settle(NamedTuple):
         return status, (Change(Status.RUNNING, status, log_bytes if status.is_final else 0),)
 
 
+class Recover(NamedTuple):
+    """The attempts that a dead worker left behind end, all or none."""
+
+    ends: tuple[Settlement, ...]
+    write: str = "recover"
+
+    def apply(self, db: sqlite3.Cursor) -> tuple[tuple[Status | None, ...], tuple[Change, ...]]:
+        """Returns what `Settle` does, for each."""
+        done = [Settle(end, self.write).apply(db) for end in self.ends]
+        return tuple(status for status, _ in done), tuple(change for _, changes in done for change in changes)
+
+
 class AskCancel(NamedTuple):
     """The end of a job is wished: one that waits has ended at once, one that runs is marked."""
 

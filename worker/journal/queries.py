@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator, Sequence
 from heapq import nlargest
 from itertools import chain
@@ -11,7 +12,7 @@ from typing import Any
 
 from job_item.job import JobRecord, Status
 from worker.desk import Note
-from worker.journal import records
+from worker.journal import errors, records
 from worker.journal.schema import open_reader
 from worker.journal.values import Ended, Waiting
 from worker.recovery import Lost
@@ -20,7 +21,10 @@ _NO_SEQ = 2**63 - 1
 
 
 class Reader:
-    """Sees what is committed. Every query reads to its end, so that no reader ever holds up a checkpoint."""
+    """Sees what is committed. Every query reads to its end, so that no reader ever holds up a checkpoint.
+
+    Raises `Unavailable` when the disk does not give what is asked for.
+    """
 
     def __init__(self, path: Path) -> None:
         self._db = open_reader(path)
@@ -31,7 +35,10 @@ class Reader:
 
     def record(self, task_id: str) -> JobRecord | None:
         """One job with its attempts; None when it is unknown."""
-        return records.find(self._db, task_id)
+        try:
+            return records.find(self._db, task_id)
+        except sqlite3.Error as error:
+            raise errors.of_use(error, "read") from error
 
     def records(self, status: Status | None, event: str | None, before: str | None, limit: int) -> Sequence[JobRecord]:
         """The newest jobs first, without their attempts, from those older than the task `before`."""
@@ -40,11 +47,11 @@ class Reader:
             below = self._one("SELECT seq FROM tasks WHERE task_id = ?", before) or 0
         if status is None and event is None:
             newest = f"{records.SELECT} WHERE seq < ? ORDER BY seq DESC LIMIT ?"
-            rows = self._db.execute(newest, (below, limit)).fetchall()
+            rows = self._rows(newest, below, limit)
         else:
             seqs = nlargest(limit, chain.from_iterable(self._newest(status, event, below, limit)))
             those = f"{records.SELECT} WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq DESC"  # noqa: S608
-            rows = self._db.execute(those, (json.dumps(seqs),)).fetchall()
+            rows = self._rows(those, json.dumps(seqs))
         return [records.job_record(row) for row in rows]
 
     def body(self, task_id: str) -> bytes | None:
@@ -63,21 +70,24 @@ class Reader:
 
     def notes(self, task_id: str, after: int) -> Sequence[Note]:
         """The notes of a job whose number is above `after`, oldest first."""
-        rows = self._db.execute(
+        rows = self._rows(
             "SELECT number, at, msg FROM notes WHERE seq = (SELECT seq FROM tasks WHERE task_id = ?) AND number > ?"
             " ORDER BY number",
-            (task_id, after),
+            task_id,
+            after,
         )
-        return [Note(*row) for row in rows.fetchall()]
+        return [Note(*row) for row in rows]
 
     def waiting(self, event: str, after_seq: int, limit: int) -> Sequence[Waiting]:
         """The queued jobs of an event that came after another, oldest first; some may have to wait for their moment."""
-        rows = self._db.execute(
+        rows = self._rows(
             "SELECT seq, task_id, attempt, not_before FROM tasks"
             " WHERE status = 'queued' AND event = ? AND seq > ? ORDER BY seq LIMIT ?",
-            (event, after_seq, limit),
+            event,
+            after_seq,
+            limit,
         )
-        return [Waiting(*row) for row in rows.fetchall()]
+        return [Waiting(*row) for row in rows]
 
     def events(self, status: Status) -> Sequence[str]:
         """The events of the jobs in a status: one step in the index for each."""
@@ -90,34 +100,41 @@ class Reader:
 
     def lost(self, incarnation: str) -> Sequence[Lost]:
         """What runs by the word of another incarnation than this one."""
-        rows = self._db.execute(
+        rows = self._rows(
             "SELECT task_id, event, attempt, fence, cancel FROM tasks WHERE status = 'running' AND incarnation <> ?",
-            (incarnation,),
+            incarnation,
         )
-        return [
-            Lost(task_id, event, attempt, fence, bool(cancel))
-            for task_id, event, attempt, fence, cancel in rows.fetchall()
-        ]
+        return [Lost(task_id, event, attempt, fence, bool(cancel)) for task_id, event, attempt, fence, cancel in rows]
 
     def oldest_ended(self, limit: int) -> Sequence[Ended]:
         """The jobs that ended first."""
-        rows = self._db.execute(
+        rows = self._rows(
             "SELECT task_id, attempt, finished_at, log_bytes FROM tasks"
             " WHERE finished_at IS NOT NULL ORDER BY finished_at LIMIT ?",
-            (limit,),
+            limit,
         )
-        return [Ended(*row) for row in rows.fetchall()]
+        return [Ended(*row) for row in rows]
 
     def _newest(self, status: Status | None, event: str | None, below: int, limit: int) -> Iterator[list[int]]:
         """The newest jobs of each status and event that is meant."""
         for one in Status if status is None else (status,):
             for other in self.events(one) if event is None else (event,):
-                rows = self._db.execute(
+                rows = self._rows(
                     "SELECT seq FROM tasks WHERE status = ? AND event = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
-                    (one.value, other, below, limit),
+                    one.value,
+                    other,
+                    below,
+                    limit,
                 )
-                yield [seq for (seq,) in rows.fetchall()]
+                yield [seq for (seq,) in rows]
 
     def _one(self, query: str, *parameters: object) -> Any:
-        row = self._db.execute(query, parameters).fetchone()
-        return None if row is None else row[0]
+        """The first column of the first row; None where there is none."""
+        rows = self._rows(query, *parameters)
+        return rows[0][0] if rows else None
+
+    def _rows(self, query: str, *parameters: object) -> list[Any]:
+        try:
+            return self._db.execute(query, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise errors.of_use(error, "read") from error

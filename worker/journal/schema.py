@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
 from job_item.errors import NodeError
+from worker.journal import errors
 
-BUSY_TIMEOUT_S = 5.0
+BUSY_TIMEOUT_S = 0.05
+"""How long a foreign process that writes the journal is waited for: the loop stands still meanwhile."""
 
 LOG_PAGES = 16_000
 """Pages (4 KiB) of the log at which a commit itself folds it into the file; `fold_log` does so much earlier."""
@@ -64,26 +67,29 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
 """The statements that lead from each version (PRAGMA user_version) to the next."""
 
 
+@contextmanager
+def opening(path: Path) -> Iterator[None]:
+    """Raise what fails within as `Unavailable` where it may be tried again, else as `NodeError`."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise errors.of_opening(path, error) from error
+
+
 def open_writer(path: Path, sync: Literal["normal", "full"]) -> tuple[sqlite3.Connection, int]:
     """Open the write connection, bring the schema up to date and count this opening.
 
-    Returns the connection, for whichever thread takes it, and the epoch. Raises `NodeError` when the file cannot be
-    used.
+    Returns the connection, for whichever thread takes it, and the epoch. Raises `NodeError` when the file is of a newer
+    version; other errors as they come, for `opening` to translate.
     """
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-    except (OSError, sqlite3.Error) as error:
-        raise _unusable(path, error) from error
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
     try:
         db.execute("PRAGMA journal_mode = wal")
         db.execute(f"PRAGMA synchronous = {sync}")
         db.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
         db.execute("PRAGMA temp_store = memory")
         return db, _begin(db, path)
-    except sqlite3.Error as error:
-        db.close()
-        raise _unusable(path, error) from error
     except BaseException:
         db.close()
         raise
@@ -99,19 +105,19 @@ def open_snapshot(path: Path) -> sqlite3.Connection:
     """Open a connection that sees the journal as it is at this moment, for another thread to read."""
     uri = f"{path.absolute().as_uri()}?mode=ro"
     db = sqlite3.connect(uri, timeout=BUSY_TIMEOUT_S, isolation_level=None, uri=True, check_same_thread=False)
-    db.execute("BEGIN")
-    db.execute("SELECT epoch FROM opened").fetchone()  # the first read fixes what is seen
+    try:
+        db.execute("BEGIN")
+        db.execute("SELECT epoch FROM opened").fetchone()  # the first read fixes what is seen
+    except BaseException:
+        db.close()
+        raise
     return db
 
 
 def fold_log(path: Path) -> None:
     """Bring the log into the file, beside the writer; what a reader or a full disk keeps from it may come later."""
-    with suppress(sqlite3.Error):
-        db = sqlite3.connect(path, timeout=0, isolation_level=None)
-        try:
-            db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-        finally:
-            db.close()
+    with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as db:
+        db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
 def _begin(db: sqlite3.Connection, path: Path) -> int:
@@ -131,7 +137,3 @@ def _begin(db: sqlite3.Connection, path: Path) -> int:
     (epoch,) = db.execute("SELECT epoch FROM opened").fetchone()
     db.execute("COMMIT")
     return int(epoch)
-
-
-def _unusable(path: Path, error: Exception) -> NodeError:
-    return NodeError("ERR-STO-002", f"The journal {path} cannot be opened: {error}.")

@@ -53,6 +53,10 @@ class Tally:
         start = self.start.result().counts
         return {status: start.get(status, 0) + self._changes[status] for status in Status}
 
+    def number(self, status: Status) -> int:
+        """Jobs in one status: a fifth of the time that it takes to tell all."""
+        return self.start.result().counts.get(status, 0) + self._changes[status]
+
     @property
     def ended(self) -> int:
         """Jobs that have ended."""

@@ -20,6 +20,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 from job_item.errors import Bug, NodeError, Unavailable
 from job_item.prompt import Prompt
 from worker.faults import FaultPoints
+from worker.journal import errors
 from worker.journal.operations import Operation
 from worker.journal.schema import fold_log, open_snapshot
 from worker.journal.tally import Change, Start, Tally, count
@@ -27,8 +28,6 @@ from worker.journal.tally import Change, Start, Tally, count
 GROUP_LIMIT = 256
 FOLD_AFTER = 500
 """Orders after which the log is folded into the file, so that neither it nor the next start grows long."""
-
-_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
 _WRITE, _WRITE_DONE = attrgetter("operation.write"), attrgetter("order.operation.write")
 
@@ -143,8 +142,9 @@ class Writer:
 
     def _finish(self, group: list[Done]) -> None:
         self._faults.passing("resolve", map(_WRITE_DONE, group))
-        for order, result, changes, error in group:
-            self._tally.apply(changes)
+        for _, _, changes, _ in group:
+            self._tally.apply(changes)  # before the first caller hears of it: he may go on, and count, at once
+        for order, result, _, error in group:
             if order.future.done():
                 continue  # the caller has gone; what it ordered is written all the same
             if error is None:
@@ -174,14 +174,17 @@ class Writer:
         self._folding = False
 
     def _commit(self, group: list[Order]) -> list[Done]:
-        """Write a group in one transaction; if that fails each order in its own, so that a bad one fails alone."""
+        """Write a group in one transaction.
+
+        If that fails each order gets its own, so that a bad one fails alone; all fail where none could be written.
+        """
         try:
             return self._transact(group)
         except Exception as error:
-            if getattr(error, "sqlite_errorname", "") in _DAMAGED:
+            if errors.is_damage(error):
                 raise
-            if len(group) == 1:
-                return [Done(group[0], None, (), _translate(error))]
+            if len(group) == 1 or errors.concerns_all(error):
+                return [Done(order, None, (), errors.of_use(error, "written")) for order in group]
         return [done for order in group for done in self._commit([order])]
 
     def _transact(self, group: list[Order]) -> list[Done]:
@@ -197,17 +200,6 @@ class Writer:
             raise
         self._faults.passing("committed", map(_WRITE, group))
         return done
-
-
-def _translate(error: Exception) -> NodeError:
-    """Sort an error by what the caller can do."""
-    found: NodeError
-    if isinstance(error, sqlite3.OperationalError):
-        found = Unavailable("ERR-STO-001", f"The journal cannot be written: {error}.")
-    else:
-        found = Bug("ERR-STO-004", f"The journal has failed inside: {error!r}.")
-    found.__cause__ = error
-    return found
 
 
 def _count(db: sqlite3.Connection) -> Start:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import errno
 import json
 import math
+import os
 import resource
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from job_item.errors import Unavailable
 from job_item.keeper import taskfile
 from job_item.keeper.command import Command, Ended
 from job_item.keeper.pool import KeeperPool, Run
+from job_item.log import get
 from job_item.settings import Job, Resources
 from job_item.template import Template, compile_command
 from worker.environ import Owner, data_variables, job_variables, node_variables
@@ -24,11 +27,19 @@ from worker.seams import Assignment
 _DECODER = json.JSONDecoder()
 
 _START_FAILURES: Mapping[int, tuple[str, str]] = {
-    errno.ENOENT: ("ERR-RUN-002", "The program or the working directory does not exist: {0}."),
-    errno.ENOTDIR: ("ERR-RUN-002", "The program or the working directory does not exist: {0}."),
-    errno.EACCES: ("ERR-RUN-003", "The program may not be executed or the directory not be entered: {0}."),
+    errno.ENOENT: ("ERR-RUN-002", "The program does not exist: {0}."),
+    errno.ENOTDIR: ("ERR-RUN-002", "The program does not exist: {0}."),
+    errno.EACCES: ("ERR-RUN-003", "The program may not be executed: {0}."),
     errno.ENOEXEC: ("ERR-RUN-003", "The file is not a program (does its first line lack `#!`?): {0}."),
     errno.E2BIG: ("ERR-RUN-004", "The command line and environment are too long for the system."),
+}
+
+_STEP_FAILURES: Mapping[str, tuple[str, str]] = {
+    "fork": ("ERR-RUN-014", "There can be no more processes now: {1}."),
+    "directory": ("ERR-RUN-002", "The working directory cannot be entered: {0}: {1}."),
+    "cgroup": ("ERR-RUN-015", "The job cannot be put into the cgroup {0}: {1}."),
+    "nice": ("ERR-RUN-016", "The niceness {0} cannot be set: {1}."),
+    "limit": ("ERR-RUN-016", "A limit cannot be set to {0}: {1}."),
 }
 
 
@@ -77,9 +88,7 @@ class CommandRunner:
 
     def clear(self, task_id: str, spec: Job | None) -> None:
         """Take away the task file that a lost attempt left behind and no other attempt will replace."""
-        path = f"{self._directory(spec)}/{task_id}.json"
-        if taskfile.looks_ours(path):
-            taskfile.remove(path)
+        taskfile.clear(f"{self._directory(spec)}/{task_id}.json")
 
     def _directory(self, spec: Job | None) -> str:
         named = spec.working_dir if spec is not None else None
@@ -119,8 +128,13 @@ class CommandPerformance:
         self._assignment = assignment
 
     async def outcome(self) -> Outcome:
-        """What became of it; its tree is gone by then."""
-        return _outcome(await self._run.ended, self._assignment)
+        """What became of it; its tree is gone by then. Raises Unavailable when it has not begun, but may soon."""
+        ended = await self._run.ended
+        if ended.refused_bytes:
+            get("worker").warning(
+                "output.refused", code="ERR-RUN-017", task_id=self._assignment.task_id, lost_bytes=ended.refused_bytes
+            )
+        return _outcome(ended, self._assignment)
 
     def stop(self, how: str, grace_s: float) -> None:
         """End it."""
@@ -141,16 +155,21 @@ def rlimits(resources: Resources) -> dict[int, int]:
 
 
 def _outcome(ended: Ended, assignment: Assignment) -> Outcome:
+    """Raises Unavailable when the command has not begun, but may soon."""
     if ended.end != "failed":
         return Outcome(ended.end, ended.exit_code, ended.signal, ended.usage)
+    if ended.may_pass:
+        raise Unavailable("ERR-RUN-014", f"There can be no more processes now: {ended.reason}.")
     if ended.step == "stage":
         return Outcome("failed", error_code="ERR-RUN-005", error=_stage_failure(ended, assignment))
-    code, sentence = _START_FAILURES.get(ended.errno, ("ERR-RUN-012", "The command could not be started: {0}."))
-    return Outcome("failed", error_code=code, error=sentence.format(ended.text))
+    code, sentence = _STEP_FAILURES.get(ended.step) or _START_FAILURES.get(
+        ended.errno, ("ERR-RUN-012", "The command could not be started: {0}: {1}.")
+    )
+    return Outcome("failed", error_code=code, error=sentence.format(ended.text, os.strerror(ended.errno)))
 
 
 def _stage_failure(ended: Ended, assignment: Assignment) -> str:
     name = f"{assignment.task_id}.json"
     if ended.errno == errno.EEXIST:
         return f"A file {name} that is not of this job stands in the job's directory already."
-    return f"The task file {name} could not be written: {errno.errorcode.get(ended.errno, str(ended.errno))}."
+    return f"The task file {name} could not be written: {os.strerror(ended.errno)}."

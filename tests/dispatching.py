@@ -1,0 +1,105 @@
+"""A dispatcher for tests: a real journal and executor, and a runner whose jobs end when the test says so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from job_item.job import JobRecord, Status
+from job_item.settings import Job
+from tests.journals import journal_in
+from worker.dispatch import Dispatcher
+from worker.execute import Executor
+from worker.journal import Journal
+from worker.news import News
+from worker.outcome import Outcome
+from worker.reporters.local import LocalReporter
+from worker.seams import Assignment, Performance, Runner
+
+DEADLINE_S = 10.0
+
+
+class Play:
+    """An attempt that does nothing until it is told how it ends."""
+
+    def __init__(self) -> None:
+        self.end: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+    async def outcome(self) -> Outcome:
+        return await self.end
+
+    def stop(self, how: str, grace_s: float) -> None:
+        if not self.end.done():
+            self.end.set_result(Outcome("terminate"))
+
+
+class Stage:
+    """Runs attempts by writing down that they were started (`worker.seams.Runner`)."""
+
+    def __init__(self) -> None:
+        self.started: list[str] = []
+        self.plays: dict[str, Play] = {}
+
+    def prepare(self, spec: Job) -> None:
+        pass
+
+    def start(self, assignment: Assignment, on_output: Callable[[], None]) -> Performance:
+        self.started.append(assignment.task_id)
+        play = self.plays[assignment.task_id] = Play()
+        return play
+
+    def clear(self, task_id: str, spec: Job | None) -> None:
+        pass
+
+    def finish(self, task_id: str, exit_code: int = 0) -> None:
+        """Let a job's running attempt end."""
+        self.plays[task_id].end.set_result(Outcome("exit", exit_code))
+
+
+class Company:
+    """A journal, what gives its jobs slots, and what runs them."""
+
+    def __init__(self, journal: Journal, specs: Mapping[str, Job], concurrency: int) -> None:
+        self.journal = journal
+        self.stage = Stage()
+        self.bugs: list[BaseException] = []
+        runner: Runner = self.stage
+        self.reporter = LocalReporter(News())
+        executor = Executor(journal, runner, self.reporter, lambda: None)
+        self.dispatcher = Dispatcher(journal, executor, specs, concurrency, self.bugs.append)
+
+    async def until(self, look: Callable[[], Any]) -> None:
+        """Let the loop turn until `look` says yes."""
+        async with asyncio.timeout(DEADLINE_S):
+            while not look():  # noqa: ASYNC110 - what is looked at has no event
+                await asyncio.sleep(0.001)
+
+    async def play(self, task_id: str) -> None:
+        """Wait for the start of a job, then let it end well."""
+        await self.until(lambda: task_id in self.stage.plays)
+        self.stage.finish(task_id)
+
+    def record(self, task_id: str) -> JobRecord:
+        """The record of a job that is known."""
+        record = self.journal.record(task_id)
+        assert record is not None
+        return record
+
+    async def until_status(self, task_id: str, status: Status) -> None:
+        """Let the loop turn until a job has this status."""
+        await self.until(lambda: self.record(task_id).status is status)
+
+
+@asynccontextmanager
+async def company(path: Path, *specs: Job, concurrency: int = 2) -> AsyncIterator[Company]:
+    """Open everything in a folder; at the end all is stopped and settled."""
+    async with journal_in(path) as journal:
+        made = Company(journal, {spec.event: spec for spec in specs}, concurrency)
+        yield made
+        made.dispatcher.close()
+        made.dispatcher.stop_all("terminate")
+        await made.dispatcher.idle()
+        assert made.bugs == []

@@ -1,0 +1,94 @@
+"""Execs in a real node: dying at birth, deaf, with grandchildren, over restarts; one that takes the node with it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+from tests.conftest import eventually
+from tests.nodes import Node, is_alive, running
+from tests.orphans import new_mark, processes_with
+
+
+def spec(key: str, cmd: str, **more: Any) -> dict[str, Any]:
+    return {"key": key, "name": key, "cmd": cmd, **more}
+
+
+def states(node: Node) -> dict[str, dict[str, Any]]:
+    answer = node.get("/execs")[1]
+    listed = answer["execs"] if isinstance(answer, dict) else answer
+    return {entry["key"]: entry for entry in listed}
+
+
+def log_of(node: Node, key: str) -> str:
+    path = node.state / "execs" / f"{key}.log"
+    return path.read_text() if path.exists() else ""
+
+
+def await_state(node: Node, key: str, state: str) -> dict[str, Any]:
+    eventually(lambda: states(node).get(key, {}).get("state") == state, within_s=20, what=f"{key} is {state}")
+    return states(node)[key]
+
+
+def test_an_exec_that_dies_at_birth_is_tried_as_often_as_asked_and_harms_nobody(tmp_path: Path) -> None:
+    execs = [spec("stillborn", "echo born; exit 3", attempt=2), spec("beat", "exec sleep 600")]
+    with running(tmp_path, {"execs": execs}) as node:
+        failed = await_state(node, "stillborn", "failed")
+        assert (failed["attempts"], failed["exit_code"]) == (2, 3)
+        assert await_state(node, "beat", "running")["attempts"] == 1
+        assert log_of(node, "stillborn") == "born\n" * 2
+        assert node.stop() == 0
+
+
+def test_a_deaf_exec_and_its_grandchildren_end_with_the_node(tmp_path: Path) -> None:
+    mark = new_mark()
+    deaf = f"trap '' TERM; (setsid sh -c 'trap \"\" TERM; sleep {mark}; :' &); sleep {mark}; :"
+    with running(tmp_path, {"execs": [spec("deaf", deaf)]}) as node:
+        eventually(lambda: len(processes_with(mark)) >= 3)
+        assert node.stop() == 0
+        assert processes_with(mark) == []
+
+
+def test_an_exec_is_asked_to_end_before_it_is_killed(tmp_path: Path) -> None:
+    polite = "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.02; done"
+    with running(tmp_path, {"execs": [spec("polite", polite)]}) as node:
+        eventually(lambda: log_of(node, "polite") == "up\n")
+        assert node.stop() == 0
+        assert log_of(node, "polite").endswith("bye\n")
+
+
+def test_a_killed_exec_leaves_no_grandchildren_and_comes_back_with_its_log_kept(tmp_path: Path) -> None:
+    mark = new_mark()
+    text = f"echo $$; (setsid sleep {mark} &); exec sleep 600"
+    with running(tmp_path, {"execs": [spec("phoenix", text)]}) as node:
+        first = await_state(node, "phoenix", "running")["pid"]
+        (helper,) = eventually(lambda: processes_with(mark))
+        os.kill(first, signal.SIGKILL)
+        eventually(lambda: states(node)["phoenix"]["pid"] not in (None, first), within_s=20)
+        second = states(node)["phoenix"]["pid"]
+        assert not is_alive(helper)
+        eventually(lambda: log_of(node, "phoenix") == f"{first}\n{second}\n")
+        assert node.stop() == 0
+        node.start()
+        third = await_state(node, "phoenix", "running")["pid"]
+        eventually(lambda: log_of(node, "phoenix").endswith(f"{third}\n"))
+        assert log_of(node, "phoenix") == f"{first}\n{second}\n{third}\n"
+
+
+def test_an_exec_with_cascade_exit_takes_the_node_with_it(tmp_path: Path) -> None:
+    text = "while [ ! -e go ]; do sleep 0.02; done; exit 5"
+    with running(tmp_path, {"execs": [spec("vital", text, cascade_exit=True, attempt=1)]}) as node:
+        own = node.processes()
+        (tmp_path / "go").touch()
+        assert node.process is not None
+        assert node.process.wait(20) == 76
+        assert not any(map(is_alive, own))
+
+
+def test_a_clean_end_without_cascade_exit_is_rest(tmp_path: Path) -> None:
+    with running(tmp_path, {"execs": [spec("once", "exit 0")]}) as node:
+        assert await_state(node, "once", "stopped")["exit_code"] == 0
+        assert node.health()["execs"]["pid"]
+        assert node.stop() == 0

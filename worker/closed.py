@@ -1,0 +1,81 @@
+"""The desk while the journal cannot be opened: it says that the node lives, and sends everybody else away for now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import NoReturn
+
+from job_item.errors import Unavailable
+from job_item.job import JobRecord, Status
+from job_item.link import ExecState
+from worker.about import About
+from worker.desk import Health, Log, NewJob, Note, Readiness, Watch
+
+
+class ClosedDesk:
+    """A desk (`worker.desk.Desk`) that raises `Unavailable` for every job; `reason` is what keeps it closed."""
+
+    def __init__(self, about: About) -> None:
+        self.project = about.start.settings.project
+        self.base_url = about.start.base_url
+        self.reason = "the journal is not open yet"
+        self._about = about
+
+    async def create(self, request: NewJob) -> JobRecord:  # noqa: ARG002 - nothing is taken
+        """Send away."""
+        self._refuse()
+
+    def job(self, task_id: str) -> JobRecord | None:  # noqa: ARG002 - nobody knows
+        """Send away."""
+        self._refuse()
+
+    def jobs(
+        self,
+        *,
+        status: Status | None = None,  # noqa: ARG002 - nobody knows
+        event: str | None = None,  # noqa: ARG002
+        before: str | None = None,  # noqa: ARG002
+        limit: int = 100,  # noqa: ARG002
+    ) -> Sequence[JobRecord]:
+        """Send away."""
+        self._refuse()
+
+    async def cancel(self, task_id: str) -> JobRecord | None:  # noqa: ARG002 - nobody knows
+        """Send away."""
+        self._refuse()
+
+    async def notify(self, task_id: str, msg: str) -> bool:  # noqa: ARG002 - nothing is taken
+        """Send away."""
+        self._refuse()
+
+    def notes(self, task_id: str, after: int = 0) -> Sequence[Note]:  # noqa: ARG002 - nobody knows
+        """Send away."""
+        self._refuse()
+
+    def log(self, task_id: str, attempt: int | None = None) -> Log | None:  # noqa: ARG002 - nobody knows
+        """Send away."""
+        self._refuse()
+
+    def watch(self, task_id: str) -> AbstractContextManager[Watch]:  # noqa: ARG002 - nobody knows
+        """Send away."""
+        self._refuse()
+
+    def counts(self) -> dict[Status, int]:
+        """None that can be seen."""
+        return dict.fromkeys(Status, 0)
+
+    def execs(self) -> Sequence[ExecState]:
+        """The background commands of this node."""
+        return self._about.execs()
+
+    def health(self) -> Health:
+        """What `/healthz` shows."""
+        return self._about.health()
+
+    def readiness(self) -> Readiness:
+        """Not ready, and why."""
+        return Readiness(False, (self.reason,))
+
+    def _refuse(self) -> NoReturn:
+        raise Unavailable("ERR-STO-001", self.reason)
