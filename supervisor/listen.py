@@ -28,7 +28,7 @@ def bind(api: Api) -> socket.socket:
         except OSError as error:
             if error.errno != errno.EADDRINUSE or api.port == 0:
                 raise
-            if "port" in api.model_fields_set:
+            if api.port_was_set:
                 raise Unavailable(
                     "ERR-SUP-008", f"Port {api.port} of {api.host} is taken by another program."
                 ) from error
