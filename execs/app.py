@@ -25,7 +25,7 @@ from job_item.keeper.pool import KeeperPool
 from job_item.link import ChildStart, Connection, ExecStates, StopNode
 from job_item.room import Room, TreeLock
 from job_item.settings import Exec
-from job_item.state import StateFolder
+from job_item.state import StateFolder, exec_log
 
 STOP_GRACE_S = 5.0
 STOP_LIMIT_S = 2.0
@@ -112,7 +112,7 @@ class ExecsChild:
                 **spec.env,
             },
             cwd=str(cwd),
-            spool=str(start.state_dir / "execs" / f"{file_name(spec.key)}.log"),
+            spool=str(exec_log(start.state_dir, spec.key)),
             output_limit=LOG_BYTES,
             rotate=True,
             grace_s=STOP_GRACE_S,
@@ -131,11 +131,6 @@ def exec_variables(project: str, base_url: str) -> dict[str, str]:
         "JOB_ITEM_LISTEN_NOTIF": f"{record}/notif",
         "JOB_ITEM_LISTEN_ACTION": f"{base_url}/job/job_record/:job_record_uuid/action/:action",
     }
-
-
-def file_name(key: str) -> str:
-    """A file name for the key of an exec: what is not a letter, digit, `.`, `_` or `-` is written as its code."""
-    return "".join(char if char.isascii() and (char.isalnum() or char in "._-") else f"%{ord(char):x}" for char in key)
 
 
 async def _all_down(watchmen: list[Watchman]) -> None:

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from urllib.parse import quote
 
+from job_item.orders import Answer, ExecOrder, Order
 from job_item.redact import secret_values
+from job_item.reload import SettingsState
 
 if TYPE_CHECKING:
     from job_item.settings import Settings
@@ -53,6 +55,8 @@ class ChildStart:
     """None where the room was started alone, by hand."""
     started_at: float
     """When the node was started, `time.monotonic()` of this machine (the clock is one for all processes)."""
+    digest: str = ""
+    """Of everything that makes the settings what they are: the file, `.env`, secret files, variables."""
 
     def secrets(self) -> tuple[str, ...]:
         """All values that no log line may show."""
@@ -85,12 +89,27 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class Retire:
+    """A successor with new settings follows: start nothing new, but go on accepting what the successor will run. Let
+    what runs end, however long that takes, then say `Drained` and end. The execs child stops its commands instead.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """New settings that can be taken over in place: `packed` is a pickled `ChildStart`. Answered with `Adopted`."""
+
+    packed: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class NodeState:
     """What the job child cannot know of itself and shows in `/healthz` and `/execs`."""
 
     worker_pid: int | None
     execs_pid: int | None
     execs: tuple[ExecState, ...] = ()
+    settings: SettingsState = SettingsState()
 
 
 # child -> parent
@@ -109,6 +128,13 @@ class Beat:
 @dataclass(frozen=True, slots=True)
 class Drained:
     """Nothing runs any more; the child ends itself with exit code 0 right after."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """The settings with this digest are in force in the child."""
+
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +157,12 @@ class ExecState:
     attempts: int
     exit_code: int | None
     since: float
+    ready: bool = False
+    """Whether its `ready` probe has said yes in this run; without a probe, whether it runs."""
+    health: str | None = None
+    """healthy or unhealthy, None where there is no `health` probe or it has not answered yet."""
+    reason: str | None = None
+    """Why it is where it is, in words for people: what it waits for, how it ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +175,10 @@ class ExecStates:
 Out = TypeVar("Out")
 In = TypeVar("In")
 
-ToChild = Swept | Drain | Cancel | NodeState
-ToParent = Ready | Beat | Drained | StopNode | ExecStates
+ToChild = Swept | Drain | Cancel | Retire | Adopt | NodeState | ExecOrder | Answer
+"""`ExecOrder` goes to the execs child, `Answer` to the job child that gave the order."""
+ToParent = Ready | Beat | Drained | Adopted | StopNode | ExecStates | Order | Answer
+"""Orders come from the job child (its API), answers from the execs child."""
 
 
 class Link(Generic[Out, In]):

@@ -10,7 +10,22 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from job_item.link import Beat, Cancel, Connection, Drain, Drained, Link, NodeState, Ready, Swept, ToChild, ToParent
+from job_item.link import (
+    Adopt,
+    Beat,
+    Cancel,
+    Connection,
+    Drain,
+    Drained,
+    Link,
+    NodeState,
+    Ready,
+    Retire,
+    Swept,
+    ToChild,
+    ToParent,
+)
+from job_item.orders import Answer, ExecOrder
 from job_item.settings import Settings
 
 
@@ -25,8 +40,14 @@ class Room:
         self.swept = asyncio.Event()
         self.drain_asked = asyncio.Event()
         self.cancel_asked = asyncio.Event()
-        self.grace_s = settings.drain_grace
+        self.grace_s: float | None = settings.drain_grace
+        """How long what runs may take to end after `drain_asked`; None without bound."""
+        self.is_replaced = False
+        """Whether a successor follows after the drain."""
         self.learn: Callable[[NodeState], None] = lambda _: None
+        self.adopt: Callable[[bytes], None] = lambda _: None
+        self.obey: Callable[[ExecOrder], None] = lambda _: None
+        self.take_answer: Callable[[Answer], None] = lambda _: None
         self._interval_s = settings.heartbeat.interval
         self._loop = asyncio.get_running_loop()
         self._link: Link[ToParent, ToChild] | None = None
@@ -85,13 +106,22 @@ class Room:
             case Swept():
                 self.swept.set()
             case Drain(grace_s=grace_s):
-                self.grace_s = grace_s
+                self.is_replaced, self.grace_s = False, grace_s
                 self.drain_asked.set()
             case Cancel():
                 self.drain_asked.set()
                 self.cancel_asked.set()
+            case Retire():
+                self.is_replaced, self.grace_s = True, None
+                self.drain_asked.set()
+            case Adopt(packed):
+                self.adopt(packed)
             case NodeState() as state:
                 self.learn(state)
+            case ExecOrder() as order:
+                self.obey(order)
+            case Answer() as answer:
+                self.take_answer(answer)
 
     def _beat(self) -> None:
         if self._link is not None:

@@ -129,5 +129,11 @@ class StateFolder:
         return self.path / "node.json"
 
 
+def exec_log(state_dir: Path, key: str) -> Path:
+    """Where the output of an exec is kept. What is not a letter, digit, `.`, `_` or `-` is written as its code."""
+    name = "".join(char if char.isascii() and (char.isalnum() or char in "._-") else f"%{ord(char):x}" for char in key)
+    return state_dir / "execs" / f"{name}.log"
+
+
 def _unusable(path: Path, error: OSError) -> NodeError:
     return NodeError("ERR-SUP-006", f"The state folder cannot be used: {path}: {error.strerror}.")

@@ -56,7 +56,7 @@ def test_an_exec_is_asked_to_end_before_it_is_killed(tmp_path: Path) -> None:
     with running(tmp_path, {"execs": [spec("polite", polite)]}) as node:
         eventually(lambda: log_of(node, "polite") == "up\n")
         assert node.stop() == 0
-        assert log_of(node, "polite").endswith("bye\n")
+        assert "bye\n" in log_of(node, "polite")  # a shell may go on to say that its sleep was terminated, too
 
 
 def test_a_killed_exec_leaves_no_grandchildren_and_comes_back_with_its_log_kept(tmp_path: Path) -> None:
