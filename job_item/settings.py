@@ -165,6 +165,10 @@ class Exec(Section):
     attempt: Annotated[int, AfterValidator(lambda count: count if count > 0 else _EXEC_ATTEMPTS)] = _EXEC_ATTEMPTS
     env: Environment = Field(default_factory=dict)
 
+    def run_part(self) -> tuple[object, ...]:
+        """What a command is started with: a change of it needs a restart, everything else is policy."""
+        return self.cmd, self.working_dir, tuple(sorted(self.env.items()))
+
     @model_validator(mode="before")
     @classmethod
     def _name_is_key(cls, content: Any) -> Any:
@@ -202,6 +206,7 @@ class Settings(Section):
     keep: Keep = Keep()
     sync: Literal["normal", "full"] = "normal"
     pass_env: tuple[str, ...] = ()
+    reload: Literal["auto", "manual"] = "auto"
 
     @property
     def project(self) -> str:
