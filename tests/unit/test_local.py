@@ -11,8 +11,9 @@ import pytest
 
 from job_item.errors import BadMessage, Unavailable
 from job_item.job import Status
-from job_item.link import ChildStart, NodeState
+from job_item.link import NodeState
 from job_item.settings import Settings
+from tests.boards import start_with
 from tests.dispatching import company
 from tests.journals import in_loop
 from worker.about import About
@@ -20,6 +21,7 @@ from worker.closed import ClosedDesk
 from worker.desk import Desk, NewJob
 from worker.local import LocalDesk
 from worker.news import News
+from worker.standing import Board, Standing
 
 SETTINGS = Settings.model_validate(
     {"jobs": [{"event": "a", "cmd": "true"}, {"event": "b", "cmd": "true"}], "limits": {"queue": 2}}
@@ -28,15 +30,15 @@ DATA = {"name": "Ünit", "n": [1, 2.5, None]}
 
 
 def about(folder: Path) -> About:
-    start = ChildStart(SETTINGS, folder / "config.yaml", folder, folder, "me", "first", {}, "http://[::1]:81", 1, 0.0)
-    return About(start)
+    return About(start_with(folder, SETTINGS))
 
 
 @asynccontextmanager
 async def desk_in(folder: Path) -> AsyncIterator[LocalDesk]:
     """A desk whose jobs wait: no slot is given away."""
     async with company(folder, *SETTINGS.jobs) as made:
-        yield LocalDesk(about(folder), made.journal, made.dispatcher, made.reporter, News(), folder)
+        shown = Board(Standing.of(start_with(folder, SETTINGS), {}))
+        yield LocalDesk(about(folder), shown, made.journal, made.dispatcher, made.reporter, News(), folder)
 
 
 @in_loop
