@@ -46,8 +46,10 @@ class Stage:
         self.specs: dict[str, Job] = {}
         """Of the last attempt of each job."""
         self.plays: dict[str, Play] = {}
+        self.on_start: Callable[[Assignment], None] = lambda _: None
 
     def start(self, assignment: Assignment, on_output: Callable[[], None]) -> Performance:
+        self.on_start(assignment)
         self.started.append(assignment.task_id)
         self.specs[assignment.task_id] = assignment.spec
         play = self.plays[assignment.task_id] = Play()
@@ -55,6 +57,10 @@ class Stage:
 
     def clear(self, task_id: str, spec: Job | None) -> None:
         pass
+
+    def running(self) -> list[str]:
+        """The jobs whose attempt has not ended yet."""
+        return [task_id for task_id, play in self.plays.items() if not play.end.done()]
 
     def finish(self, task_id: str, exit_code: int = 0) -> None:
         """Let a job's running attempt end."""

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.boards import board
+from tests.boards import board, standing
 from tests.journals import in_loop, journal_in, run
 from worker import housekeeping
 from worker.housekeeping import Housekeeper
@@ -51,6 +51,21 @@ async def end_some(journal: Journal, folder: Path, *task_ids: str) -> None:
         await run(journal, task_id, finished_at=time.time() + number)
         log_of(folder, task_id).parent.mkdir(parents=True, exist_ok=True)
         log_of(folder, task_id).touch()
+
+
+@in_loop
+async def test_a_change_of_keep_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(housekeeping, "PAUSE_S", 3600.0)
+    async with journal_in(tmp_path) as journal:
+        await end_some(journal, tmp_path, "a", "b", "c")
+        shown = board(keep={"jobs": 2})
+        housekeeper = Housekeeper(journal, tmp_path / "logs", shown)
+        housekeeper.start()
+        await until(lambda: journal.ended == 2)
+        shown.standing = standing(keep={"jobs": 1})
+        housekeeper.refresh()
+        await until(lambda: journal.ended == 1)
+        await housekeeper.stop()
 
 
 @in_loop

@@ -34,6 +34,11 @@ REQUEST_TIMEOUT_S = 30.0
 """How long a request may take to come in, head and body."""
 
 KEEP_ALIVE_S = 75
+COMING_S = 0.2
+"""How long a client that has connected and said nothing yet may keep a server that stops."""
+
+ARRIVAL_TURNS = 4
+"""Turns of the loop after which a connection that was taken is known, and what it has sent is read."""
 
 HEADERS = [
     ("cache-control", "no-store"),
@@ -51,6 +56,7 @@ class State(ServerState):
         super().__init__()
         self.idle = asyncio.Event()
         self.idle.set()
+        self.is_stopping = False
         self._dated_at = 0
 
     def renew_date(self, headers: list[tuple[bytes, bytes]]) -> None:
@@ -71,6 +77,7 @@ class Connection(HttpToolsProtocol):
         self._head_bytes = 0
         self._in_head = True
         self._is_away = False
+        self._is_leaving = False
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -80,6 +87,20 @@ class Connection(HttpToolsProtocol):
         self._arm()
         if len(self.connections) > CONNECTIONS:
             self._send_away(Refusal(503, "ERR-API-012"))
+        elif self.server_state.is_stopping:
+            self.shutdown()
+
+    def shutdown(self) -> None:
+        """End the connection after the answer under way; who has only come, or is speaking, is answered first."""
+        if self._deadline is None or self._is_away:
+            super().shutdown()
+            return
+        self._is_leaving = True
+        if self.cycle is not None:
+            self.cycle.keep_alive = False
+        if not self._head_bytes and self._in_head:
+            self._disarm()
+            self._deadline = self.loop.call_later(COMING_S, self.transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the client."""
@@ -101,6 +122,8 @@ class Connection(HttpToolsProtocol):
         """Start the clock of a request."""
         super().on_message_begin()
         self._in_head = True
+        if self._is_leaving:
+            self._disarm()  # it does speak
         self._arm()
 
     def on_headers_complete(self) -> None:
@@ -109,6 +132,8 @@ class Connection(HttpToolsProtocol):
         self._head_bytes = 0
         self.server_state.renew_date(self.config.encoded_headers)
         super().on_headers_complete()
+        if self._is_leaving:
+            self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         """Stop the clock: the request is here as a whole."""
@@ -202,6 +227,9 @@ class Server:
         Connections that nobody has taken yet stay with the socket, for whoever serves it next.
         """
         self._server.close()
+        self._state.is_stopping = True
+        for _ in range(ARRIVAL_TURNS):
+            await asyncio.sleep(0)
         if not self._closing.done():
             self._closing.set_result(None)
         for connection in list(self._state.connections):
