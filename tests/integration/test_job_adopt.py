@@ -205,7 +205,6 @@ def test_the_api_goes_on_while_a_thousand_specs_change(parent: Parent) -> None:
         is_done.set()
         asker.join()
     assert output(parent, "e999", a=1, b=2, c=3) == "1 2 3\n"
-    print("SLOWEST", slowest_s)
     assert slowest_s < 0.5  # to compile them all at once would take some seconds
 
 
