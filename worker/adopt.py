@@ -34,12 +34,21 @@ class Adopter:
         self._on_fatal = on_fatal
         self._asked: deque[bytes] = deque()
         self._task: asyncio.Task[None] | None = None
+        self._is_over = False
 
     def take(self, packed: bytes) -> None:
         """Bring the settings of a pickled `ChildStart` into force."""
+        if self._is_over:
+            return
         self._asked.append(packed)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._work())
+
+    def stop(self) -> None:
+        """Leave what is not in force yet to the successor: the parts of this child are being taken apart."""
+        self._is_over = True
+        if self._task is not None:
+            self._task.cancel()
 
     async def _work(self) -> None:
         try:

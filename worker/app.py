@@ -93,6 +93,8 @@ async def _run(start: ChildStart, connection: Connection | None, api_socket: soc
         child = JobChild(about, board, room, journal)
         adopter.act = child.refresh
         await child.serve(server)
+        adopter.stop()
+        await journal.close()
     else:
         await server.stop()
     room.drained()
@@ -164,7 +166,6 @@ class JobChild:
         await server.stop()
         await self._housekeeper.stop()
         await self._pool.close()
-        await self._journal.close()
 
     def refresh(self, before: Standing) -> None:
         """Go by what the board shows now, in place of `before`."""
