@@ -75,6 +75,11 @@ _ENTRIES = (
     Code("ERR-LNK-001", "A message between the node's processes is not understood; the child is replaced.", "Start the node again; it may have been updated while it ran."),
     Code("ERR-LNK-002", "A child process could not take new settings over (a bug); it is replaced, and its successor starts with them.", "Please report the reason in this line."),
     # BRK: brokers
+    Code("ERR-BRK-001", "The message broker cannot be reached.", "Check broker_connection and that the server runs; the node keeps trying, and what runs goes on."),
+    Code("ERR-BRK-002", "The connection to the message broker is lost.", "Nothing has to be done: the node connects again, and what it has to say waits in its journal."),
+    Code("ERR-BRK-003", "The message broker refuses a subscription.", "Look at the reason: the user's permissions, or a queue that was declared with other flags."),
+    Code("ERR-BRK-004", "The connection to the message broker stands, but nothing comes in on it; it is made anew.", "Look at the network between, if it happens again."),
+    Code("ERR-BRK-005", "The message broker refuses the credentials.", "Check user, password, token and certificates in broker_connection."),
     # SRC: sources
     # JOB: jobs as they come in
     Code("ERR-JOB-001", "No job is configured for this event.", "Use an event of `jobs` in the configuration file."),
