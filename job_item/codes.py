@@ -81,6 +81,10 @@ _ENTRIES = (
     Code("ERR-BRK-004", "The connection to the message broker stands, but nothing comes in on it; it is made anew.", "Look at the network between, if it happens again."),
     Code("ERR-BRK-005", "The message broker refuses the credentials.", "Check user, password, token and certificates in broker_connection."),
     # SRC: sources
+    Code("ERR-SRC-001", "A message from the broker is not usable.", "See who sends it: a trigger is a JSON object with task_id and data, as the protocol says."),
+    Code("ERR-SRC-002", "A control message names another task than its subject.", "See who sends it: both have to name the same task."),
+    Code("ERR-SRC-003", "A job that the broker handed over could not be kept, and the broker does not take it back.", "Make room on the disk that holds the state folder; send the trigger again."),
+    Code("ERR-SRC-004", "Another node was asked to run a job, and none has taken it.", "See that a node of the project serves the event and is connected to the broker."),
     # JOB: jobs as they come in
     Code("ERR-JOB-001", "No job is configured for this event.", "Use an event of `jobs` in the configuration file."),
     Code("ERR-JOB-002", "The request names another project.", "Use the project id of this node, or leave app_id out."),
@@ -133,6 +137,8 @@ _ENTRIES = (
     Code("ERR-RUN-122", "A value begins with `-` where the command would take it as an option that evaluates it.", "Send another value, or change the command to printf '%s' {{name}}."),
     Code("ERR-RUN-020", "The worker died while the job ran.", "Look at what the log says about the end of the job child; on_lost and retries say whether such a job runs again."),
     # REP: reports
+    Code("ERR-REP-001", "Nobody has received the status of a job in time.", "See that whoever waits for it is connected to the broker; the record of the job stays on this node."),
+    Code("ERR-REP-002", "Something that was to be said of a job is too old or too large to be sent.", "Look at the job on this node; its record and output stay as `keep` says."),
     # STO: storage
     Code("ERR-STO-001", "The journal of the node cannot be written or read for the moment.", "Make room on the disk that holds the state folder, or let the node's user write there; the node goes on by itself."),
     Code("ERR-STO-002", "The journal of the node cannot be opened.", "Check the permissions of the state folder; if the file is damaged, stop the node, move journal.sqlite away and start again with an empty one."),

@@ -1,0 +1,265 @@
+"""The node's standing connection to its broker: made, watched, made anew, with all that is subscribed.
+
+A connection is never mended: when it is lost, or deaf, a new one is made, and every subscription that is wished for is
+made on it again. Whoever has something to say waits for `connected`. Nothing here gives up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from job_item.errors import NodeError, Unavailable
+from job_item.log import get
+from job_item.policy import Backoff
+from worker.brokers.seam import Broker, Connection, Delivery, Subscription, Take
+from worker.brokers.watchdog import Progress, Verdict, judge
+
+PAUSES = Backoff(0.1, 2.0, 3.0, 0.5)
+"""Between tries to connect: a node is back within 5 s after its broker."""
+PAUSES_REFUSED = Backoff(1.0, 2.0, 30.0, 0.5)
+"""The same where the broker does not want us: its administrator has to do something first."""
+CONNECT_S = 10.0
+PROBE_S = 3.0
+STEADY_S = 5.0
+"""A connection that lasted as long as this was a good one: the pauses start anew."""
+AT_ONCE = 32
+"""Subscriptions that are made at the same time on a new connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerState:
+    """The connection as `/healthz` shows it; `since` is seconds since the epoch, `refused` counts messages."""
+
+    type: str
+    connected: bool
+    since: float
+    reason: str | None = None
+    refused: int = 0
+
+
+class Wish:
+    """A subscription that is made on every connection, until it is cancelled."""
+
+    def __init__(self, session: Session, subject: str, group: str | None, take: Take, prefetch: int) -> None:
+        self.subject = subject
+        self.refusal: NodeError | None = None
+        """Why the broker does not want it, on this connection."""
+        self.is_confirmed = asyncio.Event()
+        self._session = session
+        self._group = group
+        self._take = take
+        self._prefetch = prefetch
+        self._made: Subscription | None = None
+        self._making = asyncio.Lock()
+        self._is_over = False
+
+    async def make(self, connection: Connection) -> None:
+        """Subscribe on `connection`. Raises Unavailable when that is lost; a refusal is kept, and told."""
+        async with self._making:
+            if self._is_over or self._session.connection is not connection:
+                return
+            try:
+                self._made = await connection.subscribe(self.subject, self._group, self._hear, prefetch=self._prefetch)
+            except Unavailable:
+                raise
+            except NodeError as error:
+                self.refusal = error
+                get("worker").error("subscription.refused", code=error.code, subject=self.subject, reason=error.message)
+                return
+            self.refusal = None
+            self.is_confirmed.set()
+
+    def forget(self) -> None:
+        """The connection is gone, and the subscription with it."""
+        self._made, self.refusal = None, None
+        self.is_confirmed.clear()
+
+    async def cancel(self) -> None:
+        """No more messages, now and on later connections."""
+        self._is_over = True
+        self._session.drop(self)
+        async with self._making:
+            made, self._made = self._made, None
+            if made is not None:
+                with suppress(NodeError):
+                    await made.cancel()
+
+    async def _hear(self, delivery: Delivery) -> None:
+        self._session.heard()
+        try:
+            await self._take(delivery)
+        except Exception as bug:
+            get("worker").error("message.failed", code="ERR-HST-003", subject=self.subject, exc_info=bug)
+            with suppress(NodeError):
+                await delivery.refuse()
+
+
+class Session:
+    """Keeps one connection to `broker`. `interval_s` says how long it may be silent before it is asked."""
+
+    def __init__(self, broker: Broker, interval_s: float) -> None:
+        self.connection: Connection | None = None
+        self.broker = broker
+        self.on_connected: Callable[[], None] = lambda: None
+        """Called when a connection stands and all is subscribed."""
+        self.is_hungry: Callable[[], bool] = lambda: False
+        """Whether a slot is free."""
+        self._interval_s = interval_s
+        self._wishes: dict[Wish, None] = {}
+        self._up = asyncio.Event()
+        self._state = BrokerState(broker.name, False, time.time(), "not connected yet")
+        self._is_told = False
+        self._loop = asyncio.get_running_loop()
+        self._heard_s = self._taken_s = self._loop.time()
+        self._task: asyncio.Task[None] | None = None
+        self._making: set[asyncio.Task[None]] = set()
+        self._logger = get("worker")
+
+    def start(self) -> None:
+        """Connect, and stay connected from now on."""
+        self._task = self._loop.create_task(self._work())
+
+    async def stop(self) -> None:
+        """Let the connection go: what was published is flushed first."""
+        for task in (self._task, *self._making):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        connection = self.connection
+        self._let_go()
+        if connection is not None:
+            await connection.close()
+
+    @property
+    def state(self) -> BrokerState:
+        """How the connection is."""
+        return self._state
+
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """Subscriptions that the broker does not want, in words."""
+        return tuple(f"{wish.subject}: {wish.refusal.message}" for wish in self._wishes if wish.refusal is not None)
+
+    def heard(self) -> None:
+        """Something came in."""
+        self._heard_s = self._loop.time()
+
+    def taken(self) -> None:
+        """A job was taken."""
+        self._taken_s = self._loop.time()
+
+    async def connected(self) -> Connection:
+        """The connection, as soon as there is one."""
+        while self.connection is None:
+            await self._up.wait()
+        return self.connection
+
+    def subscribe(self, subject: str, group: str | None, take: Take, *, prefetch: int = 1) -> Wish:
+        """Wish for the messages of a subject; `Wish.is_confirmed` says when the broker has agreed."""
+        wish = Wish(self, subject, group, take, prefetch)
+        self._wishes[wish] = None
+        if self.connection is not None:
+            task = self._loop.create_task(self._make(wish, self.connection))
+            self._making.add(task)
+            task.add_done_callback(self._making.discard)
+        return wish
+
+    def drop(self, wish: Wish) -> None:
+        """Do not make this one again."""
+        self._wishes.pop(wish, None)
+
+    async def _make(self, wish: Wish, connection: Connection) -> None:
+        with suppress(Unavailable):  # the next connection makes it
+            await wish.make(connection)
+
+    async def _work(self) -> None:
+        failures = 0
+        while True:
+            begun_s, pauses = self._loop.time(), PAUSES
+            try:
+                await self._live_once()
+            except NodeError as error:
+                self._tell_lost(error)
+                pauses = PAUSES if isinstance(error, Unavailable) else PAUSES_REFUSED
+            except Exception as bug:
+                self._logger.error("broker.failed", code="ERR-HST-003", reason=repr(bug), exc_info=bug)
+                self._tell_lost(Unavailable("ERR-BRK-002", f"The client of the broker has failed: {bug!r}."))
+            connection = self.connection
+            self._let_go()
+            if connection is not None:
+                await connection.close()
+            lasted = connection is not None and self._loop.time() - begun_s >= STEADY_S
+            failures = 1 if lasted else failures + 1
+            await asyncio.sleep(pauses.delay_s(failures, random.random()))  # noqa: S311 - chance against herds
+
+    async def _live_once(self) -> None:
+        """One connection from its making to its loss. Raises what ended it."""
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                connection = await self.broker.connect()
+        except TimeoutError:
+            raise Unavailable("ERR-BRK-001", f"The broker did not answer within {CONNECT_S:g} s.") from None
+        self.connection = connection
+        self._heard_s = self._taken_s = self._loop.time()
+        await self._subscribe_all(connection)
+        self._tell_connected()
+        await self._watch(connection)
+
+    async def _subscribe_all(self, connection: Connection) -> None:
+        few = asyncio.Semaphore(AT_ONCE)
+
+        async def make(wish: Wish) -> None:
+            async with few:
+                await wish.make(connection)
+
+        try:
+            async with asyncio.timeout(CONNECT_S), asyncio.TaskGroup() as group:
+                for wish in tuple(self._wishes):
+                    group.create_task(make(wish))
+        except TimeoutError:
+            raise Unavailable("ERR-BRK-004", "The broker did not confirm the subscriptions in time.") from None
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+
+    async def _watch(self, connection: Connection) -> None:
+        """Return never: raises Unavailable when the connection is lost or deaf."""
+        while True:
+            since_s = self._loop.time() - self._heard_s
+            await asyncio.wait({connection.lost}, timeout=max(0.0, self._interval_s - since_s) + 0.01)
+            if connection.lost.done():
+                raise Unavailable("ERR-BRK-002", connection.lost.result())
+            verdict = judge(await self._progress(connection), self._interval_s)
+            if verdict is Verdict.REBUILD:
+                raise Unavailable("ERR-BRK-004", "Work waits at the broker, slots are free, and nothing comes in.")
+            if verdict is Verdict.PROBE:
+                await connection.probe(PROBE_S)
+                self.heard()
+
+    async def _progress(self, connection: Connection) -> Progress:
+        return Progress(self._loop.time(), self._heard_s, self._taken_s, None, self.is_hungry())
+
+    def _tell_connected(self) -> None:
+        self._state = BrokerState(self.broker.name, True, time.time())
+        self._is_told = False
+        self._up.set()
+        self._logger.info("broker.connected", broker=self.broker.name)
+        self.on_connected()
+
+    def _tell_lost(self, error: NodeError) -> None:
+        """Say it once; the reason that is shown is the newest."""
+        since = time.time() if self._state.connected else self._state.since
+        self._state = BrokerState(self.broker.name, False, since, error.message)
+        if not self._is_told:
+            self._is_told = True
+            self._logger.warning("broker.lost", broker=self.broker.name, code=error.code, reason=error.message)
+
+    def _let_go(self) -> None:
+        self.connection = None
+        self._up.clear()
+        for wish in self._wishes:
+            wish.forget()

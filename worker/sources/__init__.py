@@ -1,0 +1,1 @@
+"""Where jobs come from, beside the local API."""
