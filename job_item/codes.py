@@ -138,7 +138,6 @@ _ENTRIES = (
     Code("ERR-RUN-020", "The worker died while the job ran.", "Look at what the log says about the end of the job child; on_lost and retries say whether such a job runs again."),
     # REP: reports
     Code("ERR-REP-001", "Nobody has received the status of a job in time.", "See that whoever waits for it is connected to the broker; the record of the job stays on this node."),
-    Code("ERR-REP-002", "Something that was to be said of a job is too old or too large to be sent.", "Look at the job on this node; its record and output stay as `keep` says."),
     # STO: storage
     Code("ERR-STO-001", "The journal of the node cannot be written or read for the moment.", "Make room on the disk that holds the state folder, or let the node's user write there; the node goes on by itself."),
     Code("ERR-STO-002", "The journal of the node cannot be opened.", "Check the permissions of the state folder; if the file is damaged, stop the node, move journal.sqlite away and start again with an empty one."),

@@ -19,7 +19,7 @@ from typing import Any
 
 from job_item.errors import Unavailable
 from job_item.log import get
-from worker.execute import Execution, Executor
+from worker.execute import Ending, Execution, Executor
 from worker.journal import Claim, Journal, Waiting
 from worker.line import Line
 from worker.seams import Assignment
@@ -79,7 +79,7 @@ class Dispatcher:
         self._lines[event].grow()
         self._fill()
 
-    def stop(self, task_id: str, how: str) -> bool:
+    def stop(self, task_id: str, how: Ending) -> bool:
         """End a job that has a slot; False when it has none."""
         execution = self._running.get(task_id)
         if execution is not None:
@@ -92,7 +92,7 @@ class Dispatcher:
         if self._alarm is not None:
             self._alarm.cancel()
 
-    def stop_all(self, how: str) -> float:
+    def stop_all(self, how: Ending) -> float:
         """End everything that runs; returns the longest grace that any of it has, in seconds."""
         executions = list(self._running.values())
         for execution in executions:

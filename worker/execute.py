@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from job_item.errors import JobFailure, Unavailable
 from job_item.job import Status
@@ -16,7 +16,10 @@ from job_item.policy import Backoff
 from worker.journal import Journal, Settlement
 from worker.outcome import Outcome, Verdict, judge
 from worker.recovery import may_rerun
-from worker.seams import Assignment, Performance, Reporter, Runner
+from worker.seams import Assignment, Performance, Reporter, Runner, Spokesman
+
+Ending = Literal["timeout", "terminate"]
+"""What a job can be asked to end with."""
 
 RETRIED = (Status.ERROR, Status.TIMEOUT)
 START_TRIES, START_PAUSE_S = 200, 0.05
@@ -28,11 +31,11 @@ class Execution:
     """A task that has a slot. A request to stop it may come before, while and after it runs; the first one counts."""
 
     task_id: str
-    stop_how: str | None = None
+    stop_how: Ending | None = None
     performance: Performance | None = None
     grace_s: float = 0.0
 
-    def stop(self, how: str, grace_s: float | None = None) -> None:
+    def stop(self, how: Ending, grace_s: float | None = None) -> None:
         """End the attempt, or keep it from starting. `grace_s` None means the job's own `kill_grace`."""
         self.stop_how = self.stop_how or how
         if self.performance is not None:
@@ -42,7 +45,15 @@ class Execution:
 class Executor:
     """Runs assignments and settles them in the journal."""
 
-    def __init__(self, journal: Journal, runner: Runner, reporter: Reporter, job_ended: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        runner: Runner,
+        reporter: Reporter,
+        job_ended: Callable[[], None],
+        spokesman: Spokesman | None = None,
+    ) -> None:
+        self._spokesman = spokesman
         self._journal = journal
         self._runner = runner
         self._reporter = reporter
@@ -52,8 +63,10 @@ class Executor:
     async def perform(self, execution: Execution, assignment: Assignment) -> Outcome:
         """Run one attempt until its last process is gone."""
         if execution.stop_how:
-            return Outcome("terminate")
+            return Outcome(execution.stop_how)
         self._reporter.started(assignment)
+        if self._spokesman is not None:
+            await self._spokesman.announce(assignment)
         try:
             outcome = await self._run(execution, assignment)
         except JobFailure as failure:
@@ -68,7 +81,7 @@ class Executor:
         reason = Unavailable("ERR-RUN-006", "The process that starts jobs did not come back.")
         for _ in range(START_TRIES):
             if execution.stop_how:
-                return Outcome("terminate")
+                return Outcome(execution.stop_how)
             try:
                 execution.performance = self._runner.start(
                     assignment, lambda: self._reporter.output(assignment.task_id)
@@ -88,9 +101,10 @@ class Executor:
         now = time.time()
         verdict = judge(outcome, assignment.spec.status)
         settlement = _settlement(assignment, outcome, verdict, now)
+        words = None if self._spokesman is None else await self._spokesman.conclude(settlement)
         while True:
             try:
-                follows = await self._journal.settle(settlement)
+                follows = await self._journal.settle(settlement, words)
                 break
             except Unavailable as error:
                 self._logger.error("job.unsettled", task_id=assignment.task_id, code=error.code, reason=error.message)

@@ -63,6 +63,27 @@ class Output:
             if start <= begin < end <= stop
         ]
 
+    def tail(self, stream: str, limit: int) -> bytes:
+        """The last of what one stream wrote, at most `limit` bytes; of many changes of stream only the last count."""
+        size = self.size()
+        try:
+            descriptor = os.open(self._index, os.O_RDONLY | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            return self.read(max(0, size - limit), limit) if stream == "stdout" else b""
+        try:
+            first = max(0, len(_Offsets(descriptor)) - RUNS_AT_ONCE)
+            raw = os.pread(descriptor, RUNS_AT_ONCE * RECORD_BYTES, first * RECORD_BYTES)
+        finally:
+            os.close(descriptor)
+        pieces: list[bytes] = []
+        stop, left = size, limit
+        for begin, kind in reversed(list(_RECORD.iter_unpack(raw[: len(raw) - len(raw) % RECORD_BYTES]))):
+            if left and _NAMES.get(kind) == stream and begin < stop:
+                pieces.append(self.read(max(begin, stop - left), min(left, stop - begin)))
+                left -= len(pieces[-1])
+            stop = begin
+        return b"".join(reversed(pieces))
+
     def _changes(self, start: int) -> list[tuple[int, int]]:
         """The change that `start` lies behind, and at most `RUNS_AT_ONCE` that follow."""
         try:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from job_item.job import JobRecord, Status
 from job_item.settings import Job
+from worker.journal import LastWords, Settlement
 from worker.outcome import Outcome
 
 
@@ -48,6 +49,16 @@ class Runner(Protocol):
 
     def clear(self, task_id: str, spec: Job | None) -> None:
         """Take away what a lost attempt may have left behind. `spec` is None when it is not configured any more."""
+
+
+class Spokesman(Protocol):
+    """Speaks of jobs to those who are not on this node."""
+
+    async def announce(self, assignment: Assignment) -> None:
+        """Before an attempt begins. Takes a bounded time, and does not raise."""
+
+    async def conclude(self, end: Settlement) -> LastWords:
+        """What is to be said of the end of an attempt; it is written down together with it."""
 
 
 class Reporter(Protocol):

@@ -42,6 +42,9 @@ def test_the_process_is_killed_when_it_passes_the_point_for_the_nth_time() -> No
 
 
 def test_every_operation_has_its_points() -> None:
-    kinds = (operations.Accept, operations.TakeJob, operations.AskCancel, operations.AddNote, operations.Forget)
+    kinds = (
+        *(operations.Accept, operations.TakeJob, operations.AskCancel, operations.AddNote, operations.Forget),
+        *(operations.Say, operations.Said),
+    )
     named = {kind._field_defaults["write"] for kind in kinds}
     assert named | {"settle", "requeue", "recover"} == set(WRITES)

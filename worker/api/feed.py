@@ -17,6 +17,7 @@ from typing import Any
 from job_item.job import AttemptRecord, JobRecord, Status
 from worker.api.excerpt import CHUNK_BYTES, Stream
 from worker.api.show import show_failure, show_note
+from worker.characters import whole_characters
 from worker.desk import Desk, Log
 
 RECONNECT_MS = 500
@@ -45,16 +46,6 @@ def encode(name: str, members: dict[str, Any], position: Position | None = None)
     """Write one event. Its data are one line of ASCII: many clients take U+2028 and the like for the end of a line."""
     identity = f"id: {position}\n" if position else ""
     return f"{identity}event: {name}\ndata: {json.dumps(members)}\n\n".encode()
-
-
-def whole_characters(data: bytes) -> int:
-    """Tell how many bytes of `data` come before a UTF-8 character that is cut off at its end."""
-    for back in range(1, min(3, len(data)) + 1):
-        byte = data[-back]
-        if byte & 0xC0 != 0x80:
-            length = 2 if byte >> 5 == 0b110 else 3 if byte >> 4 == 0b1110 else 4 if byte >> 3 == 0b11110 else 1
-            return len(data) - back if length > back else len(data)
-    return len(data)
 
 
 def show_bytes(data: bytes) -> dict[str, str]:

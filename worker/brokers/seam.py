@@ -65,6 +65,11 @@ class Connection(Protocol):
         the broker has confirmed it. Raises Unavailable, or NodeError (ERR-BRK-003) when the broker refuses it for good.
         """
 
+    async def waiting(self, subject: str) -> int | None:
+        """How many messages of `subject` the broker has that nobody was given yet; None where it keeps none, or does
+        not tell. Raises Unavailable as `publish`.
+        """
+
     async def probe(self, limit_s: float) -> None:
         """Prove that messages still come in on this connection, over the same path that subscriptions use.
         Raises Unavailable (ERR-BRK-004, connected but deaf) when nothing came back within `limit_s` seconds.

@@ -17,7 +17,7 @@ from job_item.errors import NodeError, Unavailable
 from job_item.log import get
 from job_item.policy import Backoff
 from worker.brokers.seam import Broker, Connection, Delivery, Subscription, Take
-from worker.brokers.watchdog import Progress, Verdict, judge
+from worker.brokers.watchdog import STUCK_S, Progress, Verdict, judge
 
 PAUSES = Backoff(0.1, 2.0, 3.0, 0.5)
 """Between tries to connect: a node is back within 5 s after its broker."""
@@ -47,6 +47,7 @@ class Wish:
 
     def __init__(self, session: Session, subject: str, group: str | None, take: Take, prefetch: int) -> None:
         self.subject = subject
+        self.is_shared = group is not None and prefetch > 1
         self.refusal: NodeError | None = None
         """Why the broker does not want it, on this connection."""
         self.is_confirmed = asyncio.Event()
@@ -241,7 +242,13 @@ class Session:
                 self.heard()
 
     async def _progress(self, connection: Connection) -> Progress:
-        return Progress(self._loop.time(), self._heard_s, self._taken_s, None, self.is_hungry())
+        """Look how things are; the broker is asked for what waits only where that could matter."""
+        now_s, waiting = self._loop.time(), None
+        if self.is_hungry() and now_s - self._taken_s >= STUCK_S:
+            for wish in tuple(self._wishes):
+                if wish.is_shared and (some := await connection.waiting(wish.subject)) is not None:
+                    waiting = some + (waiting or 0)
+        return Progress(now_s, self._heard_s, self._taken_s, waiting, self.is_hungry())
 
     def _tell_connected(self) -> None:
         self._state = BrokerState(self.broker.name, True, time.time())

@@ -13,11 +13,11 @@ from typing import Literal
 from job_item.job import JobRecord, Status
 from worker.desk import Note
 from worker.faults import FaultPoints
-from worker.journal.operations import Accept, AddNote, AskCancel, Forget, Recover, Settle, TakeJob
+from worker.journal.operations import Accept, AddNote, AskCancel, Forget, Recover, Said, Say, Settle, TakeJob
 from worker.journal.queries import Reader
 from worker.journal.schema import open_writer, opening
 from worker.journal.tally import Tally
-from worker.journal.values import Claim, Ended, Recovered, Settlement, Waiting
+from worker.journal.values import Claim, Ended, LastWords, Recovered, Saying, SayingKind, Settlement, Waiting
 from worker.journal.writer import Writer
 from worker.recovery import Fate, Lost, Rules, decide
 
@@ -86,36 +86,61 @@ class Journal:
         """
         return self._writer.submit(TakeJob(task_id, next(self._fences), self._incarnation, started_at))
 
-    async def settle(self, settlement: Settlement) -> Status | None:
+    async def settle(self, settlement: Settlement, words: LastWords | None = None) -> Status | None:
         """End the running attempt; returns the status of its job from then on.
 
         None when it is not accepted: this attempt, with this fence, is not the one that runs (any more). A job whose
-        end was asked for is `terminate` even where `retry_at` would put it back into the queue.
+        end was asked for ends as it was asked to, even where `retry_at` would put it back into the queue. `words` go
+        to the outbox with it.
         """
         write = "settle" if settlement.retry_at is None else "requeue"
-        return await self._writer.submit(Settle(settlement, write))
+        return await self._writer.submit(Settle(settlement, write, words))
 
-    async def ask_cancel(self, task_id: str) -> JobRecord | None:
-        """Mark that the end of a job is wished: one in the queue has ended at once. None when it is unknown."""
-        return await self._writer.submit(AskCancel(task_id, time.time()))
+    async def ask_cancel(
+        self, task_id: str, how: Status = Status.TERMINATE, words: LastWords | None = None
+    ) -> JobRecord | None:
+        """Mark that the end of a job is wished, with the status `how`: one in the queue has ended at once, and `words`
+        go to the outbox. None when it is unknown.
+        """
+        return await self._writer.submit(AskCancel(task_id, time.time(), how, words))
 
-    async def note(self, task_id: str, at: float, msg: str) -> bool:
-        """Keep a notification of a job; False when the job is unknown."""
-        return await self._writer.submit(AddNote(task_id, at, msg))
+    async def note(self, task_id: str, at: float, msg: str, say: bytes | None = None) -> bool:
+        """Keep a notification of a job, and `say` in the outbox; False when the job is unknown."""
+        return await self._writer.submit(AddNote(task_id, at, msg, say))
+
+    async def say(self, task_id: str, *words: tuple[SayingKind, bytes], due_at: float = 0.0) -> None:
+        """Put what is to be said of a task into the outbox, in this order."""
+        await self._writer.submit(Say(task_id, words, due_at))
+
+    async def said(self, number: int) -> None:
+        """Take something out of the outbox."""
+        await self._writer.submit(Said(number))
+
+    def sayings(self, after: int, limit: int) -> Sequence[Saying]:
+        """What is to be said, in its order, from what came after the number `after` on; numbers are never given
+        again.
+        """
+        return self._reader.sayings(after, limit)
+
+    def queue(self, limit: int) -> Sequence[str]:
+        """The task ids of some jobs in the queue."""
+        return self._reader.queue(limit)
 
     async def forget(self, task_ids: Sequence[str]) -> int:
         """Drop ended jobs, a slice at a time please; returns how many there were."""
         return await self._writer.submit(Forget(tuple(task_ids)))
 
-    async def recover(self, rules: Mapping[str, Rules], now: float) -> Sequence[Recovered]:
+    async def recover(
+        self, rules: Mapping[str, Rules], now: float, words: LastWords | None = None
+    ) -> Sequence[Recovered]:
         """Settle what other incarnations left running, all or none; `rules` by event.
 
-        The processes of those jobs must be gone.
+        Of each that has ended `words` go to the outbox, with the reason. The processes of those jobs must be gone.
         """
         lost = self._reader.lost(self._incarnation)
         fates = [decide(job, rules.get(job.event)) for job in lost]
         ends = tuple(_end_of(job, fate, now) for job, fate in zip(lost, fates, strict=True))
-        statuses = await self._writer.submit(Recover(ends)) if ends else ()
+        statuses = await self._writer.submit(Recover(ends, words)) if ends else ()
         return [
             Recovered(job.task_id, job.event, job.attempt, status, fate.error_code, fate.error)
             for job, fate, status in zip(lost, fates, statuses, strict=True)

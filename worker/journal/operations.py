@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from job_item.job import JobRecord, Status
 from worker.journal import records
 from worker.journal.tally import Change
-from worker.journal.values import Claim, Settlement
+from worker.journal.values import WISHES, Claim, LastWords, SayingKind, Settlement, wish_of
 
 NOTES_KEPT = 1_000
 
@@ -83,6 +83,7 @@ class Settle(NamedTuple):
 
     settlement: Settlement
     write: str
+    words: LastWords | None = None
 
     def apply(self, db: sqlite3.Cursor) -> tuple[Status | None, tuple[Change, ...]]:
         """Returns the status of the job from now on; None when this attempt does not run (any more)."""
@@ -95,7 +96,7 @@ class Settle(NamedTuple):
         if row is None:
             return None, ()
         seq, cancel, incarnation, started_at, log_bytes = row
-        status = _follows(end, bool(cancel))
+        status = _follows(end, cancel)
         log_bytes += end.log_bytes
         finished_at, not_before = (end.finished_at, None) if status.is_final else (None, end.retry_at)
         db.execute(
@@ -107,6 +108,8 @@ class Settle(NamedTuple):
             "INSERT INTO attempts(seq, attempt, fence, incarnation, started_at, result) VALUES(?, ?, ?, ?, ?, ?)",
             (seq, end.attempt, end.fence, incarnation, started_at, end.result()),
         )
+        if self.words is not None:
+            _speak(db, end.task_id, status, self.words)
         return status, (Change(Status.RUNNING, status, log_bytes if status.is_final else 0),)
 
 
@@ -114,19 +117,25 @@ class Recover(NamedTuple):
     """The attempts that a dead worker left behind end, all or none."""
 
     ends: tuple[Settlement, ...]
+    words: LastWords | None = None
     write: str = "recover"
 
     def apply(self, db: sqlite3.Cursor) -> tuple[tuple[Status | None, ...], tuple[Change, ...]]:
         """Returns what `Settle` does, for each."""
-        done = [Settle(end, self.write).apply(db) for end in self.ends]
+        done = [Settle(end, self.write, self._words_of(end)).apply(db) for end in self.ends]
         return tuple(status for status, _ in done), tuple(change for _, changes in done for change in changes)
+
+    def _words_of(self, end: Settlement) -> LastWords | None:
+        return self.words and self.words._replace(failed=(end.error or "").encode())
 
 
 class AskCancel(NamedTuple):
-    """The end of a job is wished: one that waits has ended at once, one that runs is marked."""
+    """The end of a job is wished: one that waits has ended at once, one that runs is marked. The first wish counts."""
 
     task_id: str
     asked_at: float
+    how: Status = Status.TERMINATE
+    words: LastWords | None = None
     write: str = "cancel"
 
     def apply(self, db: sqlite3.Cursor) -> tuple[JobRecord | None, tuple[Change, ...]]:
@@ -136,13 +145,14 @@ class AskCancel(NamedTuple):
         match row:
             case (seq, Status.QUEUED, log_bytes):
                 db.execute(
-                    "UPDATE tasks SET status = 'terminate', cancel = 1, not_before = NULL, finished_at = ?"
-                    " WHERE seq = ?",
-                    (self.asked_at, seq),
+                    "UPDATE tasks SET status = ?, cancel = ?, not_before = NULL, finished_at = ? WHERE seq = ?",
+                    (self.how.value, WISHES[self.how], self.asked_at, seq),
                 )
-                changes = (Change(Status.QUEUED, Status.TERMINATE, log_bytes),)
+                if self.words is not None:
+                    _speak(db, self.task_id, self.how, self.words)
+                changes = (Change(Status.QUEUED, self.how, log_bytes),)
             case (seq, Status.RUNNING, _):
-                db.execute("UPDATE tasks SET cancel = 1 WHERE seq = ?", (seq,))
+                db.execute("UPDATE tasks SET cancel = ? WHERE seq = ? AND cancel = 0", (WISHES[self.how], seq))
         return records.find(db, self.task_id), changes
 
 
@@ -152,6 +162,7 @@ class AddNote(NamedTuple):
     task_id: str
     at: float
     msg: str
+    say: bytes | None = None
     write: str = "note"
 
     def apply(self, db: sqlite3.Cursor) -> tuple[bool, tuple[Change, ...]]:
@@ -166,6 +177,8 @@ class AddNote(NamedTuple):
         seq, last = row
         db.execute("INSERT INTO notes(seq, number, at, msg) VALUES(?, ?, ?, ?)", (seq, last + 1, self.at, self.msg))
         db.execute("DELETE FROM notes WHERE seq = ? AND number <= ?", (seq, last + 1 - NOTES_KEPT))
+        if self.say is not None:
+            _put(db, self.task_id, "note", self.say, 0.0)
         return True, ()
 
 
@@ -186,13 +199,55 @@ class Forget(NamedTuple):
                 seq, status, log_bytes = row
                 db.execute("DELETE FROM notes WHERE seq = ?", (seq,))
                 db.execute("DELETE FROM attempts WHERE seq = ?", (seq,))
+                db.execute("DELETE FROM outbox WHERE task_id = ?", (task_id,))
                 db.execute("DELETE FROM tasks WHERE seq = ?", (seq,))
                 changes.append(Change(Status(status), None, -log_bytes))
         return len(changes), tuple(changes)
 
 
-def _follows(end: Settlement, cancel: bool) -> Status:
+class Say(NamedTuple):
+    """Things are to be said of a task that are not part of another write."""
+
+    task_id: str
+    words: tuple[tuple[SayingKind, bytes], ...]
+    due_at: float
+    write: str = "say"
+
+    def apply(self, db: sqlite3.Cursor) -> tuple[None, tuple[Change, ...]]:
+        """Puts them into the outbox."""
+        for kind, body in self.words:
+            _put(db, self.task_id, kind, body, self.due_at)
+        return None, ()
+
+
+class Said(NamedTuple):
+    """Something was said, or is not to be said any more."""
+
+    number: int
+    write: str = "said"
+
+    def apply(self, db: sqlite3.Cursor) -> tuple[None, tuple[Change, ...]]:
+        """Takes it out of the outbox."""
+        db.execute("DELETE FROM outbox WHERE number = ?", (self.number,))
+        return None, ()
+
+
+def _follows(end: Settlement, cancel: int) -> Status:
     """The status of the job after the end of an attempt: no other attempt follows once its end was asked for."""
     if end.retry_at is None:
         return end.status
-    return Status.TERMINATE if cancel else Status.QUEUED
+    return wish_of(cancel) or Status.QUEUED
+
+
+def _speak(db: sqlite3.Cursor, task_id: str, status: Status, words: LastWords) -> None:
+    """Put what is to be said after the end of an attempt into the outbox, in its order."""
+    if words.output is not None:
+        _put(db, task_id, "output", words.output, 0.0)
+    if status.is_final:
+        if words.failed is not None:
+            _put(db, task_id, "failed", words.failed, 0.0)
+        _put(db, task_id, "finish", status.value.encode(), words.due_at)
+
+
+def _put(db: sqlite3.Cursor, task_id: str, kind: SayingKind, body: bytes, due_at: float) -> None:
+    db.execute("INSERT INTO outbox(task_id, kind, body, due_at) VALUES(?, ?, ?, ?)", (task_id, kind, body, due_at))

@@ -14,7 +14,7 @@ from job_item.job import JobRecord, Status
 from worker.desk import Note
 from worker.journal import errors, records
 from worker.journal.schema import open_reader
-from worker.journal.values import Ended, Waiting
+from worker.journal.values import Ended, Saying, Waiting, wish_of
 from worker.recovery import Lost
 
 _NO_SEQ = 2**63 - 1
@@ -104,7 +104,23 @@ class Reader:
             "SELECT task_id, event, attempt, fence, cancel FROM tasks WHERE status = 'running' AND incarnation <> ?",
             incarnation,
         )
-        return [Lost(task_id, event, attempt, fence, bool(cancel)) for task_id, event, attempt, fence, cancel in rows]
+        return [
+            Lost(task_id, event, attempt, fence, wish_of(cancel)) for task_id, event, attempt, fence, cancel in rows
+        ]
+
+    def sayings(self, after: int, limit: int) -> Sequence[Saying]:
+        """What is to be said, in its order, from what came after the number `after` on."""
+        rows = self._rows(
+            "SELECT number, task_id, kind, body, due_at FROM outbox WHERE number > ? ORDER BY number LIMIT ?",
+            after,
+            limit,
+        )
+        return [Saying(*row) for row in rows]
+
+    def queue(self, limit: int) -> Sequence[str]:
+        """The task ids of some jobs in the queue."""
+        rows = self._rows("SELECT task_id FROM tasks WHERE status = 'queued' ORDER BY event, seq LIMIT ?", limit)
+        return [task_id for (task_id,) in rows]
 
     def oldest_ended(self, limit: int) -> Sequence[Ended]:
         """The jobs that ended first."""

@@ -63,7 +63,19 @@ _FIRST = (
     "INSERT INTO opened VALUES(0)",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+_OUTBOX = (
+    # What is still to be said over the broker; the order within a task is that of `number`.
+    """CREATE TABLE outbox(
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        task_id TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        body BLOB NOT NULL,
+        due_at REAL NOT NULL
+    )""",
+    "CREATE INDEX outbox_by_task ON outbox(task_id)",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _OUTBOX)
 """The statements that lead from each version (PRAGMA user_version) to the next."""
 
 

@@ -6,11 +6,22 @@ Named tuples where one is made for every job: frozen dataclasses take several ti
 from __future__ import annotations
 
 import json
-from typing import NamedTuple
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal, NamedTuple
 
 from job_item.job import Status, Usage
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
+WISHES: Mapping[Status, int] = MappingProxyType({Status.TERMINATE: 1, Status.TIMEOUT: 2})
+"""How the column `cancel` of a task writes down what its end was asked for with."""
+
+
+def wish_of(cancel: int) -> Status | None:
+    """What the column `cancel` says."""
+    return next((how for how, number in WISHES.items() if number == cancel), None)
 
 
 class Waiting(NamedTuple):
@@ -85,6 +96,34 @@ class Settlement(NamedTuple):
             },
         }
         return _encode(members).encode()  # the members above are sorted
+
+
+SayingKind = Literal["who", "note", "output", "failed", "finish"]
+
+
+class Saying(NamedTuple):
+    """Something that is to be said of a task over the broker, as it waits in the journal.
+
+    The body is what is sent, but for `output`: there it says of which attempt, and from which offset on.
+    """
+
+    number: int
+    task_id: str
+    kind: SayingKind
+    body: bytes
+    due_at: float
+    """The moment before which it is not said."""
+
+
+class LastWords(NamedTuple):
+    """What is said once an attempt has ended: the rest of its output, and where it was the last, why it failed.
+
+    The status of the job is said after that, not before `due_at`.
+    """
+
+    due_at: float
+    output: bytes | None = None
+    failed: bytes | None = None
 
 
 class Recovered(NamedTuple):

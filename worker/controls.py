@@ -1,0 +1,118 @@
+"""The control subjects of the tasks of this node: their end is asked for there, and whether somebody runs them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+
+from job_item.errors import Unavailable
+from job_item.log import get
+from worker import subjects
+from worker.brokers.seam import Delivery
+from worker.brokers.session import Session, Wish
+from worker.sources.trigger import Action, Refused, read_control
+
+WAITING_MAX = 1_000
+"""For so many tasks the subjects are listened to while they wait; the others follow when they get a slot."""
+PONG_S = 1.0
+PONG = b"world"
+
+
+@dataclass(frozen=True, slots=True)
+class Ears:
+    """What is subscribed for one task."""
+
+    worker: Wish
+    listen: Wish
+
+
+class Controls:
+    """Listens for the tasks of this node. `act` is told what a message asks for."""
+
+    def __init__(self, session: Session, group: str, act: Callable[[str, Action], Awaitable[object]]) -> None:
+        self._session = session
+        self._group = group
+        self._act = act
+        self._ears: dict[str, Ears] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
+
+    def wait_with(self, task_id: str) -> None:
+        """Listen for a task that waits for a slot, where that is not too much."""
+        if len(self._ears) < WAITING_MAX:
+            self.listen(task_id)
+
+    def listen(self, task_id: str) -> Ears:
+        """Listen for a task."""
+        ears = self._ears.get(task_id)
+        if ears is None:
+            subscribe = self._session.subscribe
+            ears = self._ears[task_id] = Ears(
+                subscribe(subjects.worker(task_id), self._group, partial(self._control, task_id)),
+                subscribe(subjects.listen(task_id), self._group, partial(self._ping, task_id)),
+            )
+        return ears
+
+    async def confirmed(self, task_id: str, limit_s: float) -> None:
+        """Listen for a task, and return when the broker has confirmed it; no later than after `limit_s` seconds."""
+        ears = self.listen(task_id)
+        if ears.worker.is_confirmed.is_set() and ears.listen.is_confirmed.is_set():
+            return
+        try:
+            async with asyncio.timeout(limit_s):
+                await ears.worker.is_confirmed.wait()
+                await ears.listen.is_confirmed.wait()
+        except TimeoutError:
+            get("worker").debug("controls.late", task_id=task_id)
+
+    def drop(self, task_id: str) -> None:
+        """The task has ended."""
+        ears = self._ears.pop(task_id, None)
+        if ears is not None:
+            self._spawn(self._cancel(ears))
+
+    async def settle(self) -> None:
+        """Return when what was begun here is done."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _cancel(self, ears: Ears) -> None:
+        await ears.worker.cancel()
+        await ears.listen.cancel()
+
+    async def _control(self, task_id: str, delivery: Delivery) -> None:
+        try:
+            action = read_control(delivery.body, task_id)
+        except Refused as refusal:
+            get("worker").warning("control.refused", code=refusal.code, task_id=task_id, reason=refusal.message)
+            await delivery.refuse()
+            return
+        if action is not None:
+            get("worker").info("control.received", task_id=task_id, action=action)
+            try:
+                await self._act(task_id, action)
+            except Unavailable as error:
+                get("worker").error("control.failed", code=error.code, task_id=task_id, reason=error.message)
+                await delivery.give_back()
+                return
+        await delivery.accept()
+
+    async def _ping(self, task_id: str, delivery: Delivery) -> None:
+        await delivery.accept()
+        self._loop.call_later(PONG_S, lambda: self._spawn(self._pong(task_id)))
+
+    async def _pong(self, task_id: str) -> None:
+        connection = self._session.connection
+        if task_id in self._ears and connection is not None:
+            with suppress(Unavailable):
+                await connection.publish(subjects.callback(task_id), PONG)
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        async def run() -> None:
+            await work
+
+        task = self._loop.create_task(run())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

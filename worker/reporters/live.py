@@ -1,0 +1,64 @@
+"""The standard output of an attempt that runs, sent as it comes: bursts are merged, nothing is kept in memory."""
+
+from __future__ import annotations
+
+import asyncio
+
+from job_item.errors import Unavailable
+from job_item.log import get
+from worker import subjects
+from worker.brokers.session import Session
+from worker.outbox import Outbox
+from worker.output import Output
+from worker.reporters.stdout import BURST_BYTES, CHUNK_BYTES, PAUSE_S, Stdout, send_all
+
+
+class Live:
+    """Sends the output of one attempt until it is stopped; what was said of earlier attempts comes first."""
+
+    def __init__(self, task_id: str, attempt: int, output: Output, session: Session, outbox: Outbox) -> None:
+        self.attempt = attempt
+        self._task_id = task_id
+        self._output = output
+        self._session = session
+        self._outbox = outbox
+        self._stdout = Stdout(output)
+        self._news = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def tell(self) -> None:
+        """There is more output."""
+        self._news.set()
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._work())
+
+    async def stop(self) -> int:
+        """Send nothing more; returns where in the spool what was not sent begins."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        return self._stdout.offset
+
+    async def _work(self) -> None:
+        try:
+            while True:
+                await self._news.wait()
+                await self._outbox.cleared(self._task_id)
+                connection = await self._session.connected()
+                self._news.clear()
+                limit = min(connection.payload_limit, CHUNK_BYTES)
+                size = self._output.size()
+                is_burst = size - self._stdout.offset >= BURST_BYTES
+                try:
+                    await send_all(self._stdout, size, self._publish, limit, to_end=False)
+                except Unavailable:
+                    self._news.set()
+                await asyncio.sleep(0 if is_burst else PAUSE_S)
+        except asyncio.CancelledError:
+            raise
+        except Exception as bug:  # the rest of the output is said when the job has ended
+            get("worker").error("output.untold", code="ERR-HST-003", task_id=self._task_id, exc_info=bug)
+
+    async def _publish(self, data: bytes) -> None:
+        connection = await self._session.connected()
+        await connection.publish(subjects.process(self._task_id), data[: connection.payload_limit])

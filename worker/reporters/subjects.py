@@ -1,0 +1,166 @@
+"""The reporter that speaks over the broker: who runs a job, its output, why it failed, its status, once.
+
+Order is made here and in the outbox, not by waiting: the control subjects are subscribed and confirmed before `_who` is
+published; what a job leaves to be said (the rest of its output, `_failed`, `_finish`) goes to the outbox in that order,
+in the transaction that settles the job.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from job_item.errors import Unavailable
+from job_item.job import JobRecord, Status
+from job_item.log import get
+from worker import subjects
+from worker.brokers.session import Session
+from worker.controls import Controls
+from worker.journal import Journal, LastWords, Settlement
+from worker.outbox import Outbox
+from worker.output import Output, spool_path
+from worker.reporters.live import Live
+from worker.reporters.stdout import Stdout
+from worker.seams import Assignment
+
+CONFIRM_S = 1.0
+"""How long a job waits for the broker to confirm its control subjects; then it starts without."""
+FAILED_BYTES = 16 << 10
+"""How much of the end of standard error `_failed` carries."""
+
+
+@dataclass(slots=True)
+class Told:
+    """What was said of a task that runs; `who_at` is seconds since the epoch."""
+
+    who_at: float
+    live: Live
+    asked: bool = False
+    """Whether its end was asked for over the broker: then nobody has to be told why."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectReporter:
+    """Tells each step of a job on its subjects. `settle_s` is what is in force of `finish_settle`."""
+
+    journal: Journal
+    session: Session
+    outbox: Outbox
+    controls: Controls
+    logs: Path
+    host_id: str
+    settle_s: Callable[[], float]
+    told: dict[str, Told] = field(default_factory=dict)
+
+    def accepted(self, record: JobRecord) -> None:
+        """Its end may be asked for from now on."""
+        self.controls.wait_with(record.task_id)
+
+    async def announce(self, assignment: Assignment) -> None:
+        """Before an attempt begins: listen for its end, and say on the first who runs it."""
+        task_id = assignment.task_id
+        output = Output(Path(spool_path(str(self.logs), task_id, assignment.attempt)))
+        live = Live(task_id, assignment.attempt, output, self.session, self.outbox)
+        if self.session.connection is not None:
+            await self.controls.confirmed(task_id, CONFIRM_S)
+        else:
+            self.controls.listen(task_id)
+        self.told[task_id] = Told(time.time(), live)
+        if assignment.attempt == 1:
+            await self._say_who(task_id)
+
+    async def _say_who(self, task_id: str) -> None:
+        body = self.host_id.encode()
+        if self.session.connection is not None:
+            try:
+                await self.session.connection.publish(subjects.who(task_id), body)
+            except Unavailable:
+                pass
+            else:
+                return
+        try:
+            await self.journal.say(task_id, ("who", body))
+        except Unavailable as error:
+            get("worker").error("who.unsaid", code=error.code, task_id=task_id, reason=error.message)
+        else:
+            self.outbox.grow()
+
+    def started(self, assignment: Assignment) -> None:
+        """Was announced."""
+
+    def output(self, task_id: str) -> None:
+        """There is more output."""
+        if (told := self.told.get(task_id)) is not None:
+            told.live.tell()
+
+    def noted(self, task_id: str) -> None:
+        """A notification stands in the outbox."""
+        self.outbox.grow()
+
+    def asked(self, task_id: str) -> None:
+        """The end of a task was asked for over the broker."""
+        if (told := self.told.get(task_id)) is not None:
+            told.asked = True
+
+    async def conclude(self, end: Settlement) -> LastWords:
+        """What is to be said of the end of an attempt."""
+        told = self.told.get(end.task_id)
+        if told is None:
+            return self.last_words(_reason(end))
+        sent = await told.live.stop()
+        spool = Output(Path(spool_path(str(self.logs), end.task_id, told.live.attempt)))
+        rest = f"{told.live.attempt}:{sent}".encode() if end.usage.stdout_bytes and sent < spool.size() else None
+        failed = spool.tail("stderr", FAILED_BYTES) if end.usage.stderr_bytes else b""
+        if not failed and not told.asked:
+            failed = _reason(end) or b""
+        return LastWords(told.who_at + self.settle_s(), rest, failed or None)
+
+    def last_words(self, failed: bytes | None = None) -> LastWords:
+        """What is said of a job that ends now without having run here."""
+        return LastWords(time.time() + self.settle_s(), None, failed)
+
+    def settled(self, task_id: str, event: str, attempt: int, status: Status, details: dict[str, Any]) -> None:  # noqa: ARG002 - given by the seam
+        """An attempt has ended: what it left to be said is in the journal."""
+        self.told.pop(task_id, None)
+        if status.is_final:
+            self.controls.drop(task_id)
+        self.outbox.grow()
+
+    def ended(self, task_id: str) -> None:
+        """A job has ended without an attempt that was settled here."""
+        self.controls.drop(task_id)
+        self.outbox.grow()
+
+    def open_stdout(self, task_id: str, place: bytes) -> tuple[Stdout, int]:
+        """Where the output that an `output` saying speaks of stands, and its size."""
+        attempt, _, offset = place.decode().partition(":")
+        output = Output(Path(spool_path(str(self.logs), task_id, int(attempt))))
+        return Stdout(output, int(offset)), output.size()
+
+
+def note_body(msg: str, at: float) -> bytes:
+    """What `notif_add` carries (protocol job-item.md, section 11): local time with its offset, signs escaped as Go does."""
+    created_at = datetime.fromtimestamp(at).astimezone().replace(microsecond=0)
+    text = json.dumps(
+        {"created_at": _rfc3339(created_at), "msg": msg, "status": "process"},
+        ensure_ascii=False,
+        separators=(",", ":"),
+    )
+    for sign in "<>&\u2028\u2029":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return text.encode("utf-8", "replace")
+
+
+def _rfc3339(moment: datetime) -> str:
+    text = moment.isoformat()
+    return f"{text[:-6]}Z" if text.endswith("+00:00") else text
+
+
+def _reason(end: Settlement) -> bytes | None:
+    """Why a job failed, in one sentence with its code; None where it did not."""
+    return f"{end.error_code}: {end.error}".encode() if end.error_code and end.error else None
