@@ -31,6 +31,17 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class BrokerState:
+    """The connection to the message broker; `since` is seconds since the epoch, `refused` counts unusable messages."""
+
+    type: str
+    connected: bool
+    since: float
+    reason: str | None = None
+    refused: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """What `/healthz` shows."""
 
@@ -40,6 +51,8 @@ class Health:
     supervisor_pid: int | None
     worker_pid: int
     execs_pid: int | None
+    broker: BrokerState | None = None
+    """None where the node has none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,7 @@ class Dispatcher:
         self._loop = asyncio.get_running_loop()
         self._open = False
         self._closed = False
+        self._hopeful: set[asyncio.Future[None]] = set()
         self._logger = get("worker")
         self.refresh()
 
@@ -78,6 +79,27 @@ class Dispatcher:
         """The journal has a new job for `event`."""
         self._lines[event].grow()
         self._fill()
+
+    def has_slot(self, event: str | None = None) -> bool:
+        """Whether a job (of `event`, where one is named) would start at once."""
+        if not self._open or self._taken >= self._board.standing.settings.limits.concurrency:
+            return False
+        return event is None or ((line := self._turns.get(event)) is not None and line.is_free())
+
+    async def slot(self, event: str, within_s: float) -> bool:
+        """Wait until a job of `event` would start at once, for so long at most; tells whether it would."""
+        deadline_s = self._loop.time() + within_s
+        while not self.has_slot(event):
+            left_s = deadline_s - self._loop.time()
+            if left_s <= 0:
+                return False
+            hope: asyncio.Future[None] = self._loop.create_future()
+            self._hopeful.add(hope)
+            try:
+                await asyncio.wait({hope}, timeout=left_s)
+            finally:
+                self._hopeful.discard(hope)
+        return True
 
     def stop(self, task_id: str, how: Ending) -> bool:
         """End a job that has a slot; False when it has none."""
@@ -108,6 +130,9 @@ class Dispatcher:
         """Give the free slots away; whoever calls has other things to do than to care for what happens here."""
         try:
             self._give_slots()
+            for hope in self._hopeful:
+                if not hope.done():
+                    hope.set_result(None)
         except Unavailable as error:
             self._logger.error("dispatch.paused", code=error.code, reason=error.message)
             self._pause()

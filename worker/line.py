@@ -30,6 +30,11 @@ class Line:
         """The journal has a new job for this line."""
         self._more = True
 
+    def is_free(self) -> bool:
+        """Whether one more job would not have to wait here."""
+        is_full = self.spec.concurrency is not None and self.running >= self.spec.concurrency
+        return not (is_full or self._waiting or self._more)
+
     def put_back(self, waiting: Waiting) -> None:
         """A job that has to be given a slot again: it stands where it came in."""
         insort(self._waiting, waiting)  # by its number, which comes first

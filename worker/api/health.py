@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse
 
 from worker.api.answers import documented
 from worker.api.models import ExecList, HealthAnswer, Process, ReadinessAnswer, Welcome
-from worker.api.show import show_exec
+from worker.api.show import show_broker, show_exec
 from worker.api.site import desk_of
 
 router = APIRouter(tags=["node"])
@@ -41,6 +41,7 @@ async def healthz(request: Request) -> HealthAnswer:
         supervisor=Process(pid=health.supervisor_pid),
         worker=Process(pid=health.worker_pid),
         execs=Process(pid=health.execs_pid),
+        broker=show_broker(health.broker),
         counts=desk.counts(),
     )
 

@@ -163,6 +163,16 @@ class Process(BaseModel):
     pid: int | None
 
 
+class BrokerAnswer(BaseModel):
+    """The connection to the message broker."""
+
+    type: str
+    connected: bool
+    since: Moment = Field(description="Since when it is so.")
+    reason: Text | None = Field(description="Why it is not connected.")
+    refused: int = Field(description="Messages that could not be used.")
+
+
 class HealthAnswer(BaseModel):
     """Who this node is, and its processes."""
 
@@ -172,6 +182,7 @@ class HealthAnswer(BaseModel):
     supervisor: Process
     worker: Process
     execs: Process
+    broker: BrokerAnswer | None = Field(description="Null where the node uses its embedded queue.")
     counts: dict[Status, int] = Field(description="How many jobs this node knows in each status.")
 
 

@@ -11,13 +11,13 @@ import random
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 
 from job_item.errors import NodeError, Unavailable
 from job_item.log import get
 from job_item.policy import Backoff
 from worker.brokers.seam import Broker, Connection, Delivery, Subscription, Take
 from worker.brokers.watchdog import STUCK_S, Progress, Verdict, judge
+from worker.desk import BrokerState
 
 PAUSES = Backoff(0.1, 2.0, 3.0, 0.5)
 """Between tries to connect: a node is back within 5 s after its broker."""
@@ -29,17 +29,6 @@ STEADY_S = 5.0
 """A connection that lasted as long as this was a good one: the pauses start anew."""
 AT_ONCE = 32
 """Subscriptions that are made at the same time on a new connection."""
-
-
-@dataclass(frozen=True, slots=True)
-class BrokerState:
-    """The connection as `/healthz` shows it; `since` is seconds since the epoch, `refused` counts messages."""
-
-    type: str
-    connected: bool
-    since: float
-    reason: str | None = None
-    refused: int = 0
 
 
 class Wish:

@@ -1,0 +1,254 @@
+"""Takes jobs from the broker: a subscription for each event, decoded, checked, kept in the journal, then run.
+
+A job is acknowledged when the journal has it. Where the broker keeps what nobody has acknowledged (RabbitMQ), a job is
+only taken while a slot is free: what has to wait longer than `HOLD_S` is given back, so that another node gets it.
+Where it does not (NATS core, Redis), everything goes into the journal at once, as it would be lost otherwise; beyond
+`limits.queue` a job is refused, and whoever waits for it is told. A task id that is known is not run twice, so doubles
+do no harm.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+
+from job_item.errors import NodeError, Unavailable
+from job_item.job import JobRecord
+from job_item.log import get
+from job_item.policy import Window
+from job_item.settings import Job
+from worker import subjects
+from worker.brokers.seam import Delivery
+from worker.brokers.session import Session, Wish
+from worker.dispatch import Dispatcher
+from worker.journal import Journal
+from worker.outbox import Outbox
+from worker.seams import Reporter
+from worker.sources.trigger import Refused, Trigger, read_trigger
+from worker.standing import Board
+
+HOLD_S = 1.0
+"""How long a job that could go to another node waits for a slot here."""
+KEEPERS = frozenset({"rabbitmq"})
+"""The brokers that keep what nobody has acknowledged."""
+JOURNAL_TRIES, JOURNAL_PAUSE_S = 10, 1.0
+RESTARTS = Window(limit=1, window_s=10.0)
+"""How often a message may ask for a reload."""
+
+
+class BrokerSource:
+    """Subscribes what the board shows, until it is drained."""
+
+    def __init__(
+        self,
+        session: Session,
+        journal: Journal,
+        dispatcher: Dispatcher,
+        board: Board,
+        reporter: Reporter,
+        outbox: Outbox,
+        reload: Callable[[], None],
+    ) -> None:
+        self.refused = 0
+        """Messages that could not be used."""
+        self.on_accepted: Callable[[str], None] = lambda _: None
+        """Called with the task id of each job that this node has taken."""
+        self._session = session
+        self._journal = journal
+        self._dispatcher = dispatcher
+        self._board = board
+        self._reporter = reporter
+        self._outbox = outbox
+        self._reload = reload
+        self._keeps = session.broker.name in KEEPERS
+        self._project = board.standing.settings.project
+        self._wishes: dict[str, tuple[int, Wish]] = {}
+        self._restart: Wish | None = None
+        self._restarts = RESTARTS
+        self._was_full: set[str] = set()
+        self._is_retiring = self._is_over = False
+        self._taking = 0
+        self._quiet = asyncio.Event()
+        self._changes: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
+        self._logger = get("worker")
+
+    def start(self) -> None:
+        """Take jobs from now on."""
+        self._restart = self._session.subscribe(subjects.restart(self._project), None, self._take_restart)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Go by what is in force now: subscribe new events, leave those that are gone."""
+        if self._is_over or self._restart is None:
+            return
+        specs = self._board.standing.specs
+        wanted = {event: self._prefetch(spec) for event, spec in specs.items()}
+        old = [
+            (event, wish) for event, (prefetch, wish) in self._wishes.items() if wanted.get(event) != prefetch
+        ]  # the new ones are there before the old ones go: a queue without a consumer would be deleted
+        for event, _ in old:
+            del self._wishes[event]
+        for event in wanted.keys() - self._wishes.keys():
+            subject = subjects.trigger(self._project, event)
+            take = partial(self._take, event)
+            wish = self._session.subscribe(subject, self._project, take, prefetch=wanted[event])
+            self._wishes[event] = (wanted[event], wish)
+        for event, wish in old:
+            replaced = self._wishes.get(event)
+            change = self._loop.create_task(self._leave(wish, replaced[1] if replaced else None))
+            self._changes.add(change)
+            change.add_done_callback(self._changes.discard)
+
+    async def _leave(self, wish: Wish, replaced_by: Wish | None) -> None:
+        if replaced_by is not None and self._session.connection is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(HOLD_S):
+                    await replaced_by.is_confirmed.wait()
+        await wish.cancel()
+
+    def retire(self) -> None:
+        """A successor follows: everything is taken for it."""
+        self._is_retiring = True
+
+    async def drain(self) -> None:
+        """Take nothing more: what was not taken is given back."""
+        self._is_over = True
+        wishes = [wish for _, wish in self._wishes.values()]
+        if self._restart is not None:
+            wishes.append(self._restart)
+        await asyncio.gather(*(wish.cancel() for wish in wishes), *self._changes)
+        while self._taking:
+            self._quiet.clear()
+            await self._quiet.wait()
+
+    def _prefetch(self, spec: Job) -> int:
+        slots = self._board.standing.settings.limits.concurrency
+        return slots if spec.concurrency is None else min(slots, spec.concurrency)
+
+    async def _take(self, event: str, delivery: Delivery) -> None:
+        self._taking += 1
+        try:
+            await self._take_job(event, delivery)
+        except Refused as refusal:
+            await self._refuse(event, delivery, refusal)
+        finally:
+            self._taking -= 1
+            self._quiet.set()
+
+    async def _take_job(self, event: str, delivery: Delivery) -> None:
+        """Raises `Refused`."""
+        trigger = read_trigger(delivery.body)
+        if self._keeps and not await self._has_slot(event):
+            await delivery.give_back()
+            return
+        if event not in self._board.standing.specs:
+            raise Refused("ERR-JOB-001", f"No job is configured for event {event!r}.", trigger.task_id)
+        try:
+            self._refuse_where_full(trigger)
+            new, record = await self._keep(event, trigger)
+        except Unavailable as error:
+            await self._give_up(delivery, trigger, error)
+            return
+        if not new:
+            self._refuse_unless_same(record, event, trigger)
+            self._logger.info("trigger.repeated", task_id=record.task_id, job_event=event, status=str(record.status))
+        with suppress(NodeError):  # the connection is lost: a redelivery is known by its task id
+            await delivery.accept()
+        if new:
+            self._session.taken()
+            self._reporter.accepted(record)
+            self.on_accepted(record.task_id)
+            self._dispatcher.offer(event)
+
+    async def _has_slot(self, event: str) -> bool:
+        """Whether the job would start here at once. While the slots stay taken, all that the broker has handed over is
+        given back within `HOLD_S`.
+        """
+        if self._is_retiring:
+            return True
+        if self._is_over or event not in self._wishes:
+            return False
+        within_s = HOLD_S / self._wishes[event][0] if event in self._was_full else HOLD_S
+        if await self._dispatcher.slot(event, within_s):
+            self._was_full.discard(event)
+            return True
+        self._was_full.add(event)
+        return self._is_retiring
+
+    def _refuse_where_full(self, trigger: Trigger) -> None:
+        """Raises `Refused` for a new job where the queue is full, `Unavailable`."""
+        limit = self._board.standing.settings.limits.queue
+        if self._journal.queued >= limit and self._journal.record(trigger.task_id) is None:
+            raise Refused("ERR-JOB-004", f"The queue is full ({limit} jobs).", trigger.task_id)
+
+    def _refuse_unless_same(self, known: JobRecord, event: str, trigger: Trigger) -> None:
+        """Raises `Refused`, which nobody is told: he would take it for the end of the job that is known."""
+        if known.event != event or self._journal.body(known.task_id) not in (trigger.body, None):
+            raise Refused("ERR-JOB-009", f"The task id {known.task_id} belongs to a job with another event or data.")
+
+    async def _keep(self, event: str, trigger: Trigger) -> tuple[bool, JobRecord]:
+        """Keep the job in the journal; where the broker would lose it, that is tried for a while.
+
+        Raises Unavailable.
+        """
+        for tries in range(JOURNAL_TRIES):
+            try:
+                return await self._journal.accept(trigger.task_id, event, "broker", trigger.body, time.time())
+            except Unavailable as error:
+                self._logger.error("trigger.unkept", code=error.code, task_id=trigger.task_id, reason=error.message)
+                if self._keeps or tries == JOURNAL_TRIES - 1:
+                    raise
+                await asyncio.sleep(JOURNAL_PAUSE_S)
+        raise AssertionError("the last try returns or raises")
+
+    async def _give_up(self, delivery: Delivery, trigger: Trigger, error: Unavailable) -> None:
+        """The journal does not take it: the broker gets it back, or whoever waits for the job is told."""
+        if self._keeps:
+            await asyncio.sleep(JOURNAL_PAUSE_S)
+        else:
+            self._logger.error("trigger.lost", code="ERR-SRC-003", task_id=trigger.task_id)
+            await self._say_at_once(trigger.task_id, error)
+        await delivery.give_back()
+
+    async def _say_at_once(self, task_id: str, error: NodeError) -> None:
+        connection = self._session.connection
+        if connection is not None:
+            with suppress(NodeError):
+                await connection.publish(subjects.failed(task_id), _shown(error))
+                await connection.publish(subjects.finish(task_id), b"error")
+
+    async def _refuse(self, event: str, delivery: Delivery, refusal: Refused) -> None:
+        """Count it, say it, and answer where there is a task id to answer to."""
+        self.refused += 1
+        self._logger.warning(
+            "trigger.refused", code=refusal.code, task_id=refusal.task_id, job_event=event, reason=refusal.message
+        )
+        task_id = refusal.task_id
+        try:
+            if task_id is not None and not self._outbox.is_full and self._journal.record(task_id) is None:
+                due_at = time.time() + self._outbox.settle_s()
+                await self._journal.say(task_id, ("failed", _shown(refusal)), ("finish", b"error"), due_at=due_at)
+                self._outbox.grow()
+        except Unavailable as error:
+            self._logger.error("refusal.unsaid", code=error.code, task_id=task_id, reason=error.message)
+        with suppress(NodeError):
+            await delivery.refuse()
+
+    async def _take_restart(self, delivery: Delivery) -> None:
+        with suppress(NodeError):
+            await delivery.accept()
+        now_s = self._loop.time()
+        if self._restarts.wait_s(now_s):
+            self._logger.warning("restart.ignored", reason="another one came a moment ago")
+            return
+        self._restarts = self._restarts.add(now_s)
+        self._logger.info("restart.received")
+        self._reload()
+
+
+def _shown(error: NodeError) -> bytes:
+    return f"{error.code}: {error.message}".encode()

@@ -1,0 +1,39 @@
+"""Ends jobs on request at whatever stage they are, whoever asks: the local API, or a control message."""
+
+from __future__ import annotations
+
+from job_item.job import JobRecord, Status
+from worker.dispatch import Dispatcher
+from worker.execute import Ending
+from worker.journal import Journal
+from worker.news import News
+from worker.reporters.subjects import SubjectReporter
+
+
+class Stopper:
+    """Marks the wish in the journal, and carries it out. `speaker` is there where the node has a broker."""
+
+    def __init__(
+        self, journal: Journal, dispatcher: Dispatcher, news: News, speaker: SubjectReporter | None = None
+    ) -> None:
+        self._journal = journal
+        self._dispatcher = dispatcher
+        self._news = news
+        self._speaker = speaker
+
+    async def stop(self, task_id: str, how: Ending) -> JobRecord | None:
+        """Ask for the end of a job; returns its record right away, None when it is unknown. Raises Unavailable."""
+        words = self._speaker.last_words() if self._speaker is not None else None
+        record = await self._journal.ask_cancel(task_id, Status(how), words)
+        if record is not None:
+            self._dispatcher.stop(task_id, how)
+            if self._speaker is not None and record.status.is_final:
+                self._speaker.ended(task_id)
+            self._news.publish(task_id)
+        return record
+
+    async def obey(self, task_id: str, how: Ending) -> None:
+        """Do what a control message asks for."""
+        if self._speaker is not None:
+            self._speaker.asked(task_id)
+        await self.stop(task_id, how)
