@@ -49,6 +49,11 @@ _ENTRIES = (
     Code("ERR-CFG-024", "Other users of this machine may read a secret.", "Take the permission away: chmod o-r FILE."),
     Code("ERR-CFG-025", "An event has the name of a control message.", "Choose another name for the event: `<project>.restart` asks nodes to restart."),
     Code("ERR-CFG-026", "The node may open too few files for its jobs.", "Raise the hard limit of open files (`ulimit -Hn`, LimitNOFILE=), or lower limits.concurrency."),
+    Code("ERR-CFG-031", "An exec depends on one that there is not.", "Correct the key in `depends_on`, or remove it; a key is an exec's `key`, else its `name`."),
+    Code("ERR-CFG-032", "Execs depend on each other in a circle.", "Remove one of these entries of `depends_on`."),
+    Code("ERR-CFG-033", "An exec waits for something that can never come true.", "Choose another condition in `depends_on`: started, ready, healthy (needs a `health` probe) or completed."),
+    Code("ERR-CFG-034", "A regular expression cannot be read.", "Correct it; put a backslash before a sign that is meant literally, and single quotes around the whole."),
+    Code("ERR-CFG-035", "A probe does not say which one thing it looks at.", "Set exactly one of cmd, http and tcp; `ready` may have log instead."),
     # SUP: the parent process
     Code("ERR-SUP-001", "A child process ended unexpectedly.", "The node replaces it; look at the lines before this one.", was="ERR-60350903200"),
     Code("ERR-SUP-002", "A child process was silent for too long and is replaced.", "Look at what kept it busy; heartbeat.timeout says how long it may be silent."),
@@ -137,9 +142,12 @@ _ENTRIES = (
     Code("ERR-STO-007", "The output of an old job cannot be removed.", "Look at the file that the line names, and remove it by hand."),
     # EXE: background commands
     Code("ERR-EXE-001", "A background command could not be started.", "Check `cmd` and `working_dir` of the exec."),
-    Code("ERR-EXE-002", "A background command failed and is started again.", "Look at its output in the folder `execs` of the state folder."),
-    Code("ERR-EXE-003", "A background command failed too often and is given up.", "Mend the command, then restart the node; `attempt` says how many tries it gets."),
+    Code("ERR-EXE-002", "A background command failed.", "Look at its output in the folder `execs` of the state folder."),
+    Code("ERR-EXE-003", "A background command failed too often and is given up.", "Mend the command, then start it with `job_item execs start KEY`; `attempt` says how many tries it gets."),
     Code("ERR-EXE-004", "A background command with cascade_exit is down; the node stops.", "Mend the command, or remove `cascade_exit`."),
+    Code("ERR-EXE-011", "There is no background command with this key.", "Look at `job_item execs` for the keys that there are."),
+    Code("ERR-EXE-012", "A background command cannot do what it was ordered to in the state that it is in.", "Look at its state and reason in `job_item execs`."),
+    Code("ERR-EXE-013", "A background command is unhealthy and is ended.", "Look at its output and at the reason that the line gives; `restart` says what follows."),
     # API: the local HTTP API
     Code("ERR-API-001", "There is no such page.", "Look at /docs for what the API offers."),
     Code("ERR-API-002", "The page does not know this method.", "Use a method that the header Allow of the answer names."),

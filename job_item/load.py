@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
+from job_item.dependencies import wrong_dependencies
 from job_item.dotenv import parse_dotenv
 from job_item.errors import Fault, SettingsError
 from job_item.findings import Finding, findings
@@ -68,6 +69,8 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
         # What a missing variable would have given is not missed a second time.
         unset = {finding.path for finding in found}
         found += [finding for finding in findings(error) if finding.path not in unset]
+    else:
+        found += wrong_dependencies(settings.execs)
     found += _duplicates(layer.tree, "jobs", ("event",), "ERR-CFG-012")
     found += _duplicates(layer.tree, "execs", ("key", "name"), "ERR-CFG-014")
     faults += [*document.faults, *(_fault(finding, document.places, layer, config_path) for finding in found)]

@@ -69,7 +69,7 @@ def prepare(loaded: Loaded, environ: Mapping[str, str], entries: Mapping[Room, s
 
 
 def _rules(settings: Settings) -> Rules:
-    graces = [job.kill_grace for job in settings.jobs]
+    graces = [*(job.kill_grace for job in settings.jobs), *(entry.stop_grace for entry in settings.execs)]
     return Rules(
         drain_grace_s=settings.drain_grace,
         kill_time_s=max(graces, default=0.0) + _REPORT_TIME_S,
