@@ -26,7 +26,7 @@ class Command:
     """The file for its output; the folder is made when there is output. Empty: the output is not kept."""
     output_limit: int
     older: int | None = None
-    """How many older files of output are kept when one is full (`RollingSpool`); None: there is one file and no more."""
+    """How many older files are kept when one is full (`RollingSpool`); None: there is one file and no more."""
     task_file: str | None = None
     task_body: bytes = b""
     replace: bool = False
