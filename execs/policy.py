@@ -187,9 +187,8 @@ def _end(life: Life, event: Ended, now_s: float, draw: float) -> Step:
     is_row_used_up = life.tries >= life.rules.attempts and not (is_clean and was_stable)
     if policy == "never" or is_row_used_up:
         return _cue(life, Cue.GIVEN_UP)
-    pause_s = max(
-        life.pause_s, life.rules.pauses.delay_s(max(life.tries, 1), draw)
-    )  # never shorter than the one before
+    delay_s = life.rules.pauses.delay_s(max(life.tries, 1), draw)
+    pause_s = max(life.pause_s, delay_s)  # chance makes none shorter than the one before
     tries = 0 if is_clean and was_stable else life.tries
     life, acts = _cue(life, Cue.AGAIN)
     if life.stage is Stage.BACKOFF:

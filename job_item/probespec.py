@@ -6,7 +6,7 @@ import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from job_item.kinds import Passable, Seconds
 from job_item.quantity import Unfit, shown
@@ -27,12 +27,14 @@ def _url(value: str) -> str:
     return value
 
 
-def _tcp(value: str) -> str:
+def _tcp(value: object) -> object:
     """Take `host:port` or a port. Raises `Unfit`."""
-    host, colon, port = value.rpartition(":")
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        return value  # what kind it is to be is said by who reads it next
+    host, colon, port = str(value).rpartition(":")
     if not port.isascii() or not port.isdigit() or not 0 < int(port) < 1 << 16 or (colon and not host):
         raise Unfit("ERR-CFG-007", f"wants a port or host:port, such as 5432 or 127.0.0.1:5432, not {shown(value)}")
-    return value
+    return str(value)
 
 
 def _pattern(value: str) -> str:
@@ -45,7 +47,7 @@ def _pattern(value: str) -> str:
 
 
 Url = Annotated[str, AfterValidator(_url)]
-TcpAddress = Annotated[str, AfterValidator(_tcp)]
+TcpAddress = Annotated[str, BeforeValidator(_tcp)]
 Pattern = Annotated[str, Field(min_length=1), AfterValidator(_pattern)]
 
 

@@ -17,7 +17,7 @@ HEALTHS = (None, HealthProbe(tcp="1", failures=1), HealthProbe(tcp="1", failures
 def random_rules(chance: random.Random) -> Rules:
     return Rules(
         restart=chance.choice(["always", "on-failure", "never"]),
-        attempts=chance.randint(1, 5),
+        attempts=chance.choice([1, 2, 3, 8]),
         pauses=Backoff(chance.choice([0.0, 0.5, 1.0]), 2.0, chance.choice([0.3, 4.0, 60.0]), JITTER),
         stable_s=chance.choice([0.0, 5.0, 10.0]),
         cascades=chance.random() < 0.5,
@@ -47,8 +47,8 @@ class World:
         """Go through `steps` random events; returns how often the exec was started."""
         for _ in range(steps):
             self.now_s += self.chance.choice([0.0, 0.01, 0.6, 3.0, 30.0])
-            if self.chance.random() < 0.2:
-                self.now_s = max(self.now_s, self.life.next_deadline_s() or 0.0)
+            if self.chance.random() < 0.3:
+                self.now_s = max(self.now_s, (self.life.next_deadline_s() or 0.0) - self.chance.choice([0.0, 0.5]))
             self.meet(self.event())
         return self.starts
 
