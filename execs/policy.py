@@ -1,8 +1,9 @@
 """The life of one exec: state x event -> state + actions, pure.
 
 Time comes in as `now_s` (monotonic seconds), chance as `draw` (in [0, 1)). A **row** is a sequence of starts without a
-stable run among them; `attempt` bounds its length. A run that was stable, and an order, begin a new one. This differs
-from the Go worker on purpose (protocol job-item.md, sections 5.3 and 9.4, O10): docs/execs.md.
+stable run among them; `attempt` bounds its length. A stable run and an order begin a new one; after a stable run the
+next follows at once. This differs from the Go worker on purpose (protocol job-item.md, sections 5.3 and 9.4, O10):
+docs/execs.md.
 """
 
 from __future__ import annotations
@@ -187,7 +188,7 @@ def _end(life: Life, event: Ended, now_s: float, draw: float) -> Step:
     is_row_used_up = life.tries >= life.rules.attempts and not (is_clean and was_stable)
     if policy == "never" or is_row_used_up:
         return _cue(life, Cue.GIVEN_UP)
-    delay_s = life.rules.pauses.delay_s(max(life.tries, 1), draw)
+    delay_s = 0.0 if was_stable else life.rules.pauses.delay_s(life.tries, draw)
     pause_s = max(life.pause_s, delay_s)  # chance makes none shorter than the one before
     tries = 0 if is_clean and was_stable else life.tries
     life, acts = _cue(life, Cue.AGAIN)

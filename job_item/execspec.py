@@ -74,7 +74,7 @@ class Exec(Section):
     attempt: Annotated[int, AfterValidator(lambda count: count if count > 0 else _ATTEMPTS)] = _ATTEMPTS
     backoff: Seconds = Field(default=1.0, ge=0)
     backoff_max: Seconds = Field(default=60.0, ge=0)
-    stable: Seconds = Field(default=10.0, ge=0)
+    stable: Seconds = Field(default=10.0, ge=1)
     cascade_exit: bool = False
     stop_signal: Annotated[str, BeforeValidator(_stop_signal)] = "TERM"
     stop_grace: Seconds = Field(default=5.0, ge=0)

@@ -19,7 +19,7 @@ def random_rules(chance: random.Random) -> Rules:
         restart=chance.choice(["always", "on-failure", "never"]),
         attempts=chance.choice([1, 2, 3, 8]),
         pauses=Backoff(chance.choice([0.0, 0.5, 1.0]), 2.0, chance.choice([0.3, 4.0, 60.0]), JITTER),
-        stable_s=chance.choice([0.0, 5.0, 10.0]),
+        stable_s=chance.choice([1.0, 5.0, 10.0]),
         cascades=chance.random() < 0.5,
         ready=chance.choice([None, READY]),
         health=chance.choice(HEALTHS),
@@ -141,8 +141,11 @@ class World:
                 self.row = 1
 
     def check_pause(self) -> None:
-        rules, tries = self.life.rules, max(self.life.tries, 1)
+        rules, tries = self.life.rules, self.life.tries
         pause_s = (self.life.due_s or 0.0) - self.now_s
+        if self.was_stable:
+            assert pause_s == 0.0
+            return
         full_s = replace(rules.pauses, jitter=0.0).delay_s(tries, 0.0)
         assert full_s * (1 - JITTER) - 1e-6 <= pause_s <= full_s + 1e-6
         assert pause_s <= rules.pauses.cap_s + 1e-6

@@ -114,7 +114,7 @@ def test_the_node_stops_with_a_vital_exec_in_the_midst_of_a_chain_and_in_the_rig
 
 
 def test_a_failed_exec_is_shown_and_harms_neither_the_node_nor_those_that_wait_for_it(tmp_path: Path) -> None:
-    execs = [spec("bad", "exit 7", attempt=1), spec("waits", "exec sleep 600", depends_on=["bad"])]
+    execs = [spec("bad", "exit 7", attempt=1), spec("waits", "exec sleep 600", depends_on={"bad": "completed"})]
     with running(tmp_path, {"execs": execs}) as node:
         assert await_state(node, "bad", "failed")["exit_code"] == 7
         assert await_state(node, "waits", "waiting")["pid"] is None

@@ -8,7 +8,7 @@ import pytest
 
 from tests.exec_histories import live_through
 
-COUNTS = {"quick": 3_000, "night": 100_000}
+COUNTS = {"quick": 2_000, "night": 100_000}
 
 
 @pytest.mark.soak

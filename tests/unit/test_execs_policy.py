@@ -73,7 +73,7 @@ def test_a_stable_run_begins_a_new_row() -> None:
     life = one_try(Life(rules(attempt=2)), 0.0, 1)
     assert life.tries == 1
     life = one_try(life, 1.0, 1, lasts_s=10.0)
-    assert (life.stage, life.tries) == (Stage.BACKOFF, 1)
+    assert (life.stage, life.tries, life.due_s) == (Stage.BACKOFF, 1, 11.0), "the next one follows at once"
     assert one_try(life, 20.0, 1).stage is Stage.FAILED
 
 
