@@ -29,9 +29,13 @@ def _stop_signal(value: object) -> object:
     if number not in signal.valid_signals():
         near = difflib.get_close_matches(text, _SIGNALS, 1)
         meant = f"; did you mean {near[0]}?" if near else ""
-        raise Unfit("ERR-CFG-007", f"{shown(value)} is no signal of this system{meant}")
+        raise Unfit("ERR-CFG-007", f"wants the name or number of a signal, not {shown(value)}{meant}")
     if number == signal.SIGSTOP:
-        raise Unfit("ERR-CFG-007", "SIGSTOP ends nothing", "Name a signal that makes the command end, such as TERM.")
+        raise Unfit(
+            "ERR-CFG-007",
+            "cannot be SIGSTOP, which ends nothing",
+            "Name a signal that makes the command end, such as TERM.",
+        )
     return next((name for name, known in _SIGNALS.items() if known == number), str(number))
 
 

@@ -23,7 +23,7 @@ def _url(value: str) -> str:
     if not fits or any(sign.isspace() or not sign.isprintable() for sign in value):
         raise Unfit("ERR-CFG-007", f"wants an address such as http://127.0.0.1:8000/health, not {shown(value)}")
     if parts.username is not None:
-        raise Unfit("ERR-CFG-007", "a name or password cannot stand in the address", "Use a `cmd` probe for that.")
+        raise Unfit("ERR-CFG-007", "cannot be an address with a name or password in it", "Use a `cmd` probe for that.")
     return value
 
 
@@ -42,7 +42,7 @@ def _pattern(value: str) -> str:
     try:
         re.compile(value)
     except (re.error, OverflowError, RecursionError) as error:
-        raise Unfit("ERR-CFG-034", f"is no regular expression: {error}") from None
+        raise Unfit("ERR-CFG-034", f"cannot be read as a regular expression: {error}") from None
     return value
 
 
