@@ -35,6 +35,8 @@ class World:
         self.life = Life(random_rules(self.chance))
         self.has_run = self.was_asked_to_end = False
         self.started_s: float | None = None
+        self.was_stable = self.has_been_stable = False
+        """Whether the run that has ended was stable; whether the one that there is has become so."""
         self.may_start = True
         self.is_closed = False
         self.row = 0
@@ -96,8 +98,10 @@ class World:
         match event:
             case Started():
                 self.started_s = self.now_s
+            case Ticked() if self.is_stable():
+                self.has_been_stable = True
             case Ended():
-                self.was_stable = self.is_stable()
+                self.was_stable, self.has_been_stable = self.has_been_stable or self.is_stable(), False
                 if self.was_stable:
                     self.begin_row()
                 self.has_run, self.started_s, self.was_asked_to_end = False, None, False
