@@ -15,6 +15,7 @@ import asyncio
 import os
 import pickle
 import sys
+from typing import NoReturn
 
 from execs.roster import Roster
 from job_item import log, process
@@ -81,10 +82,14 @@ class ExecsChild:
         )
 
         def adopt(packed: bytes) -> None:
-            start: ChildStart = pickle.loads(packed)  # noqa: S301 - it comes from this node
+            try:
+                start: ChildStart = pickle.loads(packed)  # noqa: S301 - it comes from this node
+                _configure_log(start, self._start.secrets())
+                roster.adopt(start)
+            except Exception as bug:  # the parent has checked them: the successor starts with them
+                _die(bug, code="ERR-LNK-002")
             self._start = start
-            _configure_log(start)
-            roster.adopt(start)
+            room.follow(start.settings)
             room.say(Adopted(start.digest))
 
         room.adopt = adopt
@@ -103,7 +108,9 @@ class ExecsChild:
         """End all execs in their order; upon the second request all together; what is left at the end is killed."""
         roster.close()
         grace_s = max((spec.stop_grace for spec in self._start.settings.execs), default=0.0)
-        bound_s = None if room.grace_s is None else max(room.grace_s, grace_s)
+        if room.is_replaced:
+            await _first(roster.gone, room.stop_asked, within_s=None)
+        bound_s = max(room.grace_s or 0.0, grace_s)
         if not await _first(roster.gone, room.cancel_asked, within_s=bound_s) and room.cancel_asked.is_set():
             roster.hasten()
             await _first(roster.gone, within_s=grace_s)
@@ -121,8 +128,9 @@ async def _first(wanted: asyncio.Event, other: asyncio.Event | None = None, *, w
     return wanted.is_set()
 
 
-def _configure_log(start: ChildStart) -> None:
-    log.configure(start.settings.log, room="execs", secrets=start.secrets(), environ=os.environ)
+def _configure_log(start: ChildStart, older_secrets: tuple[str, ...] = ()) -> None:
+    """Let the log be as `start` says; `older_secrets` are those that what still runs was started with."""
+    log.configure(start.settings.log, room="execs", secrets=(*start.secrets(), *older_secrets), environ=os.environ)
 
 
 async def _take_over(room: Room, tree_lock: TreeLock) -> None:
@@ -131,7 +139,7 @@ async def _take_over(room: Room, tree_lock: TreeLock) -> None:
     await tree_lock.take()
 
 
-def _die(exception: BaseException) -> None:
-    """No command can be started any more: a new process puts it right, this one must not go on."""
-    log.get("execs").critical("execs.died", code="ERR-RUN-014", reason=repr(exception))
+def _die(exception: BaseException, code: str = "ERR-RUN-014") -> NoReturn:
+    """This process cannot do its work any more: a new one puts it right."""
+    log.get("execs").critical("execs.died", code=code, reason=repr(exception))
     os._exit(Exit.BUG)

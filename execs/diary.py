@@ -13,7 +13,7 @@ _ASKED_WORDS = {Stage.HALTING: "exec.stop_asked", Stage.TURNING: "exec.restart_a
 
 
 def tell(spec: Exec, before: Life, after: Life, event: Event) -> None:
-    """Log what an event has changed. The logger is fetched each time: a reload may have given it another level."""
+    """Log what an event has changed."""
     logger = log.get("execs")
     match event:
         case Started(pid) if before.pid != after.pid:
