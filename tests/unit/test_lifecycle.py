@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from job_item.codes import REGISTER
 from job_item.link import Cancel, Drain
 from job_item.policy import Backoff, Restarts, Window
-from supervisor.lifecycle import Node, Rules, new_node, step
+from supervisor.cues import Node, new_node
+from supervisor.lifecycle import step
 from supervisor.moves import (
     Action,
     Babbled,
@@ -21,6 +22,7 @@ from supervisor.moves import (
     Event,
     Heard,
     Kill,
+    Rules,
     Say,
     Signalled,
     Spawn,
@@ -37,14 +39,15 @@ TERM, INT = 15, 2
 
 # The table, written a second time as a picture: rows are lives, columns cues, `life/act` what follows, `-` nothing.
 PICTURE = """
-.          due            ready      silent      drain          cancel            kill        died         ended
-waiting    starting/spawn -          -           gone/none      gone/none         gone/none   -            -
-starting   -              ready/none killed/kill draining/drain cancelling/cancel killed/kill waiting/none gone/none
-ready      -              -          killed/kill draining/drain cancelling/cancel killed/kill waiting/none gone/none
-draining   -              -          killed/kill -              cancelling/cancel killed/kill waiting/none gone/none
-cancelling -              -          killed/kill -              -                 killed/kill waiting/none gone/none
-killed     -              -          -           -              -                 -           waiting/none gone/none
-gone       -              -          -           -              -                 -           -            -
+.          due            ready      silent      retire          dismiss         drain          cancel            kill        died         ended
+waiting    starting/spawn -          -           -               gone/none       gone/none      gone/none         gone/none   -            -
+starting   -              ready/none killed/kill retiring/retire retiring/retire draining/drain cancelling/cancel killed/kill waiting/none gone/none
+ready      -              -          killed/kill retiring/retire retiring/retire draining/drain cancelling/cancel killed/kill waiting/none gone/none
+retiring   -              -          killed/kill -               -               draining/drain cancelling/cancel killed/kill waiting/none gone/none
+draining   -              -          killed/kill -               -               -              cancelling/cancel killed/kill waiting/none gone/none
+cancelling -              -          killed/kill -               -               -              -                 killed/kill waiting/none gone/none
+killed     -              -          -           -               -               -              -                 -           waiting/none gone/none
+gone       -              -          -           -               -               -              -                 -           -            -
 """
 
 
