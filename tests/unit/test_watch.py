@@ -19,7 +19,6 @@ from supervisor.plan import LogWish
 from supervisor.unrest import PATIENCE_S
 from supervisor.watch import Watch
 
-
 exact = pytest.mark.skipif(is_portable(), reason="the portable path looks once a second")
 
 
