@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -66,11 +65,16 @@ class Reloading(Node):
         assert info is not None
         return info.url
 
-    def swept(self) -> None:
-        eventually(lambda: self.trace("worker", "swept"))
+    def is_at(self, url: str) -> bool:
+        return self.url() == url
 
-    def lives(self, pid: int) -> bool:
-        return os.path.exists(f"/proc/{pid}")
+    def token(self) -> str | None:
+        info = StateFolder(self.state_dir).read_node()
+        return info.token if info else None
 
-    def words(self, state_dir: Path | None = None) -> list[str]:
-        return trace_of(state_dir or self.state_dir)
+    def has_adopted(self, number: int) -> bool:
+        """Whether both children have taken over so many versions."""
+        return len(self.trace("execs", "adopted")) == len(self.trace("worker", "adopted")) == number
+
+    def is_ready_at(self, state_dir: Path, room: str) -> bool:
+        return any(line.startswith(f"{room} ") and line.endswith(" ready") for line in trace_of(state_dir))

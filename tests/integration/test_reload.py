@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +75,7 @@ def test_an_edit_is_in_force_soon(start: Start) -> None:
     for number in range(1, 11):
         begin_s = time.monotonic()
         node.edit(jobs=[{"event": "hello", "cmd": f"exit {number}"}])
-        eventually(
-            lambda number=number: len(node.trace("execs", "adopted")) == len(node.trace("worker", "adopted")) == number
-        )
+        eventually(partial(node.has_adopted, number))
         took.append(time.monotonic() - begin_s)
     assert sorted(took)[4] < 0.25, took
 
@@ -298,8 +297,7 @@ def test_what_a_job_child_cannot_take_over_replaces_it_when_its_jobs_have_ended(
     second = node.ready(2)
     assert node.logged("child.retired", pid=first)
     assert not node.logged("child.died")
-    info = eventually(lambda: (i := StateFolder(node.state_dir).read_node()) and i.token and i)
-    assert info.token == "correct-horse"
+    eventually(lambda: node.token() == "correct-horse")
     eventually(lambda: node.trace("execs", "adopted")[-1] == [str(execs), newest])
     assert (node.births(), node.births("execs")) == ([first, second], [execs])
     assert "correct-horse" not in node._log.read_text()
@@ -368,7 +366,7 @@ def test_another_address_with_the_same_port_and_back(start: Start) -> None:
         node.edit(api={"port": port, "host": host})
         node.applied(number)
         node.ready(number + 1)
-        eventually(lambda host=host: node.url() == f"http://{host}:{port}")
+        eventually(partial(node.is_at, f"http://{host}:{port}"))
     stop(node)
 
 
@@ -395,8 +393,10 @@ def test_a_new_state_folder_is_locked_first_and_the_old_one_let_go_at_the_end(st
     effects = [change["effect"] for change in node.applied()["changes"] if change["path"] == "state_dir"]
     assert effects == ["restarts the job child", "restarts the execs child"]
     for room in ("worker", "execs"):
-        eventually(lambda room=room: [line for line in node.words(other) if line.startswith(room) and "ready" in line])
-    info = eventually(lambda: StateFolder(other).read_node())
+        eventually(partial(node.is_ready_at, other, room))
+    eventually((other / "node.json").exists)
+    info = StateFolder(other).read_node()
+    assert info is not None
     assert info.pid == node.pid
     assert (other / "node.lock").read_text().strip() == str(node.pid)
     eventually(lambda: not (node.state_dir / "node.json").exists())

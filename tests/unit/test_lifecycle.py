@@ -40,26 +40,38 @@ RULES = Rules(drain_grace_s=30.0, kill_time_s=10.0, silence_s=20.0)
 RESTARTS = Restarts(early=Window(5, 60.0), backoff=Backoff(0.05, 2.0, 10.0, 0.0))
 TERM, INT = 15, 2
 
-# The table, written a second time as a picture: rows are lives, columns cues, `life/act` what follows, `-` nothing.
+# The table, written a second time as a picture in two halves: rows are lives, columns cues, `life/act` what follows, `-` nothing.
 PICTURE = """
-.          due            ready      silent      retire          dismiss         drain          cancel            kill        died         ended
-waiting    starting/spawn -          -           -               gone/none       gone/none      gone/none         gone/none   -            -
-starting   -              ready/none killed/kill retiring/retire retiring/retire draining/drain cancelling/cancel killed/kill waiting/none gone/none
-ready      -              -          killed/kill retiring/retire retiring/retire draining/drain cancelling/cancel killed/kill waiting/none gone/none
-retiring   -              -          killed/kill -               -               draining/drain cancelling/cancel killed/kill waiting/none gone/none
-draining   -              -          killed/kill -               -               -              cancelling/cancel killed/kill waiting/none gone/none
-cancelling -              -          killed/kill -               -               -              -                 killed/kill waiting/none gone/none
-killed     -              -          -           -               -               -              -                 -           waiting/none gone/none
-gone       -              -          -           -               -               -              -                 -           -            -
+.           due             ready       silent       retire           dismiss
+waiting     starting/spawn  -           -            -                gone/none
+starting    -               ready/none  killed/kill  retiring/retire  retiring/retire
+ready       -               -           killed/kill  retiring/retire  retiring/retire
+retiring    -               -           killed/kill  -                -
+draining    -               -           killed/kill  -                -
+cancelling  -               -           killed/kill  -                -
+killed      -               -           -            -                -
+gone        -               -           -            -                -
+
+.           drain           cancel             kill         died          ended
+waiting     gone/none       gone/none          gone/none    -             -
+starting    draining/drain  cancelling/cancel  killed/kill  waiting/none  gone/none
+ready       draining/drain  cancelling/cancel  killed/kill  waiting/none  gone/none
+retiring    draining/drain  cancelling/cancel  killed/kill  waiting/none  gone/none
+draining    -               cancelling/cancel  killed/kill  waiting/none  gone/none
+cancelling  -               -                  killed/kill  waiting/none  gone/none
+killed      -               -                  -            waiting/none  gone/none
+gone        -               -                  -            -             -
 """
 
 
 def rows() -> list[tuple[Life, Cue, str]]:
-    head, *lines = PICTURE.strip().splitlines()
-    cues = [Cue(word) for word in head.split()[1:]]
-    return [
-        (Life(life), cue, cell) for life, *cells in map(str.split, lines) for cue, cell in zip(cues, cells, strict=True)
-    ]
+    found = []
+    for half in PICTURE.strip().split("\n\n"):
+        head, *lines = half.splitlines()
+        cues = [Cue(word) for word in head.split()[1:]]
+        for life, *cells in map(str.split, lines):
+            found += [(Life(life), cue, cell) for cue, cell in zip(cues, cells, strict=True)]
+    return found
 
 
 @pytest.mark.parametrize(("life", "cue", "cell"), rows())

@@ -47,8 +47,7 @@ def test_no_unrest_lasts_longer_than_patience(story: Sequence[tuple[float, bool,
         now_s += pause_s
         if now_s >= unrest.end_s:
             unrest = None
-            has_news = True
-        unrest = step(unrest, has_news=has_news, is_unfinished=is_unfinished, now_s=now_s)
+        unrest = step(unrest, has_news=has_news or unrest is None, is_unfinished=is_unfinished, now_s=now_s)
 
 
 # Requests
