@@ -12,7 +12,6 @@ from pydantic import SecretStr
 
 from job_item.link import ChildStart
 from job_item.reload import Change, Effect
-from job_item.settings import Exec
 from supervisor.tables import Room
 
 FIXED: Mapping[Room, tuple[tuple[str, ...], ...]] = MappingProxyType(
@@ -103,13 +102,9 @@ def _effects(path: Path, kind: Kind, old: ChildStart, new: ChildStart) -> Iterat
 
 def _is_run_anew(path: Path, old: ChildStart, new: ChildStart) -> bool:
     """Whether this difference of an exec is one of what its command is started with."""
-    before, after = _exec(old, path[1]), _exec(new, path[1])
+    before, after = (next(entry for entry in start.settings.execs if entry.key == path[1]) for start in (old, new))
     one = before.model_copy(update={path[2]: getattr(after, path[2])})
     return one.run_part() != before.run_part()
-
-
-def _exec(start: ChildStart, key: str) -> Exec:
-    return next(entry for entry in start.settings.execs if entry.key == key)
 
 
 def _at(tree: object, path: Path) -> object:

@@ -75,7 +75,7 @@ def _load(task: Task, environ: Mapping[str, str]) -> Loaded:
     path = task.plan.sources.config_path
     loaded = load(path, environ, candidate)
     if not loaded.places:
-        raise SettingsError((Fault("ERR-CFG-031", "it says nothing", str(candidate or path)),))
+        raise SettingsError((Fault("ERR-CFG-029", "it says nothing", str(candidate or path)),))
     return loaded
 
 

@@ -141,7 +141,7 @@ def test_an_emptied_file_is_refused(start: Start, content: str) -> None:
     node = start({"jobs": JOBS})
     node.ready()
     node.write(content)
-    assert node.rejected()["code"] == "ERR-CFG-031"
+    assert node.rejected()["code"] == "ERR-CFG-029"
 
 
 def test_a_deleted_file_is_said_once_and_taken_when_it_is_back(start: Start) -> None:

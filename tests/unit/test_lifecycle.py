@@ -40,7 +40,8 @@ RULES = Rules(drain_grace_s=30.0, kill_time_s=10.0, silence_s=20.0)
 RESTARTS = Restarts(early=Window(5, 60.0), backoff=Backoff(0.05, 2.0, 10.0, 0.0))
 TERM, INT = 15, 2
 
-# The table, written a second time as a picture in two halves: rows are lives, columns cues, `life/act` what follows, `-` nothing.
+# The table, written a second time as a picture in two halves: rows are lives, columns cues, `life/act` what follows,
+# `-` nothing.
 PICTURE = """
 .           due             ready       silent       retire           dismiss
 waiting     starting/spawn  -           -            -                gone/none
