@@ -34,21 +34,20 @@ def call(entry: str, *arguments: object) -> None:
     getattr(import_module(module), name)(*arguments)
 
 
-def bear(births: Forkserver, name: str, entry: str, *arguments: object) -> Born:
-    """Start a process that runs `entry` with its end of a connection after the first of `arguments`.
+def bear(births: Forkserver, name: str, entry: str, *arguments: object) -> tuple[Any, Any]:
+    """Start a process that runs `entry`, with its end of a connection after the first of `arguments`.
 
-    Raises OSError or EOFError when the process cannot be made.
+    Returns the process and our end. Raises OSError or EOFError when the process cannot be made.
     """
     ours, theirs = births.pipe()
     try:
         _bound_waits(ours)
-        process = births.make(name, call, (entry, arguments[0], theirs, *arguments[1:]))
+        return births.make(name, call, (entry, arguments[0], theirs, *arguments[1:])), ours
     except BaseException:
         ours.close()
         raise
     finally:
         theirs.close()
-    return Born(process, ours, births)
 
 
 def _bound_waits(connection: Any) -> None:

@@ -1,4 +1,4 @@
-"""A child of the parent: a room's process, its link, and the plan that it was born with."""
+"""A child of the parent: a room's process and its link."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import pickle
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib import import_module
+from typing import Any
 
 from job_item.link import ChildStart, Connection, Link, ToChild, ToParent
 from supervisor.born import Born, bear
 from supervisor.forkserver import Forkserver
-from supervisor.plan import Plan
 from supervisor.tables import Room
 
 
@@ -23,26 +23,26 @@ def enter(birth: tuple[str, bytes, str], connection: Connection, *lent: object) 
     main(replace(start, incarnation=incarnation), connection, *lent)
 
 
-def spawn(births: Forkserver, room: Room, plan: Plan, incarnation: str, lent: Sequence[object] = ()) -> Child:
-    """Start the child of a room as `plan` says: its entry gets its start, its end of the link, and what is lent to it.
+def spawn(
+    births: Forkserver, room: Room, entry: str, packed: bytes, incarnation: str, lent: Sequence[object] = ()
+) -> Child:
+    """Start the child of a room: its entry gets its start (`packed`), its end of the link, and what is lent to it.
 
     Raises OSError or EOFError when the process cannot be made.
     """
-    birth = (plan.entries[room], plan.start, incarnation)
-    return Child(room, plan, bear(births, room.value, "supervisor.child:enter", birth, *lent))
+    birth = (entry, packed, incarnation)
+    return Child(room, *bear(births, room.value, "supervisor.child:enter", birth, *lent), births)
 
 
-class Child:
-    """A child that was born, its room, and the plan that it was born with."""
+class Child(Born):
+    """A child that was born."""
 
-    def __init__(self, room: Room, plan: Plan, born: Born) -> None:
+    def __init__(self, room: Room, process: Any, connection: Any, births: Forkserver) -> None:
+        super().__init__(process, connection, births)
         self.room = room
-        self.plan = plan
-        self.born = born
-        self.pid = born.pid
-        self.link: Link[ToChild, ToParent] = Link(born.connection)
+        self.link: Link[ToChild, ToParent] = Link(connection)
 
     def send(self, message: ToChild) -> None:
         """Tell the child something; one that is gone or deaf is found out by its death or its silence."""
-        if self.born.is_linked:
+        if self.is_linked:
             self.link.send(message)

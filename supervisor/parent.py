@@ -100,6 +100,8 @@ class Parent:
         self._outfit = outfit
         self._node = new_node(plan.rules, restarts, plan.rooms, time.monotonic())
         self._children: dict[Room, Child] = {}
+        self._plans: dict[Room, Plan] = {}
+        """What each living child was born with."""
         self._pids: dict[Room, int] = {}
         self._sweep = Sweep()
         self._unswept: set[Room] = set()
@@ -118,7 +120,7 @@ class Parent:
                 self._turn()
         finally:
             for child in self._children.values():
-                child.born.kill()
+                child.kill()
             self._reload.close()
         return int(self._node.exit_code)
 
@@ -126,10 +128,10 @@ class Parent:
         """The one wait, and what came of it. Links go before deaths: last words count."""
         children = list(self._children.values())
         sources: dict[int, Callable[[], None]] = {
-            child.link.fileno(): partial(self._hear, child) for child in children if child.born.is_linked
+            child.link.fileno(): partial(self._hear, child) for child in children if child.is_linked
         }
         sources[self._outfit.signals.fileno()] = self._take_signals
-        sources |= {child.born.grave: partial(self._bury, child) for child in children}
+        sources |= {child.grave: partial(self._bury, child) for child in children}
         sources |= self._reload.sources()
         everything = [*sources, *self._sweep.graves]
         # A signal that comes when the time is over (we were stopped ourselves) ends the first wait without a look at
@@ -169,7 +171,7 @@ class Parent:
             case Renew(room):
                 self._children[room].send(Adopt(self._reload.plan.start))
             case Kill(room):
-                self._children[room].born.kill()
+                self._children[room].kill()
                 self._say(Say("child.killed", room=room))
             case Say():
                 self._say(action)
@@ -185,7 +187,7 @@ class Parent:
         plan = self._reload.plan
         lent = (self._outfit.holdings.listener(plan),) if room is Room.WORKER else ()
         try:
-            child = spawn(self._outfit.births, room, plan, new_task_id(), lent)
+            child = spawn(self._outfit.births, room, plan.entries[room], plan.start, new_task_id(), lent)
         except (OSError, EOFError) as error:
             self._pids.pop(room, None)
             self._say(Say("child.stillborn", "ERR-SUP-003", room, {"reason": str(error)}))
@@ -193,6 +195,7 @@ class Parent:
             self._apply(Died(room, None))
             return
         self._children[room] = child
+        self._plans[room] = plan
         self._pids[room] = child.pid
         self._say(Say("child.spawned", room=room))
         if self._sweep.is_active:
@@ -210,7 +213,7 @@ class Parent:
             return
         match message:
             case None:
-                child.born.unlink()
+                child.unlink()
             case Ready():
                 self._apply(BecameReady(child.room))
                 self._greet(child)
@@ -237,10 +240,10 @@ class Parent:
 
     def _bury(self, child: Child) -> None:
         """The death is confirmed: the successor is born at once, but starts nothing before the old tree is swept."""
-        while child.born.has_message():
+        while child.has_message():
             self._hear(child)
-        exit_code = child.born.bury()
-        del self._children[child.room]
+        exit_code = child.bury()
+        del self._children[child.room], self._plans[child.room]
         self._exchange.lose(child)
         self._unswept.discard(child.room)
         self._sweep.begin(time.monotonic())
@@ -290,7 +293,7 @@ class Parent:
         """Say where the API is, once it answers there."""
         if child.room is not Room.WORKER:
             return
-        plan = child.plan
+        plan = self._plans[child.room]
         try:
             has_moved = self._outfit.holdings.tell(plan)
         except NodeError as error:
@@ -306,13 +309,13 @@ class Parent:
     def _enforce(self, plan: Plan) -> None:
         """Bring new settings into force: in place, or by successors of the children that cannot take them over."""
         self._outfit.holdings.take(plan)
-        outdated = {room for room, child in self._children.items() if child.plan.fixed[room] != plan.fixed[room]}
+        outdated = {room for room, born_with in self._plans.items() if born_with.fixed[room] != plan.fixed[room]}
         self._apply(Renewed(plan.rules, plan.early_deaths, plan.rooms, frozenset(outdated)))
         self._let_go()
 
     def _let_go(self) -> None:
         """Close what only older plans name; a living child counts with the plan that it was born with."""
-        self._outfit.holdings.keep((self._reload.plan, *(child.plan for child in self._children.values())))
+        self._outfit.holdings.keep((self._reload.plan, *self._plans.values()))
 
     def _taker(self) -> Child | None:
         """The execs child, if it takes orders."""

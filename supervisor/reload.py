@@ -156,11 +156,12 @@ class Reload:
         task = Task(self.plan, tuple(listeners), self._holdings.locks, request.is_dry, request.candidate)
         self._has_result = False
         try:
-            self._reader = bear(self._births, "reader", "supervisor.reader:main", task, *listeners.values())
+            made = bear(self._births, "reader", "supervisor.reader:main", task, *listeners.values())
         except (OSError, EOFError) as error:
             self._finish(_failed(self.plan, replace(_DIED, reason=f"no process can be started to read: {error}")))
             self._requests = self._requests.end()
             return
+        self._reader = Born(*made, self._births)
         self._reader_end_s = time.monotonic() + READING_TIME_S
 
     def _receive(self, reader: Born) -> None:
