@@ -45,10 +45,10 @@ def prepare(loaded: Loaded, environ: Mapping[str, str], entries: Mapping[Room, s
         lock = folder.lock("node")
         stack.callback(lock.release)
         listener = stack.enter_context(bind(settings.api))
+        hold()  # whoever finds the node, by its log too, may stop it, also while it becomes the parent
         start = start_of(loaded, environ, url_of(listener), os.getpid(), log)
         node = node_of(start, os.getpid(), time.time())
         plan = draft(loaded, start, node, Ground(entries, lock.fileno(), listener.fileno()))
-        hold()  # whoever finds the node may stop it, also while it becomes the parent
         folder.write_node(node)
         stack.pop_all()
         listener.detach()
