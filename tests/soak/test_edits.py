@@ -61,7 +61,8 @@ class Editor:
 
     def _save(self, text: str) -> None:
         self._last = text
-        way: Callable[[str], object] = self._chance.choice([self.file.write_text, self.write, self._remove_first])
+        ways: tuple[Callable[[str], object], ...] = (self.file.write_text, self.write, self._remove_first)
+        way = self._chance.choice(ways)
         way(text)
 
     def write(self, text: str) -> None:
