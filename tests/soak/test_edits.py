@@ -1,4 +1,4 @@
-"""Random edits of the configuration, valid and invalid, while jobs run: what is valid is in force, nothing else ever."""
+"""Random edits of the configuration, valid and invalid, while jobs run: the valid ones are in force, no others."""
 
 from __future__ import annotations
 
