@@ -49,6 +49,8 @@ _ENTRIES = (
     Code("ERR-CFG-024", "Other users of this machine may read a secret.", "Take the permission away: chmod o-r FILE."),
     Code("ERR-CFG-025", "An event has the name of a control message.", "Choose another name for the event: `<project>.restart` asks nodes to restart."),
     Code("ERR-CFG-026", "The node may open too few files for its jobs.", "Raise the hard limit of open files (`ulimit -Hn`, LimitNOFILE=), or lower limits.concurrency."),
+    Code("ERR-CFG-029", "A configuration that says nothing is not taken over while the node runs.", "Write the settings again; to run with an empty file, restart the node."),
+    Code("ERR-CFG-030", "The system does not tell of edits of the configuration.", "Nothing is lost: the node looks once a second. Raise fs.inotify.max_user_instances or max_user_watches if they are used up."),
     Code("ERR-CFG-031", "An exec depends on one that there is not.", "Correct the key in `depends_on`, or remove it; a key is an exec's `key`, else its `name`."),
     Code("ERR-CFG-032", "Execs depend on each other in a circle.", "Remove one of these entries of `depends_on`."),
     Code("ERR-CFG-033", "An exec waits for something that can never come true.", "Choose another condition in `depends_on`: started, ready, healthy (needs a `health` probe) or completed."),
@@ -68,6 +70,10 @@ _ENTRIES = (
     Code("ERR-SUP-011", "Processes of a dead child cannot be ended.", "End them by hand; they may belong to another user or wait for a device."),
     Code("ERR-SUP-012", "A child process asked the node to stop.", "Look at the reason that it gave."),
     Code("ERR-SUP-013", "A child process refuses its configuration.", "Correct what it names in the lines before this one and start the node again."),
+    Code("ERR-SUP-020", "A child process did not take new settings over in time; it is replaced.", "Look at the lines before this one; its successor has the new settings."),
+    Code("ERR-SUP-021", "The settings could not be read again.", "The old ones stay in force; look at the reason, and ask again with `job_item reload`."),
+    Code("ERR-SUP-022", "The background commands cannot be reached.", "Try again in a moment; without `execs` in the configuration there are none."),
+    Code("ERR-SUP-023", "The settings cannot be read again now.", "Wait until the node is back, or until the orders before this one are answered."),
     Code("ERR-SUP-050", "No node runs here.", "Start one with `job_item`, or name the configuration of the one that runs (option --config)."),
     Code("ERR-SUP-051", "The node does not answer.", "Look at its log; try again in a moment."),
     Code("ERR-SUP-052", "The node's answer is not understood.", "Use the same version of job_item for the node and the command line."),
@@ -110,6 +116,7 @@ _ENTRIES = (
     Code("ERR-RUN-016", "A limit of the job's `resources` cannot be set.", "Choose a value that the node's user may set: a niceness below 0 needs rights."),
     Code("ERR-RUN-017", "Output of a job could not be kept.", "Make room on the disk that holds the state folder, or let the node's user write to its folder `logs`; the job itself went on."),
     # RUN 101-149: templates of commands
+    Code("ERR-RUN-020", "The worker died while the job ran.", "Look at what the log says about the end of the job child; on_lost and retries say whether such a job runs again."),
     Code("ERR-RUN-101", "The template is not proper Mustache.", "Correct the tag; where the braces are meant for the command itself, choose other delimiters first, as in {{=<% %>=}}."),
     Code("ERR-RUN-102", "A section of the template is not opened and closed properly.", "Close each {{#name}} or {{^name}} with {{/name}}, inner sections first."),
     Code("ERR-RUN-103", "The template uses a partial, which would read a file.", "Write the text in place of the partial."),
@@ -131,7 +138,6 @@ _ENTRIES = (
     Code("ERR-RUN-120", "A value in arithmetic or a subscript is not a decimal integer.", "Send an integer (no leading zeros, at most 64 bits)."),
     Code("ERR-RUN-121", "A value cannot be an argument of a command.", "Send text without NUL characters and without lone surrogates; JOB_ITEM_DATA_OMITTED and the task file name the others."),
     Code("ERR-RUN-122", "A value begins with `-` where the command would take it as an option that evaluates it.", "Send another value, or change the command to printf '%s' {{name}}."),
-    Code("ERR-RUN-020", "The worker died while the job ran.", "Look at what the log says about the end of the job child; on_lost and retries say whether such a job runs again."),
     # REP: reports
     # STO: storage
     Code("ERR-STO-001", "The journal of the node cannot be written or read for the moment.", "Make room on the disk that holds the state folder, or let the node's user write there; the node goes on by itself."),
