@@ -78,8 +78,9 @@ async def _run(start: ChildStart, connection: Connection | None, api_socket: soc
     folder.prepare()
     lock = folder.lock("worker")
     room = Room(start.settings, connection)
-    about = About(start)
+    about = About(start, room.say if connection is not None else None)
     room.learn = about.learn
+    room.take_answer = about.orders.take
     token = start.settings.api.token
     secret = token.get_secret_value() if token else None
     desk = ClosedDesk(about)

@@ -10,18 +10,18 @@ from pathlib import Path
 from job_item import payload
 from job_item.errors import BadMessage, Unavailable
 from job_item.job import JobRecord, Status, is_task_id, new_task_id
-from job_item.link import ExecState
 from job_item.settings import Job
 from worker.about import About
-from worker.desk import Health, Log, NewJob, Note, Readiness, Watch
+from worker.desk import Log, NewJob, Note, Readiness, Watch
 from worker.dispatch import Dispatcher
 from worker.journal import Journal
 from worker.news import News
+from worker.nodedesk import NodeDesk
 from worker.output import Output, spool_path
 from worker.seams import Reporter
 
 
-class LocalDesk:
+class LocalDesk(NodeDesk):
     """What the API asks of the job child (`worker.desk.Desk`), answered from the journal and the dispatcher."""
 
     def __init__(
@@ -33,10 +33,10 @@ class LocalDesk:
         news: News,
         logs: Path,
     ) -> None:
+        super().__init__(about)
         settings = about.start.settings
         self.project = settings.project
         self.base_url = about.start.base_url
-        self._about = about
         self._specs: Mapping[str, Job] = {spec.event: spec for spec in settings.jobs}
         self._queue_limit = settings.limits.queue
         self._journal = journal
@@ -135,14 +135,6 @@ class LocalDesk:
     def counts(self) -> dict[Status, int]:
         """How many jobs the journal has in each status."""
         return self._journal.counts()
-
-    def execs(self) -> Sequence[ExecState]:
-        """The background commands of this node."""
-        return self._about.execs()
-
-    def health(self) -> Health:
-        """What `/healthz` shows."""
-        return self._about.health()
 
     def readiness(self) -> Readiness:
         """Whether jobs are taken and run."""
