@@ -11,10 +11,10 @@ from rich.text import Text
 from supervisor.wording import harmless
 
 _STYLES = (
-    ("green", ("finish", "running", "ready", "ok")),
+    ("green", ("finish", "running", "ready", "healthy", "ok")),
     ("cyan", ("queued", "starting", "waiting")),
     ("yellow", ("timeout", "terminate", "backoff", "stopped")),
-    ("red", ("error", "failed")),
+    ("red", ("error", "failed", "unhealthy")),
 )
 
 

@@ -38,6 +38,10 @@ class Place:
         return f"{self.inode:x}-{self.mark:x}-{self.offset}"
 
 
+NOWHERE = Place(0, 0, 0)
+"""Before the first byte of a log of which there is no file yet."""
+
+
 def parse_place(text: str) -> Place | None:
     """Read a place back; None where the text is none."""
     found = _PLACE.fullmatch(text)
@@ -73,6 +77,8 @@ class KeptLog:
 
     def resume(self, place: Place) -> Tail:
         """Go on at a place that an earlier tail had reached; where it is not kept any more, at the oldest byte."""
+        if place == NOWHERE:
+            return self.tail(0)
         offset = 0
         for descriptor, size in zip(self._files, self._sizes, strict=True):
             known = place.inode == os.fstat(descriptor).st_ino and place.offset <= size
@@ -121,11 +127,11 @@ class Tail:
                 return data
 
     def place(self, back: int = 0) -> Place | None:
-        """Where this stands, or `back` bytes of the last read before that; None before there is any file."""
+        """Where this stands, or `back` bytes before that; None where that is in a file that was left already."""
         if not self._files:
-            return None
+            return NOWHERE
         descriptor, offset = self._files[0], self._offset - back
-        return Place(os.fstat(descriptor).st_ino, _mark(descriptor, offset), offset)
+        return Place(os.fstat(descriptor).st_ino, _mark(descriptor, offset), offset) if offset >= 0 else None
 
     def close(self) -> None:
         """Let go of the files."""

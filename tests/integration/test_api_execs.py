@@ -263,10 +263,22 @@ def test_a_client_that_was_away_too_long_is_told_of_the_gap(served: Served) -> N
 
 
 def test_a_log_that_is_not_there_yet_is_followed_from_its_first_byte(served: Served) -> None:
-    with closing(Listener(served)) as listener:
+    with closing(Listener(served, "&lines=0")) as listener:
         listener.until("state")
         write(served, b"born")
         assert listener.gather(4) == b"born"
+
+
+@pytest.mark.parametrize("before", [b"", b"before"])
+def test_what_comes_while_a_client_that_saw_no_output_is_away_is_not_lost(served: Served, before: bytes) -> None:
+    if before:
+        write(served, before)
+    with closing(Listener(served, "&lines=0")) as listener:
+        listener.until("state")
+        reached = listener.last_id
+    write(served, b"meanwhile")
+    with closing(Listener(served, "&lines=0", reached)) as listener:
+        assert listener.gather(9) == b"meanwhile"
 
 
 def test_a_follower_that_goes_leaves_nothing_open(served: Served) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from job_item.keeper.spool import STDOUT, Spool
 from tests.journals import in_loop
 from worker.api.execfeed import last_lines
-from worker.execlog import KeptLog, Place, Tail, parse_place
+from worker.execlog import NOWHERE, KeptLog, Place, Tail, parse_place
 from worker.lognews import LogNews
 
 OUTPUT = [b"one\n", b"two\n", b"three\n", b"four\n", b"five\n"]
@@ -54,7 +54,7 @@ def test_nothing_there_yet_is_an_empty_log(path: Path) -> None:
     with closing(KeptLog(path)) as kept:
         assert (kept.size(), kept.read(0, 9)) == (0, b"")
         with closing(kept.tail(0)) as tail:
-            assert (tail.read(9), tail.place()) == (b"", None)
+            assert (tail.read(9), tail.place()) == (b"", NOWHERE)
             append(path, b"first")
             assert drain(tail) == b"first"
 
@@ -158,6 +158,21 @@ def test_a_place_whose_file_is_gone_begins_with_the_oldest_and_says_so(path: Pat
     with closing(KeptLog(path).resume(place)) as tail:
         assert drain(tail) == b"three four"
         assert tail.has_lost
+
+
+def test_whoever_came_before_the_first_byte_gets_all(path: Path) -> None:
+    append(path, b"one")
+    with closing(KeptLog(path).resume(NOWHERE)) as tail:
+        assert drain(tail) == b"one"
+        assert not tail.has_lost
+
+
+def test_a_place_before_the_file_that_is_read_is_none(path: Path) -> None:
+    append(path, b"12")
+    with closing(KeptLog(path).tail(0)) as tail:
+        tail.read(9)
+        assert tail.place(2) is not None
+        assert tail.place(3) is None
 
 
 def test_an_inode_that_was_used_again_is_not_taken_for_the_old_file(path: Path) -> None:

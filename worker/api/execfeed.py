@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -90,7 +91,7 @@ class ExecFeed:
         while (state := self._state()) is not None:
             if state != self._told:
                 self._told = state
-                yield encode("state", show_exec(state).model_dump())
+                yield self._event("state", show_exec(state).model_dump())
             yield from self._output()
             if state.pid is None and (rest := self._flush()):
                 yield rest
@@ -110,13 +111,12 @@ class ExecFeed:
             whole = self._kept + data
             size = whole_characters(whole)
             self._kept = whole[size:]
-            yield self._event(whole[:size]) if size else b""
+            yield self._event("output", show_bytes(whole[:size])) if size else b""
 
     def _flush(self) -> bytes:
         """Give what was kept back, for nothing more will come as yet."""
         kept, self._kept = self._kept, b""
-        return self._event(kept) if kept else b""
+        return self._event("output", show_bytes(kept)) if kept else b""
 
-    def _event(self, data: bytes) -> bytes:
-        """What is kept back now begins in the data read last, and so in the same file."""
-        return encode("output", show_bytes(data), self._tail.place(len(self._kept)))
+    def _event(self, name: str, members: dict[str, Any]) -> bytes:
+        return encode(name, members, self._tail.place(len(self._kept)))
