@@ -73,8 +73,8 @@ _ENTRIES = (
     Code("ERR-SUP-057", "A server that the settings name cannot be reached.", "Check its address and that it runs; the node itself keeps trying."),
     # LNK: the link between parent and child
     Code("ERR-LNK-001", "A message between the node's processes is not understood; the child is replaced.", "Start the node again; it may have been updated while it ran."),
-    Code("ERR-LNK-002", "The rest of the node did not answer an order in time.", "Look at the log of the node; the order may still be carried out."),
-    Code("ERR-LNK-003", "A room that is run alone takes no orders.", "Start the whole node with `job_item`, or end and start this room again."),
+    Code("ERR-LNK-003", "The rest of the node did not answer an order in time.", "Look at the log of the node; the order may still be carried out."),
+    Code("ERR-LNK-004", "A room that is run alone takes no orders.", "Start the whole node with `job_item`, or end and start this room again."),
     # BRK: brokers
     # SRC: sources
     # JOB: jobs as they come in
@@ -142,6 +142,7 @@ _ENTRIES = (
     Code("ERR-EXE-002", "A background command failed and is started again.", "Look at its output in the folder `execs` of the state folder."),
     Code("ERR-EXE-003", "A background command failed too often and is given up.", "Mend the command, then restart the node; `attempt` says how many tries it gets."),
     Code("ERR-EXE-004", "A background command with cascade_exit is down; the node stops.", "Mend the command, or remove `cascade_exit`."),
+    Code("ERR-EXE-011", "There is no background command with this key.", "Look at `job_item execs` for the keys that there are."),
     # API: the local HTTP API
     Code("ERR-API-001", "There is no such page.", "Look at /docs for what the API offers."),
     Code("ERR-API-002", "The page does not know this method.", "Use a method that the header Allow of the answer names."),
@@ -158,8 +159,7 @@ _ENTRIES = (
     Code("ERR-API-013", "The request did not come in time.", "Send it without long pauses."),
     Code("ERR-API-014", "The head of the request is too large.", "Send fewer or shorter headers."),
     Code("ERR-API-015", "The request is no HTTP.", "Speak plain HTTP/1.1 to this port, not TLS."),
-    Code("ERR-API-016", "There is no such exec on this node.", "Look at `job_item execs` for the keys."),
-    Code("ERR-API-017", "The new settings have faults; the old ones stay in force.", "Correct what `faults` lists; `job_item check` shows it with remedies."),
+    Code("ERR-API-016", "The new settings have faults; the old ones stay in force.", "Correct what `faults` lists; `job_item check` shows it with remedies."),
     # HST: the host
     Code("ERR-HST-001", "What this machine has cannot be found out.", "Look at the message; jobs are not touched by it.", was="ERR-30350903208"),
     Code("ERR-HST-002", "The identity of the node cannot be kept.", "Let the node's user read and write the file `identity` in the state folder, or set identity_id or WORKER_ID."),

@@ -219,9 +219,9 @@ def log_path(task_id: str) -> str:
 
 
 def exec_path(key: str) -> str:
-    """The path of one exec. Raises `BadMessage` (ERR-API-016) for dots alone, which no URL can carry."""
+    """The path of one exec. Raises `BadMessage` (ERR-EXE-011) for dots alone, which no URL can carry."""
     if key in ("", ".", ".."):
-        raise BadMessage("ERR-API-016", f"An exec with the key {key!r} cannot be asked for.")
+        raise BadMessage("ERR-EXE-011", f"An exec with the key {key!r} cannot be asked for.")
     return f"/execs/{quote(key, safe='')}"
 
 

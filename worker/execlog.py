@@ -27,7 +27,8 @@ _PLACE = re.compile(r"([0-9a-f]{1,16})-([0-9a-f]{1,8})-([0-9]{1,18})")
 class Place:
     """A position that outlives connections and rotations: the bytes of file `inode` before `offset` are known.
 
-    Inodes are used again, so `mark` is a checksum of the bytes just before.
+    Inodes are used again, so `mark` is a checksum of the bytes just before; at the start of a file there are none, and
+    the inode alone has to do.
     """
 
     inode: int

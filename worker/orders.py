@@ -19,7 +19,7 @@ from job_item.reload import ReloadReport
 EXEC_LIMIT_S = 10.0
 RELOAD_LIMIT_S = 30.0
 
-ALONE = Refusal("ERR-LNK-003", "This job child was started alone, by hand: there is no parent that takes orders.")
+ALONE = Refusal("ERR-LNK-004", "This job child was started alone, by hand: there is no parent that takes orders.")
 
 
 class Orders:
@@ -36,7 +36,7 @@ class Orders:
     async def give_exec(self, key: str, verb: Verb) -> Refusal | None:
         """Have one exec started, stopped or restarted; None when that is done.
 
-        Raises `Unavailable` (ERR-LNK-002) when no answer has come after `EXEC_LIMIT_S` seconds.
+        Raises `Unavailable` (ERR-LNK-003) when no answer has come after `EXEC_LIMIT_S` seconds.
         """
         content = await self._give(lambda number: ExecOrder(number, key, verb), EXEC_LIMIT_S)
         return content if isinstance(content, Refusal) else None
@@ -44,7 +44,7 @@ class Orders:
     async def give_reload(self, *, is_dry: bool, candidate: str | None = None) -> ReloadReport | Refusal:
         """Have the settings read again; with `is_dry` nothing but the report comes of it.
 
-        Raises `Unavailable` (ERR-LNK-002) when no answer has come after `RELOAD_LIMIT_S` seconds.
+        Raises `Unavailable` (ERR-LNK-003) when no answer has come after `RELOAD_LIMIT_S` seconds.
         """
         content = await self._give(lambda number: ReloadOrder(number, is_dry, candidate), RELOAD_LIMIT_S)
         if content is None:
@@ -68,6 +68,6 @@ class Orders:
             async with asyncio.timeout(limit_s):
                 return await answer
         except TimeoutError:
-            raise Unavailable("ERR-LNK-002", f"The node has not answered the order within {limit_s:.0f} s.") from None
+            raise Unavailable("ERR-LNK-003", f"The node has not answered the order within {limit_s:.0f} s.") from None
         finally:
             del self._waiting[number]

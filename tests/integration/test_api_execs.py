@@ -135,7 +135,7 @@ def test_an_order_is_answered_with_the_state_that_came_of_it(served: Served, ver
 def test_an_unknown_exec_is_answered_with_the_known_ones(served: Served) -> None:
     for method, path in (("GET", "/execs/no"), ("POST", "/execs/no/stop"), ("GET", "/execs/no/log?follow=1")):
         reply = served.ask(method, path)
-        assert (reply.status, reply.json["code"]) == (404, "ERR-API-016")
+        assert (reply.status, reply.json["code"]) == (404, "ERR-EXE-011")
         assert "'ticker', 'a/b'" in reply.json["error"]
     assert served.desk.exec_orders == []
 
@@ -147,11 +147,18 @@ def test_an_order_that_makes_no_sense_is_a_conflict_with_its_reason(served: Serv
     assert served.ask("POST", "/reload").status == 409
 
 
-def test_an_order_that_nobody_answers_is_unavailable(served: Served) -> None:
-    served.desk.broken = Unavailable("ERR-LNK-002", "No answer.")
+def test_what_the_parent_cannot_do_now_is_unavailable(served: Served) -> None:
+    served.desk.refusal = Refusal("ERR-SUP-005", "Not now.")
     for path in ("/execs/ticker/start", "/reload"):
         reply = served.ask("POST", path)
-        assert (reply.status, reply.json["code"]) == (503, "ERR-LNK-002")
+        assert (reply.status, reply.json["error"], reply.headers["retry-after"]) == (503, "Not now.", "5")
+
+
+def test_an_order_that_nobody_answers_is_unavailable(served: Served) -> None:
+    served.desk.broken = Unavailable("ERR-LNK-003", "No answer.")
+    for path in ("/execs/ticker/start", "/reload"):
+        reply = served.ask("POST", path)
+        assert (reply.status, reply.json["code"]) == (503, "ERR-LNK-003")
 
 
 def test_wrong_verbs_and_methods_are_refused(served: Served) -> None:
@@ -316,7 +323,7 @@ def test_settings_with_faults_are_refused_with_all_of_them(served: Served, is_dr
     faults = ("config.yaml:3: jobs[0].cmd: is missing [ERR-CFG-006]", "config.yaml:9: ü [ERR-CFG-004]")
     served.desk.report = ReloadReport("bad", (), faults)
     reply = served.ask("POST", "/reload", {"plan": is_dry})
-    assert (reply.status, reply.json["code"]) == (422, "ERR-API-017")
+    assert (reply.status, reply.json["code"]) == (422, "ERR-API-016")
     assert "2 faults: config.yaml:3" in reply.json["error"]
     assert (reply.json["faults"], reply.json["applied"]) == (list(faults), False)
 

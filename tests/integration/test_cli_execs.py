@@ -95,7 +95,7 @@ def test_several_execs_are_ordered_about_though_one_is_unknown(
     assert ended.code == 1
     assert [(each["key"], each["state"]) for each in ended.json] == [("ticker", state), ("a/b ü", state)]
     assert node.desk.exec_orders == [("ticker", verb), ("a/b ü", verb)]
-    assert "There is no exec 'nobody' on this node; there are: 'ticker', 'a/b ü'. [ERR-API-016]" in ended.err
+    assert "There is no exec 'nobody' on this node; there are: 'ticker', 'a/b ü'. [ERR-EXE-011]" in ended.err
 
 
 def test_the_state_that_came_of_an_order_is_said_on_a_terminal(shell: Shell, node: Served) -> None:
@@ -109,7 +109,7 @@ def test_an_order_that_is_refused_or_not_answered_fails(shell: Shell, node: Serv
     ended = shell.run("execs", "start", "ticker")
     assert (ended.code, ended.json) == (1, [])
     assert "It runs already. [ERR-EXE-002]" in ended.err
-    node.desk.broken = Unavailable("ERR-LNK-002", "No answer.")
+    node.desk.broken = Unavailable("ERR-LNK-003", "No answer.")
     assert shell.run("execs", "start", "ticker").code == 69
     assert shell.run("execs", "start", "..").code == 2
 
@@ -172,7 +172,7 @@ def test_the_log_of_an_unknown_exec_is_a_failure(shell: Shell, node: Served) -> 
     for words in (("logs", "no"), ("logs", "no", "-f"), ("restart", "no")):
         ended = shell.run("execs", *words)
         assert ended.code == 1
-        assert "ERR-API-016" in ended.err
+        assert "ERR-EXE-011" in ended.err
 
 
 def test_a_reload_says_what_it_did(shell: Shell, node: Served) -> None:
@@ -249,11 +249,11 @@ def test_settings_with_faults_end_with_78_and_all_of_them(shell: Shell, node: Se
 
 
 def test_a_reload_that_cannot_be_had_now_says_why(shell: Shell, node: Served) -> None:
-    node.desk.refusal = Refusal("ERR-LNK-003", "There is no parent.")
+    node.desk.refusal = Refusal("ERR-LNK-004", "There is no parent.")
     ended = shell.run("reload")
     assert (ended.code, ended.out) == (1, b"")
-    assert "There is no parent. [ERR-LNK-003]" in ended.err
-    node.desk.broken = Unavailable("ERR-LNK-002", "No answer.")
+    assert "There is no parent. [ERR-LNK-004]" in ended.err
+    node.desk.broken = Unavailable("ERR-LNK-003", "No answer.")
     assert shell.run("reload").code == 69
 
 

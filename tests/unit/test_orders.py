@@ -65,7 +65,7 @@ async def test_an_answer_that_comes_late_or_twice_or_to_somebody_else_harms_noth
     parent = Parent()
     with pytest.raises(Unavailable) as caught:
         await parent.orders.give_exec("a", "start")
-    assert caught.value.code == "ERR-LNK-002"
+    assert caught.value.code == "ERR-LNK-003"
     await parent.hear(1)
     parent.orders.take(Answer(parent.heard[0].number))
     parent.orders.take(Answer(7))

@@ -89,6 +89,7 @@ class ExecFeed:
         """Give the events in pieces of bounded size; None where news has to be waited for; up to the exec's removal."""
         yield f"retry: {RECONNECT_MS}\n\n".encode()
         while (state := self._state()) is not None:
+            yield self._gap()
             if state != self._told:
                 self._told = state
                 yield self._event("state", show_exec(state).model_dump())
@@ -104,14 +105,19 @@ class ExecFeed:
 
     def _output(self) -> Iterator[bytes]:
         while data := self._tail.read(CHUNK_BYTES):
-            if self._tail.has_lost:
-                self._tail.has_lost = False
-                self._kept = b""
-                yield encode("gap", {})
+            yield self._gap()
             whole = self._kept + data
             size = whole_characters(whole)
             self._kept = whole[size:]
             yield self._event("output", show_bytes(whole[:size])) if size else b""
+
+    def _gap(self) -> bytes:
+        """Tell of lost output before anything that stands behind it."""
+        if not self._tail.has_lost:
+            return b""
+        self._tail.has_lost = False
+        self._kept = b""
+        return encode("gap", {})
 
     def _flush(self) -> bytes:
         """Give what was kept back, for nothing more will come as yet."""

@@ -18,7 +18,7 @@ from job_item.link import ExecState
 from job_item.orders import Verb
 from worker.api.answers import documented
 from worker.api.execfeed import ExecFeed, KeptAnswer, last_lines
-from worker.api.faults import Refusal
+from worker.api.faults import Refusal, order_refused
 from worker.api.follow import FollowAnswer
 from worker.api.logs import EVENTS, LARGEST, RAW
 from worker.api.models import ExecAnswer, ExecList
@@ -95,9 +95,10 @@ async def order(
     desk = desk_of(request)
     find(desk, key)
     refusal = await desk.order_exec(key, verb)
+    state = find(desk, key)
     if refusal is not None:
-        raise Refusal(409, refusal.code, refusal.message)
-    return show_exec(find(desk, key))
+        raise order_refused(refusal)
+    return show_exec(state)
 
 
 def find(desk: Desk, key: str) -> ExecState:
@@ -106,7 +107,7 @@ def find(desk: Desk, key: str) -> ExecState:
     found = next((state for state in states if state.key == key), None)
     if found is None:
         keys = ", ".join(repr(state.key) for state in states[:_NAMED])
-        raise Refusal(404, "ERR-API-016", f"There is no exec {key!r} on this node; there are: {keys or 'none'}.")
+        raise Refusal(404, "ERR-EXE-011", f"There is no exec {key!r} on this node; there are: {keys or 'none'}.")
     return found
 
 

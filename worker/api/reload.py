@@ -9,10 +9,10 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from job_item.orders import Refusal as OrderRefusal
+from job_item import orders
 from worker.api.answers import documented
 from worker.api.body import read_json
-from worker.api.faults import Refusal, problem
+from worker.api.faults import Refusal, order_refused, problem
 from worker.api.models import ReloadAnswer, ReloadProblem, ReloadRequest
 from worker.api.show import show_report
 from worker.api.site import desk_of
@@ -40,14 +40,14 @@ async def reload(request: Request) -> JSONResponse:
     if wanted.candidate is not None:
         refuse_unless_file(wanted.candidate)
     report = await desk_of(request).reload(is_dry=wanted.plan, candidate=wanted.candidate)
-    if isinstance(report, OrderRefusal):
-        raise Refusal(409, report.code, report.message)
+    if isinstance(report, orders.Refusal):
+        raise order_refused(report)
     answer = show_report(report, is_dry=wanted.plan).model_dump()
     if not report.faults:
         return JSONResponse(answer)
     count = len(report.faults)
     said = f"The settings have {count} fault{'' if count == 1 else 's'}: {report.faults[0]}"
-    return JSONResponse(problem(Refusal(422, "ERR-API-017", said), request.scope["path"]) | answer, 422)
+    return JSONResponse(problem(Refusal(422, "ERR-API-016", said), request.scope["path"]) | answer, 422)
 
 
 def refuse_unless_file(candidate: str) -> None:
