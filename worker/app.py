@@ -80,11 +80,11 @@ async def _run(start: ChildStart, connection: Connection | None, api_socket: soc
     room = Room(start.settings, connection)
     about = About(start, room.say if connection is not None else None)
     room.learn = about.learn
-    room.take_answer = about.orders.take
     token = start.settings.api.token
     secret = token.get_secret_value() if token else None
     desk = ClosedDesk(about)
     server = Server(desk, api_socket, secret, host=start.settings.api.host)
+    room.take_answer = about.orders.take
     journal = await _open_journal(start, room, server, desk)
     if journal is not None:
         await JobChild(about, room, journal).serve(server)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
+from functools import partial
 from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
@@ -15,11 +18,12 @@ import pytest
 
 from job_item.errors import Unavailable
 from job_item.link import ExecState
-from job_item.orders import Refusal
+from job_item.orders import Refusal, Verb
 from job_item.reload import Change, ReloadReport, SettingsState
 from job_item.state import exec_log
 from tests.conftest import eventually
 from tests.desks import MemoryDesk, Served, serve
+from worker.api import execs
 
 ODD = ("a/b", "with space", "ünï", "50%", "a%2Fb", "x/log", "log", "a/restart", "?q#f", "..")
 
@@ -130,6 +134,52 @@ def test_an_order_is_answered_with_the_state_that_came_of_it(served: Served, ver
     reply = served.ask("POST", f"/execs/ticker/{verb}")
     assert (reply.status, reply.json["state"]) == (200, state)
     assert served.desk.exec_orders == [("ticker", verb)]
+
+
+def test_an_order_is_answered_when_it_shows_though_it_was_accepted_before(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def accept(key: str, verb: Verb) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_soon(partial(served.desk.change_exec, key, reason="is being ended"))
+        loop.call_later(0.05, partial(served.desk.change_exec, key, state="starting", pid=None))
+        loop.call_later(0.1, partial(served.desk.change_exec, key, state="running", pid=79, since=1_700_000_009.0))
+
+    monkeypatch.setattr(served.desk, "order_exec", accept)
+    assert served.ask("POST", "/execs/ticker/restart").json["pid"] == 79
+
+
+def test_an_order_that_takes_long_is_answered_with_the_state_as_it_is(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def accept(key: str, verb: Verb) -> None:
+        served.desk.change_exec(key, reason="is being ended")
+
+    monkeypatch.setattr(execs, "CARRIED_OUT_LIMIT_S", 0.05)
+    monkeypatch.setattr(served.desk, "order_exec", accept)
+    reply = served.ask("POST", "/execs/ticker/stop")
+    assert (reply.status, reply.json["state"], reply.json["reason"]) == (200, "running", "is being ended")
+
+
+@pytest.mark.parametrize(
+    ("verb", "before", "now", "shows"),
+    [
+        ("stop", {}, {}, False),
+        ("stop", {}, {"state": "running", "reason": "is being ended"}, False),
+        ("stop", {}, {"state": "stopped", "pid": None}, True),
+        ("stop", {"state": "backoff", "pid": None}, {"state": "stopped", "pid": None}, True),
+        ("start", {"state": "stopped", "pid": None}, {"state": "stopped", "pid": None}, False),
+        ("start", {"state": "stopped", "pid": None}, {"state": "starting", "pid": None, "since": 2.0}, False),
+        ("start", {"state": "stopped", "pid": None}, {"pid": 1, "since": 2.0}, True),
+        ("start", {"state": "stopped", "pid": None}, {"state": "stopped", "pid": None, "since": 2.0}, True),
+        ("start", {"state": "stopped", "pid": None}, {"state": "waiting", "pid": None, "since": 2.0}, True),
+        ("restart", {}, {"since": 2.0}, False),
+        ("restart", {}, {"pid": 1}, True),
+        ("restart", {}, {"state": "backoff", "pid": None, "since": 2.0}, True),
+    ],
+)
+def test_an_order_shows_in_the_state(verb: Verb, before: dict[str, Any], now: dict[str, Any], shows: bool) -> None:
+    assert execs.is_carried_out(verb, replace(state("x"), **before), replace(state("x"), **now)) is shows
 
 
 def test_an_unknown_exec_is_answered_with_the_known_ones(served: Served) -> None:

@@ -6,8 +6,9 @@ too, only a key that ends in `/log` depends on that.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
@@ -28,6 +29,9 @@ from worker.desk import Desk, Watch
 from worker.execlog import Place, Tail, parse_place
 
 _NAMED = 20
+
+CARRIED_OUT_LIMIT_S = 10.0
+"""How long an order that was accepted may take to show, before the state is told as it is."""
 
 router = APIRouter(tags=["execs"])
 
@@ -88,17 +92,32 @@ async def look(request: Request, key: ExecKey) -> ExecAnswer:
 async def order(
     request: Request, key: ExecKey, verb: Annotated[Verb, Path(description="What is to be done.")]
 ) -> ExecAnswer:
-    """Order an exec about, and show its state when that is done.
+    """Order an exec about, and show its state when that is done, or after 10 s (an exec may take its time to end).
 
     Where the order makes no sense (an exec that runs is to be started) the answer is 409 with the reason.
     """
-    desk = desk_of(request)
-    find(desk, key)
-    refusal = await desk.order_exec(key, verb)
-    state = find(desk, key)
-    if refusal is not None:
-        raise order_refused(refusal)
-    return show_exec(state)
+    site = site_of(request)
+    before = find(site.desk, key)
+    with site.desk.watch_exec(key) as watch:
+        refusal = await site.desk.order_exec(key, verb)
+        if refusal is not None:
+            find(site.desk, key)
+            raise order_refused(refusal)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CARRIED_OUT_LIMIT_S):
+                while not is_carried_out(verb, before, find(site.desk, key)):
+                    await watch.changed()
+    return show_exec(find(site.desk, key))
+
+
+def is_carried_out(verb: Verb, before: ExecState, now: ExecState) -> bool:
+    """Tell whether an order that was accepted shows in the state of its exec: pure."""
+    is_new = (now.since, now.state) != (before.since, before.state)
+    if verb == "stop":
+        return now.pid is None and now.state in ("stopped", "failed")
+    if now.pid is not None:
+        return now.pid != before.pid
+    return is_new and now.state != "starting"
 
 
 def find(desk: Desk, key: str) -> ExecState:
