@@ -85,6 +85,8 @@ _ENTRIES = (
     # LNK: the link between parent and child
     Code("ERR-LNK-001", "A message between the node's processes is not understood; the child is replaced.", "Start the node again; it may have been updated while it ran."),
     Code("ERR-LNK-002", "A child process could not take new settings over (a bug); it is replaced, and its successor starts with them.", "Please report the reason in this line."),
+    Code("ERR-LNK-003", "The rest of the node did not answer an order in time.", "Look at the log of the node; the order may still be carried out."),
+    Code("ERR-LNK-004", "A room that is run alone takes no orders.", "Start the whole node with `job_item`, or end and start this room again."),
     # BRK: brokers
     # SRC: sources
     # JOB: jobs as they come in
@@ -171,6 +173,7 @@ _ENTRIES = (
     Code("ERR-API-013", "The request did not come in time.", "Send it without long pauses."),
     Code("ERR-API-014", "The head of the request is too large.", "Send fewer or shorter headers."),
     Code("ERR-API-015", "The request is no HTTP.", "Speak plain HTTP/1.1 to this port, not TLS."),
+    Code("ERR-API-016", "The new settings have faults; the old ones stay in force.", "Correct what `faults` lists; `job_item check` shows it with remedies."),
     # HST: the host
     Code("ERR-HST-001", "What this machine has cannot be found out.", "Look at the message; jobs are not touched by it.", was="ERR-30350903208"),
     Code("ERR-HST-002", "The identity of the node cannot be kept.", "Let the node's user read and write the file `identity` in the state folder, or set identity_id or WORKER_ID."),
