@@ -8,8 +8,21 @@ from datetime import UTC, datetime
 from job_item.codes import REGISTER
 from job_item.job import AttemptRecord, JobRecord
 from job_item.link import ExecState
-from worker.api.models import AttemptAnswer, ExecAnswer, Failure, JobAnswer, JobSummary, NoteAnswer, UsageAnswer
-from worker.desk import Note
+from job_item.reload import ReloadReport, SettingsState
+from worker.api.models import (
+    AttemptAnswer,
+    BrokerAnswer,
+    ChangeAnswer,
+    ExecAnswer,
+    Failure,
+    JobAnswer,
+    JobSummary,
+    NoteAnswer,
+    ReloadAnswer,
+    SettingsAnswer,
+    UsageAnswer,
+)
+from worker.desk import BrokerState, Note
 
 
 def moment(at: float) -> str:
@@ -38,6 +51,19 @@ def show_failure(code: str | None, message: str | None) -> Failure | None:
     entry = REGISTER.get(code or "")
     said = message or (entry.meaning if entry else "")
     return Failure(code=code or "", message=said, remedy=entry.remedy if entry else "")
+
+
+def show_broker(state: BrokerState | None) -> BrokerAnswer | None:
+    """Show the connection to the broker, where there is one."""
+    if state is None:
+        return None
+    return BrokerAnswer(
+        type=state.type,
+        connected=state.connected,
+        since=moment(state.since),
+        reason=state.reason,
+        refused=state.refused,
+    )
 
 
 def show_attempt(record: AttemptRecord) -> AttemptAnswer:
@@ -105,4 +131,24 @@ def show_exec(state: ExecState) -> ExecAnswer:
         attempts=state.attempts,
         exit_code=state.exit_code,
         since=moment(state.since),
+        ready=state.ready,
+        health=state.health,
+        reason=state.reason,
+    )
+
+
+def show_settings(state: SettingsState) -> SettingsAnswer:
+    """Show which settings are in force."""
+    return SettingsAnswer(
+        digest=state.digest, since=moment(state.since), faults=list(state.faults), pending=list(state.pending)
+    )
+
+
+def show_report(report: ReloadReport, *, is_dry: bool) -> ReloadAnswer:
+    """Show what a reload does."""
+    return ReloadAnswer(
+        digest=report.digest,
+        changes=[ChangeAnswer(path=each.path, kind=each.kind, effect=each.effect) for each in report.changes],
+        faults=list(report.faults),
+        applied=not (is_dry or report.faults),
     )
