@@ -12,26 +12,15 @@ import os
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
+from job_item.connections import BrokerConnection
 from job_item.kinds import Bytes, Command, Environment, Event, Identity, Passable, Seconds, Shell, level_of
 from job_item.quantity import Unfit
-from job_item.redact import is_secret_name, secret_values
+from job_item.redact import secret_values
+from job_item.section import Section
 
 _EXEC_ATTEMPTS = 3
-
-
-class Section(BaseModel):
-    """Base of all sections: immutable, unknown keys refused, a key without a value ignored."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _drop_unset(cls, content: Any) -> Any:
-        if not isinstance(content, dict):
-            return content
-        return {key: value for key, value in content.items() if value is not None}
 
 
 class Credential(Section):
@@ -190,7 +179,7 @@ class Settings(Section):
     jobs: tuple[Job, ...] = ()
     execs: tuple[Exec, ...] = ()
     uuid: str = ""
-    broker_connection: dict[str, object] | None = None
+    broker_connection: BrokerConnection | None = None
     project_record: object = Field(default=None, alias="project", exclude=True, repr=False)
     job_item_version_number: int | None = None
     job_item_version: str = ""
@@ -223,6 +212,5 @@ class Settings(Section):
             yield self.api.token.get_secret_value()
         for env in (*(job.env for job in self.jobs), *(entry.env for entry in self.execs)):
             yield from secret_values(env)
-        for name, value in (self.broker_connection or {}).items():
-            if is_secret_name(name):
-                yield str(value)
+        if self.broker_connection is not None:
+            yield from self.broker_connection.secrets()

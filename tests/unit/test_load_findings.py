@@ -10,7 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from job_item.findings import findings, names, section_at
-from job_item.settings import Job, Retries, Section, Settings
+from job_item.section import Section
+from job_item.settings import Job, Retries, Settings
 
 PLAIN = re.compile(r"(wants|must|unknown key|is missing|cannot be|timeout|.* cannot be|the first word|a NUL).*")
 WRONG: tuple[object, ...] = ([], {}, "\0", "", "-1", {"a": {}}, [{}], [[]], "nan", 1.5)
