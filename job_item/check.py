@@ -38,13 +38,11 @@ def check(loaded: Loaded) -> tuple[Fault, ...]:
 
 
 def _unsupported(loaded: Loaded) -> Iterator[Fault]:
-    """Refuse what this version would have to ignore. Goes away when sources and brokers come."""
+    """Refuse what this version would have to ignore. Goes away when the Job Manager comes."""
     settings = loaded.settings
-    used = {"end_point": settings.end_point, "broker_connection": settings.broker_connection}
-    names = [name for name, value in used.items() if value]
-    if names:
-        message = "brokers and the Job Manager are not supported by this version yet"
-        yield _fault(loaded, "ERR-CFG-019", message, (names[0],))
+    if settings.end_point:
+        message = "the Job Manager is not supported by this version yet"
+        yield _fault(loaded, "ERR-CFG-019", message, ("end_point",))
 
 
 def _api(loaded: Loaded) -> Iterator[Fault]:

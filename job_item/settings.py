@@ -14,10 +14,11 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
+from job_item.connections import BrokerConnection
 from job_item.execspec import Exec
 from job_item.kinds import Bytes, Command, Environment, Event, Identity, Passable, Seconds, Shell, level_of
 from job_item.quantity import Unfit
-from job_item.redact import is_secret_name, secret_values
+from job_item.redact import secret_values
 from job_item.resources import Resources
 from job_item.section import Section
 
@@ -138,7 +139,7 @@ class Settings(Section):
     jobs: tuple[Job, ...] = ()
     execs: tuple[Exec, ...] = ()
     uuid: str = ""
-    broker_connection: dict[str, object] | None = None
+    broker_connection: BrokerConnection | None = None
     project_record: object = Field(default=None, alias="project", exclude=True, repr=False)
     job_item_version_number: int | None = None
     job_item_version: str = ""
@@ -150,6 +151,7 @@ class Settings(Section):
     restart: Restart = Restart()
     heartbeat: Heartbeat = Heartbeat()
     drain_grace: Seconds = Field(default=30.0, ge=0)
+    finish_settle: Seconds | None = Field(default=None, ge=0)
     log: Log = Log()
     keep: Keep = Keep()
     sync: Literal["normal", "full"] = "normal"
@@ -161,6 +163,13 @@ class Settings(Section):
         """The project's name `P`; `local` where no project is configured, so that the embedded queue has a name too."""
         return self.credential.project_id or "local"
 
+    @property
+    def settle_s(self) -> float:
+        """How long after `_who` a `_finish` is said at the earliest (protocol job-item.md, section 9.1, L15)."""
+        if self.finish_settle is not None:
+            return self.finish_settle
+        return 3.0 if self.end_point else 0.0
+
     def secrets(self) -> tuple[str, ...]:
         """All values that must never be shown: keys, tokens, passwords, and environment values with such names."""
         return tuple(value for value in self._secrets() if value)
@@ -171,6 +180,5 @@ class Settings(Section):
             yield self.api.token.get_secret_value()
         for env in (*(job.env for job in self.jobs), *(entry.env for entry in self.execs)):
             yield from secret_values(env)
-        for name, value in (self.broker_connection or {}).items():
-            if is_secret_name(name):
-                yield str(value)
+        if self.broker_connection is not None:
+            yield from self.broker_connection.secrets()

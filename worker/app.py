@@ -35,17 +35,22 @@ from job_item.state import StateFolder
 from worker.about import About
 from worker.adopt import Adopter
 from worker.api.server import Server
+from worker.brokers.choose import choose_broker
 from worker.closed import ClosedDesk
 from worker.dispatch import Dispatcher
 from worker.environ import Owner
 from worker.execute import Executor
 from worker.faults import FaultPoints
+from worker.fleet import FleetDesk
+from worker.gateway import Gateway
 from worker.housekeeping import Housekeeper
 from worker.journal import Journal, Recovered
 from worker.local import LocalDesk
 from worker.news import News
+from worker.reporters.all import AllReporters
 from worker.reporters.local import LocalReporter
 from worker.runners.command import CommandRunner, Places
+from worker.seams import Reporter
 from worker.standing import Board, Standing
 
 STOP_LIMIT_S = 5.0
@@ -148,12 +153,24 @@ class JobChild:
         self._tree_lock = TreeLock(start.state_dir / "worker-tree.lock")
         self._pool = KeeperPool(lock=self._tree_lock.descriptor, open_files=process.raise_open_files(), on_fatal=_die)
         news = News()
-        reporter = LocalReporter(news)
+        broker = start.settings.broker_connection
+        self._gateway: Gateway | None = None
+        reporter: Reporter = LocalReporter(news)
+        if broker is not None:
+            self._gateway = Gateway(choose_broker(broker), about, board, journal, news, self._places.logs)
+            reporter = AllReporters([reporter, self._gateway.reporter])
+        speaker = self._gateway.reporter if self._gateway is not None else None
         self._housekeeper = Housekeeper(self._journal, self._places.logs, board)
         self._runner = CommandRunner(self._pool, self._places, _owner(start), board)
-        executor = Executor(self._journal, self._runner, reporter, self._housekeeper.job_ended)
+        executor = Executor(self._journal, self._runner, reporter, self._housekeeper.job_ended, speaker)
         self._dispatcher = Dispatcher(self._journal, executor, board, _die)
-        self._desk = LocalDesk(about, board, self._journal, self._dispatcher, reporter, news, self._places.logs)
+        parts = (about, board, self._journal, self._dispatcher, reporter, news, self._places.logs)
+        self._desk: LocalDesk
+        if self._gateway:
+            self._desk = desk = FleetDesk(*parts)
+            self._gateway.join(self._dispatcher, reporter, desk)
+        else:
+            self._desk = LocalDesk(*parts)
 
     async def serve(self, server: Server) -> None:
         """Work until this room is to stop."""
@@ -161,9 +178,14 @@ class JobChild:
         if not server.is_up:
             await server.start()
             self._room.ready()
+        if self._gateway:
+            self._gateway.start()
         if await self._room.unless_stopped(self._take_over()):
             await self._room.drain_asked.wait()
         await self._wind_up()
+        if self._gateway:
+            await self._gateway.drain()
+            await self._gateway.close(is_replaced=self._room.is_replaced)
         await server.stop()
         await self._housekeeper.stop()
         await self._pool.close()
@@ -172,6 +194,8 @@ class JobChild:
         """Go by what the board shows now, in place of `before`."""
         standing = self._board.standing
         self._dispatcher.refresh()
+        if self._gateway:
+            self._gateway.refresh()
         if standing.settings.keep != before.settings.keep:
             self._housekeeper.refresh()
         if gone := before.specs.keys() - standing.specs.keys():
@@ -189,6 +213,8 @@ class JobChild:
                 "job.recovered", task_id=job.task_id, attempt=job.attempt, status=str(job.status), code=job.error_code
             )
         self._dispatcher.start()
+        if self._gateway:
+            self._gateway.recovered()
         self._desk.open()
         self._housekeeper.start()
 
@@ -198,7 +224,8 @@ class JobChild:
             standing = self._board.standing
             try:
                 _tell_stranded(event for event in self._journal.waiting_events() if event not in standing.specs)
-                return await self._journal.recover(standing.rules(), time.time())
+                words = self._gateway.last_words() if self._gateway else None
+                return await self._journal.recover(standing.rules(), time.time(), words)
             except Unavailable as error:
                 log.get("worker").error("jobs.unrecovered", code=error.code, reason=error.message)
                 await asyncio.sleep(RETRY.cap_s)
@@ -209,10 +236,14 @@ class JobChild:
         idle = asyncio.create_task(self._dispatcher.idle())
         if self._room.is_replaced:
             self._desk.retire()
+            if self._gateway:
+                self._gateway.retire()
             await _either(idle, self._room.stop_asked.wait(), None)
         if self._room.is_replaced and idle.done():
             return
         self._desk.close()
+        if self._gateway:
+            await self._gateway.drain()
         await _either(idle, self._room.cancel_asked.wait(), self._room.grace_s)
         if not idle.done():
             longest_s = self._dispatcher.stop_all("terminate")

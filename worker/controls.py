@@ -15,8 +15,9 @@ from worker.brokers.seam import Delivery
 from worker.brokers.session import Session, Wish
 from worker.sources.trigger import Action, Refused, read_control
 
-WAITING_MAX = 1_000
-"""For so many tasks the subjects are listened to while they wait; the others follow when they get a slot."""
+WAITING_MAX = 250
+"""For so many tasks the subjects are listened to while they wait; the others follow when they get a slot. RabbitMQ has
+2,047 channels for a connection, and each subject needs one."""
 PONG_S = 1.0
 PONG = b"world"
 

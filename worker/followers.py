@@ -18,7 +18,7 @@ from worker.brokers.seam import Delivery
 from worker.brokers.session import Session, Wish
 from worker.news import News
 
-JOBS_MAX = 1_000
+JOBS_MAX = 250
 BYTES_MAX = 64 << 20
 """How many such jobs are known, and how much of their output is kept of all together; the oldest go first."""
 PROBE_S = 1.0
@@ -173,9 +173,7 @@ def _begin(heard: Heard, host: str) -> None:
     if heard.record.status is Status.QUEUED:
         now = time.time()
         attempt = AttemptRecord(1, 0, host, now)
-        heard.record = replace(
-            heard.record, status=Status.RUNNING, attempt=1, started_at=now, attempts=(attempt,)
-        )
+        heard.record = replace(heard.record, status=Status.RUNNING, attempt=1, started_at=now, attempts=(attempt,))
 
 
 def _end(heard: Heard, status: Status) -> None:

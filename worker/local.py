@@ -20,6 +20,7 @@ from worker.nodedesk import NodeDesk
 from worker.output import Output, spool_path
 from worker.seams import Reporter
 from worker.standing import Board
+from worker.stopper import Stopper
 
 
 class LocalDesk(NodeDesk):
@@ -44,6 +45,7 @@ class LocalDesk(NodeDesk):
         self._reporter = reporter
         self._news = news
         self._logs = logs
+        self.stopper = Stopper(journal, dispatcher, news)
         self._entering = 0
         self._draining = False
         self._dispatching = False
@@ -106,11 +108,7 @@ class LocalDesk(NodeDesk):
 
     async def cancel(self, task_id: str) -> JobRecord | None:
         """Ask for the end of a job at whatever stage it is."""
-        record = await self._journal.ask_cancel(task_id)
-        if record is not None:
-            self._dispatcher.stop(task_id, "terminate")
-            self._news.publish(task_id)
-        return record
+        return await self.stopper.stop(task_id, "terminate")
 
     async def notify(self, task_id: str, msg: str) -> bool:
         """Keep a notification with its job."""

@@ -13,14 +13,16 @@ import asyncio
 import time
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
-from job_item.errors import Unavailable
+from job_item.errors import NodeError, Unavailable
 from job_item.log import get
 from job_item.policy import Backoff
 from worker import subjects
 from worker.brokers.seam import Connection
 from worker.brokers.session import Session
 from worker.journal import Journal, Saying, SayingKind
+from worker.output import Output, spool_path
 from worker.reporters.stdout import CHUNK_BYTES, Stdout, send_all
 
 IN_MEMORY = 10_000
@@ -41,18 +43,19 @@ _SUBJECTS: dict[SayingKind, Callable[[str], str]] = {
     "finish": subjects.finish,
 }
 
-OpenStdout = Callable[[str, bytes], tuple[Stdout, int]]
-"""From a task id and the body of an `output` saying to where the output stands, and its size."""
-
 
 class Outbox:
-    """Says what the journal's outbox holds. `settle_s` is the longest time that a status may wait for its moment."""
+    """Says what the journal's outbox holds.
 
-    def __init__(self, journal: Journal, session: Session, open_stdout: OpenStdout) -> None:
-        self.settle_s: Callable[[], float] = lambda: 0.0
+    Parameters: `logs`, where the output of jobs stands; `settle_s`, the longest time that a status waits for its
+    moment.
+    """
+
+    def __init__(self, journal: Journal, session: Session, logs: Path, settle_s: Callable[[], float]) -> None:
+        self.settle_s = settle_s
         self._journal = journal
         self._session = session
-        self._open_stdout = open_stdout
+        self._logs = str(logs)
         self._chains: dict[str, deque[Saying]] = {}
         self._unheard: OrderedDict[str, asyncio.Event] = OrderedDict()
         """Tasks whose status nobody takes, the oldest first; the event ends the repetition."""
@@ -144,6 +147,8 @@ class Outbox:
                 await self._say(chain[0])
             except asyncio.CancelledError:
                 raise
+            except NodeError as error:  # the broker will never take it
+                self._logger.error("saying.refused", code=error.code, task_id=task_id, reason=error.message)
             except Exception as bug:
                 self._logger.error("saying.failed", code="ERR-HST-003", task_id=task_id, reason=repr(bug), exc_info=bug)
             await self._strike(chain[0])
@@ -194,7 +199,9 @@ class Outbox:
         return True
 
     async def _say_output(self, saying: Saying) -> None:
-        stdout, size = self._open_stdout(saying.task_id, saying.body)
+        attempt, _, offset = saying.body.decode().partition(":")
+        output = Output(Path(spool_path(self._logs, saying.task_id, int(attempt))))
+        stdout, size = Stdout(output, int(offset)), output.size()
         subject = subjects.process(saying.task_id)
 
         async def send(connection: Connection) -> bool:

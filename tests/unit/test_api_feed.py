@@ -15,7 +15,8 @@ from job_item.job import Status, Usage
 from tests.desks import MemoryDesk
 from worker.api import feed as feed_module
 from worker.api.excerpt import Stream
-from worker.api.feed import Feed, Position, Tape, parse_position, whole_characters
+from worker.api.feed import Feed, Position, Tape, parse_position
+from worker.characters import whole_characters
 from worker.desk import NewJob
 
 Event = tuple[str, dict[str, Any], str]

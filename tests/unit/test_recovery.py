@@ -27,8 +27,8 @@ def test_a_lost_job_runs_again_within_its_attempts_but_at_least_once_more(
     assert may_rerun(on_lost, attempts, attempt) is again
 
 
-def lost(cancel: bool = False) -> Lost:
-    return Lost("a", "render", 1, 7, cancel)
+def lost(wish: Status | None = None) -> Lost:
+    return Lost("a", "render", 1, 7, wish)
 
 
 def test_a_lost_attempt_is_an_error_and_may_be_followed_by_another() -> None:
@@ -39,7 +39,7 @@ def test_a_lost_attempt_is_an_error_and_may_be_followed_by_another() -> None:
 
 
 def test_a_lost_job_whose_end_was_asked_for_is_terminated() -> None:
-    fate = decide(lost(cancel=True), Rules("rerun", 5))
+    fate = decide(lost(Status.TERMINATE), Rules("rerun", 5))
     assert (fate.status, fate.rerun) == (Status.TERMINATE, False)
 
 

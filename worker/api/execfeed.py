@@ -11,8 +11,9 @@ from starlette.types import Receive, Scope, Send
 
 from job_item.link import ExecState
 from worker.api.excerpt import CHUNK_BYTES
-from worker.api.feed import RECONNECT_MS, encode, show_bytes, whole_characters
+from worker.api.feed import RECONNECT_MS, encode, show_bytes
 from worker.api.show import show_exec
+from worker.characters import whole_characters
 from worker.desk import Desk
 from worker.execlog import KeptLog, Tail
 

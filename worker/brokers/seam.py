@@ -25,7 +25,7 @@ class Delivery:
     refuse: Callable[[], Awaitable[None]]
     """Nobody can ever use it: the broker drops it (or dead-letters it, where so configured)."""
     give_back: Callable[[], Awaitable[None]]
-    """Somebody else shall have it, or we later. Where the broker cannot take it back it is lost, and is logged."""
+    """Somebody else shall have it, or we later. NATS and Redis cannot take it back: there it is lost, and is logged."""
 
 
 Take = Callable[[Delivery], Awaitable[None]]
@@ -37,8 +37,8 @@ class Subscription(Protocol):
     """Messages of one subject."""
 
     async def cancel(self) -> None:
-        """No more messages; those that have been taken run on. What waited here is given back where that is possible.
-        Does nothing when the connection is lost."""
+        """The broker sends no more. What had come before is still taken, also after this has returned: nobody else
+        would get it any more, and whoever does not want it gives it back. Does nothing when the connection is lost."""
 
 
 class Connection(Protocol):
@@ -52,17 +52,20 @@ class Connection(Protocol):
     async def publish(self, subject: str, body: bytes) -> None:
         """Send; returns when the client library has it on its way (ordered per subject).
 
-        Raises Unavailable (ERR-BRK-002) when the connection is lost.
+        Raises Unavailable (ERR-BRK-002) when the connection is lost, BadMessage (ERR-BRK-006) when no broker of this
+        kind would take it: larger than `payload_limit`, or a subject that cannot be one.
         """
 
     async def deliver(self, subject: str, body: bytes) -> bool:
         """Send and learn whether somebody has it: a subscriber (NATS request without responders, Redis receiver
-        count), a queue (AMQP mandatory and confirmed). Raises Unavailable as `publish`.
+        count), a queue (AMQP mandatory and confirmed). Raises as `publish`.
         """
 
     async def subscribe(self, subject: str, group: str | None, take: Take, *, prefetch: int = 1) -> Subscription:
-        """Take messages of `subject`; the members of `group` share them, with None everyone gets each. Returns when
-        the broker has confirmed it. Raises Unavailable, or NodeError (ERR-BRK-003) when the broker refuses it for good.
+        """Take messages of `subject`; the members of `group` share them, with None everyone gets each. RabbitMQ lets
+        all share, whatever the group, as in the Go worker (protocol job-item.md, section 3.4). Returns when the broker
+        has confirmed it. Raises Unavailable, or NodeError (ERR-BRK-003) when the broker refuses it for good; the
+        connection is still of use then.
         """
 
     async def waiting(self, subject: str) -> int | None:
@@ -87,5 +90,6 @@ class Broker(Protocol):
 
     async def connect(self) -> Connection:
         """Open one. Raises Unavailable (ERR-BRK-001) when it may work later, with a reason that names server and cause
-        and no credential; NodeError (ERR-BRK-005) when credentials are refused (tried again all the same, more slowly).
+        and no credential, or for TLS (ERR-BRK-007); NodeError (ERR-BRK-005) when credentials are refused (tried again
+        all the same, more slowly).
         """

@@ -25,7 +25,6 @@ from worker.journal import Journal, LastWords, Settlement
 from worker.outbox import Outbox
 from worker.output import Output, spool_path
 from worker.reporters.live import Live
-from worker.reporters.stdout import Stdout
 from worker.seams import Assignment
 
 CONFIRM_S = 1.0
@@ -98,7 +97,7 @@ class SubjectReporter:
         if (told := self.told.get(task_id)) is not None:
             told.live.tell()
 
-    def noted(self, task_id: str) -> None:
+    def noted(self, task_id: str) -> None:  # noqa: ARG002 - given by the seam
         """A notification stands in the outbox."""
         self.outbox.grow()
 
@@ -136,15 +135,9 @@ class SubjectReporter:
         self.controls.drop(task_id)
         self.outbox.grow()
 
-    def open_stdout(self, task_id: str, place: bytes) -> tuple[Stdout, int]:
-        """Where the output that an `output` saying speaks of stands, and its size."""
-        attempt, _, offset = place.decode().partition(":")
-        output = Output(Path(spool_path(str(self.logs), task_id, int(attempt))))
-        return Stdout(output, int(offset)), output.size()
-
 
 def note_body(msg: str, at: float) -> bytes:
-    """What `notif_add` carries (protocol job-item.md, section 11): local time with its offset, signs escaped as Go does."""
+    """What `notif_add` carries (protocol job-item.md, section 11): local time with offset, signs escaped as Go does."""
     created_at = datetime.fromtimestamp(at).astimezone().replace(microsecond=0)
     text = json.dumps(
         {"created_at": _rfc3339(created_at), "msg": msg, "status": "process"},

@@ -1,0 +1,131 @@
+"""Everything that a node with a broker has besides, wired: what comes in over it, and what is said over it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from job_item.errors import NodeError
+from job_item.log import get
+from job_item.orders import Refusal
+from worker.about import About
+from worker.brokers.seam import Broker
+from worker.brokers.session import Session
+from worker.controls import WAITING_MAX, Controls
+from worker.dispatch import Dispatcher
+from worker.execute import Ending
+from worker.fleet import Fleet, FleetDesk
+from worker.followers import Followers
+from worker.hostid import host_id
+from worker.journal import Journal, LastWords
+from worker.news import News
+from worker.outbox import Outbox
+from worker.reporters.subjects import SubjectReporter
+from worker.seams import Reporter
+from worker.sources.broker import BrokerSource
+from worker.standing import Board
+from worker.stopper import Stopper
+
+FLUSH_S = 4.0
+"""How long the end of a node waits for what is still to be said; the rest is said at its next start."""
+
+
+class Gateway:
+    """The parts between the broker and the dispatcher, and their life. `join` follows when that is made."""
+
+    def __init__(self, broker: Broker, about: About, board: Board, journal: Journal, news: News, logs: Path) -> None:
+        settings = board.standing.settings
+        self.session = Session(broker, settings.heartbeat.interval)
+        self.reporter = SubjectReporter(
+            journal=journal,
+            session=self.session,
+            outbox=Outbox(journal, self.session, logs, self._settle_s),
+            controls=Controls(self.session, settings.project, self._obey),
+            logs=logs,
+            host_id=host_id(),
+            settle_s=self._settle_s,
+        )
+        self._about = about
+        self._board = board
+        self._journal = journal
+        self._news = news
+        self._project = settings.project
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._source: BrokerSource
+        self._stopper: Stopper
+
+    def join(self, dispatcher: Dispatcher, reporter: Reporter, desk: FleetDesk) -> None:
+        """Connect to the rest of the job child; `reporter` hears of every step of a job."""
+        self._source = BrokerSource(
+            self.session, self._journal, dispatcher, self._board, reporter, self.reporter.outbox, self._reload
+        )
+        self._stopper = Stopper(self._journal, dispatcher, self._news, self.reporter)
+        self.session.is_hungry = dispatcher.has_slot
+        followers = Followers(self.session, self._news)
+        self._source.on_accepted = followers.drop
+        desk.fleet = Fleet(self.session, followers, self._source, self._project)
+        desk.stopper = self._stopper
+
+    def start(self) -> None:
+        """Connect, and take jobs from now on; they run when the dispatcher gives slots."""
+        self._source.start()
+        self.session.start()
+
+    def last_words(self) -> LastWords:
+        """What is said of a job that was lost."""
+        return self.reporter.last_words()
+
+    def recovered(self) -> None:
+        """What was left behind is settled: say it, and listen for the jobs that wait."""
+        self.reporter.outbox.grow()
+        for task_id in self._journal.queue(WAITING_MAX):
+            self.reporter.controls.wait_with(task_id)
+
+    def refresh(self) -> None:
+        """Go by what is in force now."""
+        self._source.refresh()
+
+    def retire(self) -> None:
+        """Take what comes for a successor."""
+        self._source.retire()
+
+    async def drain(self) -> None:
+        """Take nothing more."""
+        await self._source.drain()
+
+    async def close(self, *, is_replaced: bool) -> None:
+        """Say what can be said in time, and let the connection go; a successor says the rest at once."""
+        if not is_replaced:
+            await self.reporter.outbox.flush(min(self._settle_s() + 1.0, FLUSH_S))
+        await self.reporter.outbox.stop()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await self.session.stop()
+
+    def _settle_s(self) -> float:
+        return self._board.standing.settings.settle_s
+
+    async def _obey(self, task_id: str, how: Ending) -> None:
+        await self._stopper.obey(task_id, how)
+
+    def _reload(self) -> None:
+        """Have the settings read again, after a moment of chance: all nodes of a project hear of it at once."""
+        self._spawn(self._ask_for_reload)
+
+    async def _ask_for_reload(self) -> None:
+        await asyncio.sleep(random.random())  # noqa: S311 - chance against herds
+        try:
+            answer = await self._about.orders.give_reload(is_dry=False)
+        except NodeError as error:
+            get("worker").error("restart.failed", code=error.code, reason=error.message)
+            return
+        if isinstance(answer, Refusal):
+            get("worker").error("restart.failed", code=answer.code, reason=answer.message)
+
+    def _spawn(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        task = asyncio.get_running_loop().create_task(work())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
