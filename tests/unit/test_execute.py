@@ -56,7 +56,7 @@ class Script:
 
     def stop(self, how: str, grace_s: float) -> None: ...
 
-    async def settle(self, settlement: Settlement) -> Status:
+    async def settle(self, settlement: Settlement, words: object = None) -> Status:
         self.settlement = settlement
         return settlement.status
 
