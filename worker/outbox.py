@@ -13,6 +13,7 @@ import asyncio
 import time
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 from job_item.errors import NodeError, Unavailable
@@ -216,7 +217,7 @@ class Outbox:
         subject, tries = subjects.finish(saying.task_id), 0
         given_up = asyncio.Event()
         try:
-            while not await self._until_sent(lambda connection: connection.deliver(subject, saying.body)):
+            while not await self._until_sent(partial(_deliver, subject, saying.body)):
                 tries += 1
                 self._hold_unheard(saying.task_id, given_up)
                 if given_up.is_set() or tries >= UNHEARD_TRIES:
@@ -232,6 +233,11 @@ class Outbox:
         self._moved.set()
         while len(self._unheard) > UNHEARD_JOBS:
             self._unheard.popitem(last=False)[1].set()
+
+
+async def _deliver(subject: str, body: bytes, connection: Connection) -> bool:
+    await connection.flush()
+    return await connection.deliver(subject, body)
 
 
 async def _either(event: asyncio.Event, timeout_s: float) -> None:

@@ -127,5 +127,3 @@ def manager_of(settings: dict[str, Any]) -> Iterator[Manager]:
         yield manager
     finally:
         manager.close()
-
-

@@ -104,6 +104,9 @@ class EmbeddedLife(Life):
         self.subscriptions.append(subscription)
         return subscription
 
+    async def flush(self) -> None:
+        """See `Connection`: one connection carries all, in its order."""
+
     async def waiting(self, subject: str) -> int | None:  # noqa: ARG002 - of the Protocol
         """See `Connection`: nothing is kept here."""
         return None

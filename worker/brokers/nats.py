@@ -225,6 +225,9 @@ class NatsLife(Life):
 
         await take(Delivery(message.subject, message.data, _nothing, _nothing, give_back))
 
+    async def flush(self) -> None:
+        """See `Connection`: one connection carries all, in its order."""
+
     async def waiting(self, subject: str) -> int | None:  # noqa: ARG002 - of the Protocol
         """See `Connection`: nothing is kept here."""
         return None

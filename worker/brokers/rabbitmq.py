@@ -240,6 +240,11 @@ class RabbitmqLife(Life):
         with suppress(NodeError):
             await self._ask(work)
 
+    async def flush(self) -> None:
+        """See `Connection`: an answer on the channel that publishes; `deliver` has another one."""
+        self.check()
+        await self._ask(self._publishing.basic_qos(prefetch_count=0))
+
     async def waiting(self, subject: str) -> int | None:
         """See `Connection`."""
         self.check()

@@ -215,6 +215,9 @@ class RedisLife(Life):
         """Ask for the lock of a message."""
         return await self._talk.ask("SET", lock_key(subject, group, body), "1", "EX", LOCK_S, "NX")
 
+    async def flush(self) -> None:
+        """See `Connection`: one connection carries all, in its order."""
+
     async def waiting(self, subject: str) -> int | None:  # noqa: ARG002 - of the Protocol
         """See `Connection`: nothing is kept here."""
         return None

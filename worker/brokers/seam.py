@@ -61,6 +61,11 @@ class Connection(Protocol):
         count), a queue (AMQP mandatory and confirmed). Raises as `publish`.
         """
 
+    async def flush(self) -> None:
+        """Return when whatever is sent from now on, on any subject, comes after all that was published before. Raises
+        Unavailable as `publish`.
+        """
+
     async def subscribe(self, subject: str, group: str | None, take: Take, *, prefetch: int = 1) -> Subscription:
         """Take messages of `subject`; the members of `group` share them, with None everyone gets each. RabbitMQ lets
         all share, whatever the group, as in the Go worker (protocol job-item.md, section 3.4). Returns when the broker
