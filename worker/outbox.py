@@ -219,7 +219,8 @@ class Outbox:
         try:
             while not await self._until_sent(partial(_deliver, subject, saying.body)):
                 tries += 1
-                self._hold_unheard(saying.task_id, given_up)
+                if tries == 1:
+                    self._hold_unheard(saying.task_id, given_up)
                 if given_up.is_set() or tries >= UNHEARD_TRIES:
                     self._logger.info("finish.unheard", code="ERR-REP-001", task_id=saying.task_id, tries=tries)
                     return

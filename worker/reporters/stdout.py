@@ -45,7 +45,7 @@ class Stdout:
         if not left or (to_end and reached >= stop):
             return data, reached
         last, piece = pieces[-1]
-        if left >= len(piece) or last + len(piece) != reached:
+        if left > len(piece) or last + len(piece) != reached:
             return data, reached  # standard error cuts into the character: the order of arrival wins
         return data[:-left], reached - left
 

@@ -1,0 +1,73 @@
+"""Several nodes and a Go worker share one project: each trigger is run once, counted by what the jobs wrote."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from job_item.job import new_task_id
+from tests.brokers.goworker import go_worker
+from tests.brokers.manager import manager_of
+from tests.brokers.stages import Stage
+from tests.conftest import eventually
+from tests.nodes import running
+
+TRIGGERS = 1_000
+
+
+@pytest.mark.parametrize("stage", ["nats-plain", "redis-plain", "rabbitmq-password"], indirect=True)
+def test_two_nodes_and_a_go_worker_share_a_thousand_triggers_each_run_once(stage: Stage, tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger"
+    ledger.touch()
+    cmd = f"echo {{{{task_id}}}} >> {ledger}"
+    settings: dict[str, Any] = {
+        "credential": {"project_id": "P"},
+        "broker_connection": stage.settings(),
+        "jobs": [{"event": "count", "cmd": cmd}],
+        "limits": {"concurrency": 4},
+        "log": {"level": "WARNING", "format": "json"},
+    }
+    with (
+        manager_of(stage.settings()) as manager,
+        running(tmp_path / "one", settings) as one,
+        running(tmp_path / "two", settings) as two,
+        go_worker(stage.settings(), "count", cmd) as other,
+    ):
+        names = [new_task_id() for _ in range(TRIGGERS)]
+        for name in names:
+            manager.trigger("count", {"n": name}, name, listen=False)
+        eventually(lambda: len(ledger.read_text().split()) >= TRIGGERS, within_s=120, what="all are run")
+        ours = [node.get("/jobs?limit=1000")[1]["jobs"] for node in (one, two)]
+        written = Counter(ledger.read_text().split())
+        assert written == Counter(names)
+        shares = [len(ours[0]), len(ours[1]), len(other.ran)]
+        assert sum(shares) == TRIGGERS
+        assert all(shares), shares
+        eventually(
+            lambda: all(
+                job["status"] == "finish" for node in (one, two) for job in node.get("/jobs?limit=1000")[1]["jobs"]
+            ),
+            within_s=30,
+        )
+
+
+@pytest.mark.parametrize("stage", ["rabbitmq-password"], indirect=True)
+def test_a_busy_node_leaves_jobs_to_another_one(stage: Stage, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {
+        "credential": {"project_id": "P"},
+        "broker_connection": stage.settings(),
+        "jobs": [{"event": "wait", "cmd": "exec sleep 60"}],
+        "limits": {"concurrency": 2},
+    }
+    with manager_of(stage.settings()) as manager, running(tmp_path / "one", settings) as one:
+        first = [manager.trigger("wait", listen=False) for _ in range(6)]
+        eventually(lambda: one.health()["counts"]["running"] == 2)
+        with running(tmp_path / "two", settings) as two:
+            eventually(lambda: two.health()["counts"]["running"] == 2, within_s=20)
+            with running(tmp_path / "three", settings) as three:
+                eventually(lambda: three.health()["counts"]["running"] == 2, within_s=20)
+                held = [node.get("/jobs")[1]["jobs"] for node in (one, two, three)]
+                assert sorted(job["task_id"] for jobs in held for job in jobs) == sorted(first)

@@ -1,0 +1,121 @@
+"""The server dies under load, is away at the start, or the node is killed between settling and telling."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from job_item.job import new_task_id
+from tests.brokers.manager import manager_of
+from tests.brokers.stages import Stage
+from tests.conftest import eventually
+from tests.nodes import FINAL, running
+
+pytestmark = pytest.mark.parametrize("stage", ["nats-plain", "redis-plain", "rabbitmq-password"], indirect=True)
+
+
+def settings(stage: Stage, cmd: str, **more: Any) -> dict[str, Any]:
+    """One event on this broker."""
+    return {
+        "credential": {"project_id": "P"},
+        "broker_connection": stage.settings(),
+        "jobs": [{"event": "work", "cmd": cmd}],
+        "limits": {"concurrency": 4},
+        **more,
+    }
+
+
+def test_nothing_that_was_accepted_is_lost_when_the_broker_dies_under_load(stage: Stage, tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger"
+    ledger.touch()
+    with (
+        manager_of(stage.settings()) as manager,
+        running(tmp_path / "node", settings(stage, f"sleep 0.1; echo {{{{task_id}}}} >> {ledger}")) as node,
+    ):
+        names = [new_task_id() for _ in range(60)]
+        for name in names:
+            manager.trigger("work", {}, name, listen=False)
+        eventually(lambda: len(ledger.read_text().split()) > 5, within_s=20)
+        stage.shuts_down()
+        accepted = {job["task_id"] for job in node.get("/jobs?limit=1000")[1]["jobs"]}
+        eventually(lambda: node.get("/readyz")[0] == 503)
+        assert "the message broker is away" in node.get("/readyz")[1]["reasons"][0]
+        assert node.health()["broker"]["reason"]
+        eventually(lambda: accepted <= set(ledger.read_text().split()), within_s=30, what="what runs goes on")
+        stage.comes_back()
+        begun_s = time.monotonic()
+        eventually(lambda: node.get("/readyz")[0] == 200, within_s=10)
+        assert time.monotonic() - begun_s < 5
+        manager.connect()
+        for name in accepted:
+            manager.listen(name, "_finish")
+        for name in accepted:
+            assert manager.await_said(name) == b"finish"
+        assert manager.await_said(manager.trigger("work")) == b"finish"
+        told = node.log.read_text()
+        assert (told.count('"broker.lost"'), told.count('"broker.connected"')) == (1, 2)
+        lines = ledger.read_text().split()
+        assert len(lines) == len(set(lines))
+
+
+def test_a_broker_that_is_away_at_the_start_is_waited_for(stage: Stage, tmp_path: Path) -> None:
+    stage.shuts_down()
+    more = {"log": {"format": "json"}}
+    from tests.nodes import Node
+
+    node = Node(tmp_path / "node", settings(stage, "echo hi", **more))
+    try:
+        node.start(ready=False)
+        eventually(lambda: "broker.lost" in node.log.read_text(), within_s=20)
+        stage.comes_back()
+        node.await_ready()
+        with manager_of(stage.settings()) as manager:
+            assert manager.await_said(manager.trigger("work")) == b"finish"
+    finally:
+        node.destroy()
+
+
+@pytest.mark.parametrize("point", ["settle.committed", "said.begin"])
+def test_a_child_that_is_killed_between_settling_and_telling_has_told_afterwards(
+    stage: Stage, tmp_path: Path, point: str
+) -> None:
+    ledger = tmp_path / "ledger"
+    ledger.touch()
+    environ = {"JOB_ITEM_FAULT": f"{point}:2"}
+    with (
+        manager_of(stage.settings()) as manager,
+        running(tmp_path / "node", settings(stage, f"echo x >> {ledger}; echo out"), environ) as node,
+    ):
+        first = manager.trigger("work")
+        assert manager.await_said(first) == b"finish"
+        before = node.log.read_text().count("child.ended")
+        second = manager.trigger("work")
+        assert manager.await_said(second) == b"finish"
+        eventually(lambda: node.log.read_text().count("child.ended") > before, what="the child was killed")
+        assert set(manager.said(second, "_finish")) == {b"finish"}
+        assert len(ledger.read_text().split()) == 2
+        assert node.await_status(second)["attempt"] == 1
+
+
+def test_jobs_of_a_killed_child_run_again_and_are_told_once(stage: Stage, tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger"
+    ledger.touch()
+    with (
+        manager_of(stage.settings()) as manager,
+        running(tmp_path / "node", settings(stage, f"echo {{{{task_id}}}} >> {ledger}; sleep 0.3")) as node,
+    ):
+        names = [manager.trigger("work") for _ in range(8)]
+        eventually(lambda: len(ledger.read_text().split()) >= 2, within_s=20)
+        eventually(lambda: len(node.get("/jobs")[1]["jobs"]) >= 4)
+        os.kill(node.child_pid("worker"), signal.SIGKILL)
+        for name in names:
+            assert manager.await_said(name) == b"finish"
+        for name in names:
+            assert manager.said(name, "_finish") == [b"finish"]
+            assert len(manager.said(name, "_who")) <= 1
+            assert node.job(name)["status"] in FINAL
