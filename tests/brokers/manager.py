@@ -48,19 +48,22 @@ class Manager:
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
         self.connection: Connection
+        self.is_connected = False
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Do something in the loop of the manager."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
 
     def connect(self) -> None:
-        """Connect, however long the server takes."""
+        """Connect, anew where there was a connection, however long the server takes."""
+        if self.is_connected:
+            self.run(self.connection.close())
         kind: TypeAdapter[Any] = TypeAdapter(BrokerConnection)
         broker = choose_broker(kind.validate_python(self.settings))
 
         def connected() -> bool:
             try:
-                self.connection = self.run(broker.connect())
+                self.connection, self.is_connected = self.run(broker.connect()), True
             except Exception as error:
                 raise AssertionError(str(error)) from error
             return True
@@ -111,7 +114,7 @@ class Manager:
 
     def close(self) -> None:
         """Leave."""
-        if hasattr(self, "connection"):
+        if self.is_connected:
             self.run(self.connection.close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

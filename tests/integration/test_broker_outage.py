@@ -14,7 +14,7 @@ from job_item.job import new_task_id
 from tests.brokers.manager import manager_of
 from tests.brokers.stages import Stage
 from tests.conftest import eventually
-from tests.nodes import FINAL, running
+from tests.nodes import FINAL, Node, running
 
 pytestmark = pytest.mark.parametrize("stage", ["nats-plain", "redis-plain", "rabbitmq-password"], indirect=True)
 
@@ -65,10 +65,7 @@ def test_nothing_that_was_accepted_is_lost_when_the_broker_dies_under_load(stage
 
 def test_a_broker_that_is_away_at_the_start_is_waited_for(stage: Stage, tmp_path: Path) -> None:
     stage.shuts_down()
-    more = {"log": {"format": "json"}}
-    from tests.nodes import Node
-
-    node = Node(tmp_path / "node", settings(stage, "echo hi", **more))
+    node = Node(tmp_path / "node", settings(stage, "echo hi"))
     try:
         node.start(ready=False)
         eventually(lambda: "broker.lost" in node.log.read_text(), within_s=20)
@@ -89,14 +86,14 @@ def test_a_child_that_is_killed_between_settling_and_telling_has_told_afterwards
     environ = {"JOB_ITEM_FAULT": f"{point}:2"}
     with (
         manager_of(stage.settings()) as manager,
-        running(tmp_path / "node", settings(stage, f"echo x >> {ledger}; echo out"), environ) as node,
+        running(tmp_path / "node", settings(stage, f"echo x >> {ledger}"), environ) as node,
     ):
         first = manager.trigger("work")
         assert manager.await_said(first) == b"finish"
-        before = node.log.read_text().count("child.ended")
+        before = node.log.read_text().count("child.died")
         second = manager.trigger("work")
         assert manager.await_said(second) == b"finish"
-        eventually(lambda: node.log.read_text().count("child.ended") > before, what="the child was killed")
+        eventually(lambda: node.log.read_text().count("child.died") > before, what="the child was killed")
         assert set(manager.said(second, "_finish")) == {b"finish"}
         assert len(ledger.read_text().split()) == 2
         assert node.await_status(second)["attempt"] == 1
@@ -112,6 +109,8 @@ def test_jobs_of_a_killed_child_run_again_and_are_told_once(stage: Stage, tmp_pa
         names = [manager.trigger("work") for _ in range(8)]
         eventually(lambda: len(ledger.read_text().split()) >= 2, within_s=20)
         eventually(lambda: len(node.get("/jobs")[1]["jobs"]) >= 4)
+        if stage.kind == "rabbitmq":  # its queue goes with the last consumer, and what nobody has accepted with it
+            names = [job["task_id"] for job in node.get("/jobs")[1]["jobs"]]
         os.kill(node.child_pid("worker"), signal.SIGKILL)
         for name in names:
             assert manager.await_said(name) == b"finish"
