@@ -106,19 +106,21 @@ class Proxy:
             self._pumps.add(pump)
             pump.add_done_callback(self._pumps.discard)
 
+    async def _stall(self) -> None:
+        while self._weather == "stalled":
+            await self._changed.wait()
+
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, is_client: bool) -> None:
         self._writers.add(sink)
         try:
             while True:
-                while self._weather == "stalled":
-                    await self._changed.wait()
+                await self._stall()
                 piece = await source.read(CHUNK_BYTES)
                 if is_client:
                     self.passed.append(piece)
                 if self.delay_s:
                     await asyncio.sleep(self.delay_s)
-                while self._weather == "stalled":
-                    await self._changed.wait()
+                await self._stall()
                 if self._weather == "half-open":
                     if not piece:
                         await asyncio.get_running_loop().create_future()

@@ -99,7 +99,7 @@ class EmbeddedLife(Life):
     ) -> EmbeddedSubscription:
         """See `Connection`."""
         self.check()
-        self.fit(subject, b"", self.payload_limit)
+        self.fit_subscription(subject)
         subscription = EmbeddedSubscription(self, subject, group, take)
         self.subscriptions.append(subscription)
         return subscription

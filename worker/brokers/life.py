@@ -7,7 +7,7 @@ from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 
 from job_item import log
-from job_item.errors import BadMessage, Unavailable
+from job_item.errors import BadMessage, NodeError, Unavailable
 from job_item.redact import Redactor
 
 Found = TypeVar("Found")
@@ -73,6 +73,11 @@ class Life:
                 "ERR-BRK-006",
                 f"a message of {len(body)} bytes is too large for {self.place}, which takes {limit_bytes}",
             )
+
+    def fit_subscription(self, subject: str) -> None:
+        """Raises NodeError (ERR-BRK-003) for what is no subject."""
+        if not is_subject(subject):
+            raise NodeError("ERR-BRK-003", f"{subject[:80]!r} cannot be a subject")
 
     def say_lost_message(self, subject: str, reason: str) -> None:
         """Tell the log that a message is gone for good; its body is nobody's business."""

@@ -196,6 +196,7 @@ class NatsLife(Life):
     ) -> NatsSubscription:
         """See `Connection`; there is nothing to prefetch, as the server pushes."""
         self.check()
+        self.fit_subscription(subject)
         belt: Belt[Msg] = Belt(lambda message: self._hand_over(message, take), self._on_overflow)
 
         async def arrive(message: Msg) -> None:

@@ -193,7 +193,7 @@ class RabbitmqLife(Life):
     ) -> RabbitmqSubscription:
         """See `Connection`."""
         self.check()
-        self.fit(subject, b"", self.payload_limit)
+        self.fit_subscription(subject)
         subscription = RabbitmqSubscription(self, subject, take)
         try:
             channel = await self.during(self._consume(subscription, prefetch), ANSWER_S)

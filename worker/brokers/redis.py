@@ -175,7 +175,7 @@ class RedisLife(Life):
     ) -> RedisSubscription:
         """See `Connection`; there is nothing to prefetch, as the server pushes."""
         self.check()
-        self.fit(subject, b"", self.payload_limit)
+        self.fit_subscription(subject)
         subscription = RedisSubscription(self, subject, group, take)
         self._subscriptions.setdefault(subject.encode(), []).append(subscription)
         try:
