@@ -115,10 +115,7 @@ class EmbeddedLife(Life):
         subscription = await self.subscribe(subject, None, take)
         try:
             await self.publish(subject, b"")
-            await asyncio.wait((came, self.lost), timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
-            self.check()
-            if not came.done():
-                raise Unavailable("ERR-BRK-004", f"embedded: nothing came in within {limit_s:g} s")
+            await self.await_probe(came, limit_s)
         finally:
             await subscription.cancel()
 

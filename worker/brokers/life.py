@@ -25,6 +25,8 @@ class Life:
     def __init__(self, place: str, secrets: Iterable[str]) -> None:
         self.place = place
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.is_deaf = False
+        """A probe did not come back: nothing is worth waiting for on this connection."""
         self._redactor = Redactor(secrets)
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -41,6 +43,14 @@ class Life:
         """Raises Unavailable (ERR-BRK-002) when the connection is lost."""
         if self.lost.done():
             raise Unavailable("ERR-BRK-002", self.lost.result())
+
+    async def await_probe(self, came: asyncio.Future[Any], limit_s: float) -> None:
+        """Wait for a probe to come back. Raises Unavailable: ERR-BRK-004 when it does not, ERR-BRK-002 when lost."""
+        await asyncio.wait((came, self.lost), timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+        self.check()
+        if not came.done():
+            self.is_deaf = True
+            raise Unavailable("ERR-BRK-004", f"{self.place}: nothing came in within {limit_s:g} s")
 
     async def during(self, work: Coroutine[Any, Any, Found], limit_s: float) -> Found:
         """Await what the other end has to answer. Raises Unavailable when the connection is lost before.

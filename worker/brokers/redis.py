@@ -222,10 +222,7 @@ class RedisLife(Life):
         came = self._probes[sign] = asyncio.get_running_loop().create_future()
         try:
             await self._talk.ask("PUBLISH", self._own, sign)
-            await asyncio.wait((came, self.lost), timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
-            self.check()
-            if not came.done():
-                raise Unavailable("ERR-BRK-004", f"{self.place}: nothing came in within {limit_s:g} s")
+            await self.await_probe(came, limit_s)
         finally:
             self._probes.pop(sign, None)
 
@@ -240,7 +237,7 @@ class RedisLife(Life):
 
     async def close(self) -> None:
         """See `Connection`."""
-        if not self.lost.done():
+        if not self.is_deaf and not self.lost.done():
             with suppress(Exception):
                 async with asyncio.timeout(CLOSE_S):
                     await self._talk.flush()
