@@ -17,6 +17,7 @@ from job_item.link import (
     Connection,
     Drain,
     Drained,
+    Dump,
     Link,
     NodeState,
     Ready,
@@ -48,6 +49,8 @@ class Room:
         self.adopt: Callable[[bytes], None] = lambda _: None
         self.obey: Callable[[ExecOrder], None] = lambda _: None
         self.take_answer: Callable[[Answer], None] = lambda _: None
+        self.dump: Callable[[], None] = lambda: None
+        """Write to the log what this room holds (SIGUSR1)."""
         self._interval_s = settings.heartbeat.interval
         self._loop = asyncio.get_running_loop()
         self._link: Link[ToParent, ToChild] | None = None
@@ -92,11 +95,15 @@ class Room:
         else:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is for the parent
         self._loop.add_signal_handler(signal.SIGTERM, self._ask)
+        self._loop.add_signal_handler(signal.SIGUSR1, self._dump)
 
     def _ask(self) -> None:
         if self.drain_asked.is_set():
             self.cancel_asked.set()
         self.drain_asked.set()
+
+    def _dump(self) -> None:
+        self.dump()
 
     def _hear(self) -> None:
         assert self._link is not None  # noqa: S101 - the reader is registered with it
@@ -111,6 +118,8 @@ class Room:
             case Cancel():
                 self.drain_asked.set()
                 self.cancel_asked.set()
+            case Dump():
+                self.dump()
             case Retire():
                 self.is_replaced, self.grace_s = True, None
                 self.drain_asked.set()

@@ -15,7 +15,7 @@ from typing import Any
 
 from job_item.link import ChildStart, Link, ToChild, ToParent
 from job_item.process import pidfd
-from supervisor.forkserver import Forkserver
+from supervisor.forkserver import DEAF_TO, Forkserver
 from supervisor.multi import wait
 from supervisor.tables import Room
 
@@ -31,8 +31,9 @@ _DYING_TIMEOUT_S = 0.1
 
 def enter(entry: str, packed: bytes, incarnation: str, *lent: object) -> None:
     """Run `module:function` with the start of this child and what is lent to it: the first act in its own process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # blocked at birth, see `Forkserver`
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, DEAF_TO)  # blocked at birth
     module, _, name = entry.partition(":")
     main = getattr(import_module(module), name)
     start: ChildStart = pickle.loads(packed)  # noqa: S301 - made by this node

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -25,6 +26,7 @@ from supervisor.moves import (
     StopAsked,
     Tell,
     Ticked,
+    Woke,
 )
 from supervisor.tables import ALIVE, CHILD_TABLE, Act, Cue, Life, Phase, Room
 
@@ -109,6 +111,8 @@ def _react(node: Node, event: Event, now_s: float, draw: float) -> Step:
             result = _stop(node, exit_code, "ERR-SUP-012", room, {"reason": reason}, now_s)
         case Signalled(number):
             result = _climb(node, number, now_s)
+        case Woke(late_s):
+            result = _wake(node, late_s, now_s), ()
     return result
 
 
@@ -177,6 +181,13 @@ def _hear(node: Node, room: Room, now_s: float) -> Node:
     return _put(node, replace(child, deadline_s=now_s + node.rules.silence_s))
 
 
+def _wake(node: Node, late_s: float, now_s: float) -> Node:
+    """Time in which this process could not run is nobody's silence and part of no bound."""
+    for child in node.children:
+        node = _hear(node, child.room, now_s)
+    return node if node.deadline_s is None else replace(node, deadline_s=node.deadline_s + late_s)
+
+
 def _welcome(node: Node, room: Room, now_s: float) -> Step:
     if node.child(room).life is not Life.STARTING:
         return node, ()
@@ -217,9 +228,9 @@ def _stop(node: Node, exit_code: int, error_code: str, room: Room, fields: Mappi
 
 
 def _climb(node: Node, number: int, now_s: float) -> Step:
-    """Take the next step of the ladder: the first signal drains, the second cancels, the third kills."""
+    """Take the next step of the ladder: the first signal drains, the second cancels, the third kills; QUIT kills."""
     node = replace(node, signals=node.signals + 1)
-    phase = _PHASE_OF_SIGNAL.get(node.signals, Phase.KILLING)
+    phase = Phase.KILLING if number == signal.SIGQUIT else _PHASE_OF_SIGNAL.get(node.signals, Phase.KILLING)
     if phase <= node.phase:
         return node, ()
     if phase > Phase.DRAINING:

@@ -56,12 +56,19 @@ class StopAsked:
 
 @dataclass(frozen=True, slots=True)
 class Signalled:
-    """TERM or INT has come."""
+    """TERM, INT or QUIT has come."""
 
     number: int
 
 
-Event = Ticked | Heard | BecameReady | Babbled | Died | StopAsked | Signalled
+@dataclass(frozen=True, slots=True)
+class Woke:
+    """This process had been stopped, for `late_s` seconds as far as that is known: nobody could be heard meanwhile."""
+
+    late_s: float
+
+
+Event = Ticked | Heard | BecameReady | Babbled | Died | StopAsked | Signalled | Woke
 
 
 # Actions

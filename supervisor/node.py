@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ _REPORT_TIME_S = 10.0
 """What a stop takes beyond the grace of jobs: the kill until nothing is left, the reports, the end of the execs."""
 
 
-def run(loaded: Loaded, environ: Mapping[str, str]) -> int:
+def run(loaded: Loaded, environ: MutableMapping[str, str]) -> int:
     """Run the whole node in the foreground; returns its exit code. Raises as `prepare`."""
     plan = prepare(loaded, environ)
     become_parent(plan, environ)
