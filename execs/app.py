@@ -79,6 +79,7 @@ class ExecsChild:
         watchmen = [Watchman(spec, self._command(spec), pool, self._tell) for spec in self._start.settings.execs]
         self._watchmen, self._room = watchmen, room
         tasks = [asyncio.create_task(self._guard(watchman)) for watchman in watchmen]
+        room.dump = self._dump
         await room.drain_asked.wait()
         for watchman in watchmen:
             watchman.stop(STOP_GRACE_S)
@@ -99,6 +100,12 @@ class ExecsChild:
 
     def _tell(self) -> None:
         self._room.say(ExecStates(tuple(watchman.state for watchman in self._watchmen)))
+
+    def _dump(self) -> None:
+        """Write down what each exec is at: the answer to SIGUSR1."""
+        for state in (watchman.state for watchman in self._watchmen):
+            told = {"state": state.state, "exec_pid": state.pid, "attempts": state.attempts}
+            self._logger.info("exec.dumped", exec=state.key, exit_code=state.exit_code, **told)
 
     def _command(self, spec: Exec) -> Command:
         """An exec as a keeper runs it (protocol job-item.md, sections 5.1 and 5.2)."""

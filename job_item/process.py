@@ -75,13 +75,27 @@ def own_session() -> None:
 
 def become_subreaper() -> bool:
     """Ask the kernel for the orphans among our descendants; True if we get them (prctl(2), PR_SET_CHILD_SUBREAPER)."""
+    return _prctl(36, 1)
+
+
+def signal_when_orphaned(number: int) -> bool:
+    """Ask the kernel for a signal when our parent dies (prctl(2), PR_SET_PDEATHSIG): True if we get it.
+
+    A stopped process (SIGSTOP) does not see that its leash has ended. With SIGCONT it does, and ends itself; to one
+    that runs this signal means nothing, and the death of a go-between alone does no harm. Only for children that the
+    main thread of their parent has made: the kernel sends it at the end of the thread.
+    """
+    return _prctl(1, number)
+
+
+def _prctl(option: int, value: int) -> bool:
     if is_portable():
         return False
     try:
         import ctypes
 
         libc = ctypes.CDLL(None, use_errno=True)
-        return int(libc.prctl(36, 1, 0, 0, 0)) == 0
+        return int(libc.prctl(option, value, 0, 0, 0)) == 0
     except (ImportError, OSError, AttributeError):
         return False
 

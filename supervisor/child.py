@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import Any
 
 from job_item.link import ChildStart, Link, ToChild, ToParent
-from job_item.process import pidfd
+from job_item.process import pidfd, signal_when_orphaned
 from supervisor.forkserver import DEAF_TO, Forkserver
 from supervisor.multi import wait
 from supervisor.tables import Room
@@ -31,6 +31,7 @@ _DYING_TIMEOUT_S = 0.1
 
 def enter(entry: str, packed: bytes, incarnation: str, *lent: object) -> None:
     """Run `module:function` with the start of this child and what is lent to it: the first act in its own process."""
+    signal_when_orphaned(signal.SIGCONT)
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, DEAF_TO)  # blocked at birth

@@ -13,6 +13,12 @@ PLAN_VARIABLE = "JOB_ITEM_PLAN"
 def main() -> int:
     """Run the command line of this process, or the parent that it has become, and return its exit code."""
     _open_what_is_closed()
+    if os.getpid() == 1:
+        from supervisor.init import split
+
+        code = split()
+        if code is not None:
+            return code
     if PLAN_VARIABLE in os.environ:
         from supervisor.handover import resume
 

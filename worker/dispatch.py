@@ -108,6 +108,15 @@ class Dispatcher:
             execution.stop(how)
         return execution is not None
 
+    @property
+    def slots_free(self) -> int:
+        """How many jobs could start now."""
+        return self._free
+
+    def running(self) -> tuple[tuple[str, str | None], ...]:
+        """The jobs that have a slot, each with how it is being stopped, if it is."""
+        return tuple((task_id, execution.stop_how) for task_id, execution in self._running.items())
+
     def close(self) -> None:
         """Give no more slots away; what runs goes on."""
         self._open, self._closed = False, True
