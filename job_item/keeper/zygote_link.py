@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from job_item import process
+from job_item.alarm import Alarm
 from job_item.errors import Unavailable
 from job_item.keeper import tree
 from job_item.keeper.wire import Frames, pack
@@ -41,7 +42,7 @@ class ZygoteLink:
         self._loop = asyncio.get_running_loop()
         self._frames = Frames()
         self._unanswered = 0
-        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm: Alarm | None = None
         ours, theirs = socket.socketpair()
         with theirs:
             try:
@@ -102,7 +103,7 @@ class ZygoteLink:
     def _expect_answer(self) -> None:
         self._unanswered += 1
         if self._alarm is None:
-            self._alarm = self._loop.call_later(ANSWER_LIMIT_S, self._kill)
+            self._alarm = Alarm(self._loop, ANSWER_LIMIT_S, self._kill)
 
     def _note_answer(self) -> None:
         self._unanswered -= 1
@@ -110,7 +111,7 @@ class ZygoteLink:
             self._alarm.cancel()
             self._alarm = None
         if self._unanswered:
-            self._alarm = self._loop.call_later(ANSWER_LIMIT_S, self._kill)
+            self._alarm = Alarm(self._loop, ANSWER_LIMIT_S, self._kill)
 
     def _kill(self) -> None:
         """It is stopped or stuck; its end is heard as any other."""
