@@ -9,8 +9,10 @@ import os
 
 
 def is_portable() -> bool:
-    """Whether the node must do without pidfds, subreapers and the forkserver (`JOB_ITEM_PORTABLE=1`)."""
-    return os.environ.get("JOB_ITEM_PORTABLE") == "1"
+    """Whether the node must do without pidfds, subreapers, /proc and the forkserver: the system has none, or
+    `JOB_ITEM_PORTABLE=1` asks for it.
+    """
+    return os.environ.get("JOB_ITEM_PORTABLE") == "1" or not hasattr(os, "pidfd_open")
 
 
 def fill_standard_descriptors() -> None:
@@ -139,7 +141,7 @@ def pidfd(pid: int) -> int | None:
     Raises ProcessLookupError when there is no such process. Only a pid that cannot have been reused (a child that
     nobody has reaped) may be asked for.
     """
-    if is_portable() or not hasattr(os, "pidfd_open"):
+    if is_portable():
         return None
     try:
         return os.pidfd_open(pid)

@@ -158,4 +158,6 @@ class Zygote:
                 self._keepers.pop(death.pid, None)
             if not any_left:
                 return
+        for pid in self._keepers:
+            os.kill(pid, signal.SIGKILL)
         tree.sweep(self._wakeup, END_LIMIT_S)

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -132,7 +133,7 @@ def _spawn(control: int, lock: int | None) -> int:
     return os.posix_spawn(
         sys.executable,
         (sys.executable, "-I", "-S", "-X", "utf8", "-c", _BOOT, str(Path(__file__).parents[2])),
-        {"PATH": os.defpath},
+        {"PATH": os.defpath, **({"JOB_ITEM_PORTABLE": "1"} if process.is_portable() else {})},
         file_actions=actions,
         setsigdef=(signal.SIGCHLD,),
         setsigmask=(),
@@ -141,7 +142,10 @@ def _spawn(control: int, lock: int | None) -> int:
 
 def _await_end(pid: int, limit_s: float) -> None:
     """Wait until child `pid` has ended, kill it when it does not, and what then is left below this process."""
-    descriptor = os.pidfd_open(pid)
+    descriptor = process.pidfd(pid)
+    if descriptor is None:
+        _await_end_portably(pid, limit_s)
+        return
     try:
         if not tree.is_readable(descriptor, limit_s):
             os.kill(pid, signal.SIGKILL)
@@ -149,3 +153,14 @@ def _await_end(pid: int, limit_s: float) -> None:
     finally:
         os.close(descriptor)
     tree.sweep(None, limit_s)
+
+
+def _await_end_portably(pid: int, limit_s: float) -> None:
+    """As `_await_end`, where the death of a child can only be asked for; nothing falls to us there."""
+    deadline = time.monotonic() + limit_s
+    while os.waitpid(pid, os.WNOHANG)[0] == 0:
+        if time.monotonic() > deadline:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            return
+        time.sleep(tree.PAUSE_S)
