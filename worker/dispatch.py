@@ -45,7 +45,7 @@ class Line:
         """A job that has to be given a slot again: it stands where it came in."""
         insort(self._waiting, waiting)  # by its number, which comes first
 
-    def take(self, journal: Journal, postpone: Callable[[Waiting], None]) -> Waiting | None:
+    def take(self, journal: Journal, postpone: Callable[[Waiting, float], None]) -> Waiting | None:
         """The next job that may start now; None when there is none or the event's own slots are taken."""
         if self.spec.concurrency is not None and self.running >= self.spec.concurrency:
             return None
@@ -53,7 +53,7 @@ class Line:
             self._read(journal, postpone)
         return self._waiting.popleft() if self._waiting else None
 
-    def _read(self, journal: Journal, postpone: Callable[[Waiting], None]) -> None:
+    def _read(self, journal: Journal, postpone: Callable[[Waiting, float], None]) -> None:
         now = time.time()
         while self._more and not self._waiting:
             rows = journal.waiting(self.spec.event, self._read_to, LINE_LENGTH)
@@ -61,7 +61,9 @@ class Line:
             for row in rows:
                 self._read_to = row.seq
                 if row.not_before is not None and row.not_before > now:
-                    postpone(row)
+                    # The journal has the moment by the wall clock, which may have been set since: the pause is no
+                    # longer than any pause of this job can be.
+                    postpone(row, min(row.not_before - now, self.spec.retries.backoff_max))
                 else:
                     self._waiting.append(row)
 
@@ -191,12 +193,11 @@ class Dispatcher:
                 outcome = await self._executor.perform(execution, assignment)
             finally:
                 self._release(line)
-            retry_at = await self._executor.settle(assignment, outcome)
+            pause_s = await self._executor.settle(assignment, outcome)
         finally:
             del self._running[waiting.task_id]
-        if retry_at is not None:
-            again = Waiting(waiting.seq, waiting.task_id, assignment.attempt, retry_at)
-            self._postpone(line.spec.event, again)
+        if pause_s is not None:
+            self._postpone(line.spec.event, Waiting(waiting.seq, waiting.task_id, assignment.attempt, None), pause_s)
 
     async def _claimed(self, line: Line, waiting: Waiting, claiming: Awaitable[Claim | None]) -> Assignment | None:
         """The attempt once it is the journal's; None when the job is not to be run (any more, or now)."""
@@ -226,14 +227,8 @@ class Dispatcher:
         if not self._closed:
             self.start()
 
-    def _postpone(self, event: str, waiting: Waiting) -> None:
-        """Give the job back to its line when its moment comes.
-
-        The journal has the moment by the wall clock. That may be set meanwhile, so the rest of the pause is measured
-        by the loop's own clock, and is no longer than any pause of this job can be.
-        """
-        assert waiting.not_before is not None  # noqa: S101 - only such jobs are postponed
-        pause_s = min(waiting.not_before - time.time(), self._lines[event].spec.retries.backoff_max)
+    def _postpone(self, event: str, waiting: Waiting, pause_s: float) -> None:
+        """Give the job back to its line after a pause, measured by the loop's own clock."""
         heapq.heappush(self._later, (self._loop.time() + pause_s, waiting.seq, event, waiting))
         self._set_alarm()
 
