@@ -64,6 +64,7 @@ _ENTRIES = (
     Code("ERR-SUP-012", "A child process asked the node to stop.", "Look at the reason that it gave."),
     Code("ERR-SUP-013", "A child process refuses its configuration.", "Correct what it names in the lines before this one and start the node again."),
     Code("ERR-SUP-014", "A room of the node makes no progress; the watchdog of the service manager is not fed.", "Look at the lines before this one; without progress the service manager starts the node again."),
+    Code("ERR-SUP-015", "The node does not run on this system.", "Use Linux or macOS; on Windows use WSL 2, which is Linux."),
     Code("ERR-SUP-050", "No node runs here.", "Start one with `job_item`, or name the configuration of the one that runs (option --config)."),
     Code("ERR-SUP-051", "The node does not answer.", "Look at its log; try again in a moment."),
     Code("ERR-SUP-052", "The node's answer is not understood.", "Use the same version of job_item for the node and the command line."),
