@@ -6,12 +6,11 @@ a few go to whole nodes that run a job and an exec.
 
 from __future__ import annotations
 
-import json
 import os
 import random
+import select
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,13 +22,13 @@ from typing import Any, Literal
 import pytest
 
 from tests.children import trace_of
-from tests.conftest import ROOT, eventually
+from tests.conftest import eventually
 from tests.nodes import is_alive, running
+from tests.swarm import Swarm
 
-PROGRAM = "import sys; from tests.children import main; sys.exit(main())"
-COUNTS = {"quick": (14, 1), "night": (20_000, 400)}
+COUNTS = {"quick": (40, 1), "night": (20_000, 400)}
 """Sequences for nodes of test children, and for whole nodes."""
-AT_A_TIME = {"quick": 4, "night": 12}
+AT_A_TIME = {"quick": 4, "night": 24}
 GRACE_S = 0.5
 SLACK_S = 15.0
 """For a machine that does a dozen of these at a time; what the node itself allows is far less."""
@@ -66,40 +65,38 @@ def sequence_of(seed: int) -> Storm:
 class Parent:
     """A node of test children in a process of its own, to which a sequence happens."""
 
-    def __init__(self, folder: Path, sequence: Storm) -> None:
-        self._sequence = sequence
+    def __init__(self, folder: Path, storm: Storm, swarm: Swarm) -> None:
+        self._storm = storm
+        self._swarm = swarm
         self._state = folder / "state"
         folder.mkdir()
         self._log = folder / "log"
+        self._log.touch()
         settings = {"drain_grace": GRACE_S, "execs": [{"key": "sample", "cmd": "true"}]}
-        options = json.dumps({"worker": sequence.worker, "settings": settings})
-        with self._log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", PROGRAM, str(self._state), options],
-                cwd=ROOT,
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-                start_new_session=True,
-            )
+        self._pid = swarm.start(folder, storm.worker, settings)
+        self._handle = os.pidfd_open(self._pid)
 
     def suffer(self, chance: random.Random) -> None:
         """Send the sequence: from before it is up, or once both children are ready; then judge its end."""
         when_ready: Callable[[], bool] = lambda: (  # noqa: E731
-            self.process.poll() is not None or self._log.read_text().count("child.ready") >= 2
+            self._is_dead() or self._log.read_text().count("child.ready") >= 2
         )
         node_is_there: Callable[[], bool] = lambda: (  # noqa: E731
-            self.process.poll() is not None or (self._state / "node.json").exists() or "node.stopped" in self._said()
+            self._is_dead() or (self._state / "node.json").exists() or "node.stopped" in self._said()
         )
         eventually(chance.choice((when_ready, node_is_there)), within_s=60)
         stops = []
-        for pause_s, number in self._sequence.signals:
+        for pause_s, number in self._storm.signals:
             time.sleep(pause_s)
             with suppress(ProcessLookupError):
-                os.kill(self.process.pid, number)
+                signal.pidfd_send_signal(self._handle, number)
             if number in (*STOPS, signal.SIGQUIT):
                 stops.append(number)
-        code = self.process.wait(self._bound_s(stops))
-        self._judge(code, stops)
+        assert self._is_dead(self._bound_s(stops)), f"it does not end after {self._storm}: {self._said()[-3000:]}"
+        self._judge(self._swarm.reap(self._pid), stops)
+
+    def _is_dead(self, within_s: float = 0.0) -> bool:
+        return bool(select.select([self._handle], [], [], within_s)[0])
 
     def _bound_s(self, stops: Sequence[int]) -> float:
         """Seconds that its end may take from now on: what the node promises, and slack for this machine."""
@@ -108,23 +105,23 @@ class Parent:
 
     def _judge(self, code: int, stops: Sequence[int]) -> None:
         said = self._said()
-        own = ENDS_ITSELF.get(self._sequence.worker)
+        own = ENDS_ITSELF.get(self._storm.worker)
         allowed = {0, 1, *(128 + number for number in stops), *([own] if own else [])}
-        assert code in allowed, f"exit code {code} after {self._sequence}: {said[-3000:]}"
+        assert code in allowed, f"exit code {code} after {self._storm}: {said[-3000:]}"
         assert "Traceback" not in said, said
         assert '"exit_code":null' not in said.replace(" ", ""), f"an exit status was lost: {said[-3000:]}"
         assert "child.not_swept" not in said
         pids = {int(line.split()[1]) for line in trace_of(self._state)}
-        eventually(lambda: not any(map(is_alive, pids)), within_s=10, what=f"no stray of {self._sequence}")
+        eventually(lambda: not any(map(is_alive, pids)), within_s=10, what=f"no stray of {self._storm}")
 
     def _said(self) -> str:
         return self._log.read_text()
 
     def destroy(self) -> None:
         """Leave nothing, whatever came of it."""
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._handle, signal.SIGKILL)
+        os.close(self._handle)
 
 
 @pytest.mark.soak
@@ -136,7 +133,7 @@ def test_random_signals_end_without_deadlock_stray_or_lost_status(
 
     def suffer(seed: int) -> None:
         folder = tmp_path / str(seed)
-        parent = Parent(folder, sequence_of(seed))
+        parent = Parent(folder, sequence_of(seed), swarm)
         try:
             parent.suffer(random.Random(seed))
         except BaseException as error:
@@ -145,7 +142,7 @@ def test_random_signals_end_without_deadlock_stray_or_lost_status(
             parent.destroy()
         subprocess.run(["rm", "-r", str(folder)], check=True)
 
-    with ThreadPoolExecutor(AT_A_TIME[tier]) as pool:
+    with Swarm() as swarm, ThreadPoolExecutor(AT_A_TIME[tier]) as pool:
         for _ in pool.map(suffer, range(count)):
             pass
 
