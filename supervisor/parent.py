@@ -115,6 +115,7 @@ class Parent:
         """Keep the node going until it has stopped; returns its exit code."""
         try:
             self._apply(Ticked())
+            self._report()
             while self._node.phase is not Phase.STOPPED or self._sweep.is_active:
                 self._turn()
         finally:
