@@ -70,6 +70,8 @@ _ENTRIES = (
     Code("ERR-SUP-011", "Processes of a dead child cannot be ended.", "End them by hand; they may belong to another user or wait for a device."),
     Code("ERR-SUP-012", "A child process asked the node to stop.", "Look at the reason that it gave."),
     Code("ERR-SUP-013", "A child process refuses its configuration.", "Correct what it names in the lines before this one and start the node again."),
+    Code("ERR-SUP-014", "A room of the node makes no progress; the watchdog of the service manager is not fed.", "Look at the lines before this one; without progress the service manager starts the node again."),
+    Code("ERR-SUP-015", "The node does not run on this system.", "Use Linux or macOS; on Windows use WSL 2, which is Linux."),
     Code("ERR-SUP-020", "A child process did not take new settings over in time; it is replaced.", "Look at the lines before this one; its successor has the new settings."),
     Code("ERR-SUP-021", "The settings could not be read again.", "The old ones stay in force; look at the reason, and ask again with `job_item reload`."),
     Code("ERR-SUP-022", "The background commands cannot be reached.", "Try again in a moment; without `execs` in the configuration there are none."),

@@ -12,7 +12,16 @@ PLAN_VARIABLE = "JOB_ITEM_PLAN"
 
 def main() -> int:
     """Run the command line of this process, or the parent that it has become, and return its exit code."""
+    if not is_supported(os.name):
+        os.write(2, b"ERR-SUP-015: job_item does not run on this system. Use Linux or macOS; on Windows use WSL 2.\n")
+        return 69
     _open_what_is_closed()
+    if os.getpid() == 1:
+        from supervisor.init import split
+
+        code = split()
+        if code is not None:
+            return code
     if PLAN_VARIABLE in os.environ:
         from supervisor.handover import resume
 
@@ -22,6 +31,11 @@ def main() -> int:
     from supervisor.cli.app import main as run
 
     return run()
+
+
+def is_supported(system: str) -> bool:
+    """Whether a node can run on `system`, a value of `os.name`."""
+    return system == "posix"
 
 
 def _open_what_is_closed() -> None:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,14 @@ FINAL = ("finish", "error", "timeout", "terminate")
 class Node:
     """A node under test. `folder` holds its config.yaml, its task files and its state."""
 
-    def __init__(self, folder: Path, settings: dict[str, Any], environ: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: dict[str, Any],
+        environ: dict[str, str] | None = None,
+        command: Sequence[str] = (sys.executable, "-m", "supervisor"),
+    ) -> None:
+        self._command = command
         self.folder = folder
         self.state = folder / ".job_item"
         self.log = folder / "node.log"
@@ -41,7 +48,7 @@ class Node:
         (self.folder / "config.yaml").write_text(yaml.safe_dump(self._settings))
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "supervisor", "--config", str(self.folder / "config.yaml")],
+                [*self._command, "--config", str(self.folder / "config.yaml")],
                 cwd=self.folder,
                 env=self._environ,
                 stdin=subprocess.DEVNULL,
@@ -149,12 +156,7 @@ class Node:
 
     def processes(self) -> list[int]:
         """The node's own processes and all below them."""
-        found, todo = [], [self.pid]
-        while todo:
-            pid = todo.pop()
-            found.append(pid)
-            todo += children_of(pid)
-        return found
+        return tree_of(self.pid)
 
     def stop(self, number: int = signal.SIGTERM, within_s: float = 30.0) -> int:
         """Signal it, wait for its end, return its exit code."""
@@ -173,6 +175,16 @@ class Node:
             eventually(lambda: not any(map(is_alive, below)), within_s=10, what="all processes of the node are gone")
 
 
+def tree_of(pid: int) -> list[int]:
+    """A process and all below it."""
+    found, todo = [], [pid]
+    while todo:
+        pid = todo.pop()
+        found.append(pid)
+        todo += children_of(pid)
+    return found
+
+
 def is_alive(pid: int) -> bool:
     """Whether the process runs (a zombie does not)."""
     try:
@@ -183,9 +195,14 @@ def is_alive(pid: int) -> bool:
 
 
 @contextmanager
-def running(folder: Path, settings: dict[str, Any], environ: dict[str, str] | None = None) -> Iterator[Node]:
-    """A node that is ready, for as long as the context lasts."""
-    node = Node(folder, settings, environ)
+def running(
+    folder: Path,
+    settings: dict[str, Any],
+    environ: dict[str, str] | None = None,
+    command: Sequence[str] = (sys.executable, "-m", "supervisor"),
+) -> Iterator[Node]:
+    """A node that is ready, for as long as the context lasts; `command` is how it is started."""
+    node = Node(folder, settings, environ, command)
     try:
         node.start()
         yield node

@@ -37,6 +37,7 @@ from worker.adopt import Adopter
 from worker.api.server import Server
 from worker.closed import ClosedDesk
 from worker.dispatch import Dispatcher
+from worker.dump import dump
 from worker.environ import Owner
 from worker.execute import Executor
 from worker.faults import FaultPoints
@@ -158,6 +159,7 @@ class JobChild:
     async def serve(self, server: Server) -> None:
         """Work until this room is to stop."""
         server.hand_over(self._desk)
+        self._room.dump = partial(dump, self._journal, self._dispatcher, self._pool)
         if not server.is_up:
             await server.start()
             self._room.ready()

@@ -82,8 +82,8 @@ class Executor:
     async def settle(self, assignment: Assignment, outcome: Outcome) -> float | None:
         """Give the attempt its status, durably, and tell it.
 
-        Returns when the next attempt may start (seconds since the epoch), None when there is none. A journal that
-        cannot take it (disk full) is asked again until it can: what a job did is not forgotten.
+        Returns after how many seconds the next attempt may start, None when there is none. A journal that cannot take
+        it (disk full) is asked again until it can: what a job did is not forgotten.
         """
         now = time.time()
         verdict = judge(outcome, assignment.spec.status)
@@ -100,7 +100,7 @@ class Executor:
         self._job_ended()
         details = _details(outcome, verdict)
         self._reporter.settled(assignment.task_id, assignment.event, assignment.attempt, follows, details)
-        return settlement.retry_at if follows is Status.QUEUED else None
+        return settlement.retry_at - now if follows is Status.QUEUED and settlement.retry_at is not None else None
 
 
 def _settlement(assignment: Assignment, outcome: Outcome, verdict: Verdict, now: float) -> Settlement:
