@@ -82,9 +82,11 @@ class Room:
             self._link.send(message)
 
     def ready(self) -> None:
-        """Say that this room does its work, and from now on that its loop turns."""
+        """Say that this room does its work, and from now on that its loop turns: the first time after an interval, as
+        being ready is not yet getting on.
+        """
         self.say(Ready())
-        self._beat()
+        self._beat_later()
 
     def drained(self) -> None:
         """Say that nothing runs any more. The link stays silent from now on: the parent may end before this child."""
@@ -162,6 +164,10 @@ class Room:
         self._hold_beat()
         if self._link is not None:
             self._link.send(Beat())
+            self._beat_later()
+
+    def _beat_later(self) -> None:
+        if self._link is not None:
             self._next_beat = self._loop.call_later(self._interval_s, self._beat)
 
     def _hold_beat(self) -> None:

@@ -114,6 +114,8 @@ def _wake(node: Node, late_s: float, now_s: float) -> Node:
     """Time in which this process could not run is nobody's silence and part of no bound."""
     for child in node.children:
         node = _hear(node, child.room, now_s)
+        if child.news_end_s is not None:
+            node = put(node, replace(node.child(child.room), news_end_s=now_s + node.rules.silence_s))
     return node if node.deadline_s is None else replace(node, deadline_s=node.deadline_s + late_s)
 
 

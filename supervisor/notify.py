@@ -85,7 +85,9 @@ class Notifier:
     @property
     def deadline_s(self) -> float | None:
         """When `tell` must come at the latest."""
-        moments = (self._feed_at_s, self._extend_at_s, self._retry_at_s)
+        if self._retry_at_s is not None:  # until then nothing can be sent, whatever is due
+            return self._retry_at_s
+        moments = (self._feed_at_s, self._extend_at_s)
         return min((moment for moment in moments if moment is not None), default=None)
 
     def tell(self, outlook: Outlook, progress: Progress, now_s: float) -> None:
