@@ -6,7 +6,6 @@ Time-outs are those of silence, never of the whole: as long as bytes go or come,
 from __future__ import annotations
 
 import json
-import math
 import os
 import random
 import time
@@ -79,24 +78,10 @@ class LostError(Exception):
 
 
 class Courier:
-    """Sends requests from one script.
+    """Sends requests from one script."""
 
-    `until`: moment of `time.monotonic` at which everything has to be over, asked for before each try; `pause`: how to
-    wait between tries. Both are there for who must come to an end (a signal).
-    """
-
-    def __init__(
-        self,
-        patience: Patience | None = None,
-        *,
-        environ: Mapping[str, str] | None = None,
-        until: Callable[[], float] = lambda: math.inf,
-        pause: Callable[[float], object] = time.sleep,
-    ) -> None:
+    def __init__(self, patience: Patience | None = None) -> None:
         self.patience = patience or Patience()
-        self._environ = os.environ if environ is None else environ
-        self._until = until
-        self._pause = pause
         self._session = requests.Session()
         self._session.trust_env = False  # no .netrc in the place of our key; certificates and proxies are asked below
 
@@ -126,26 +111,21 @@ class Courier:
         if failures >= self.patience.attempts:
             return False
         delay_s = self.patience.backoff.delay_s(failures, random.random())  # noqa: S311 - no secret hangs on it
-        if time.monotonic() + delay_s >= self._until():
-            return False
-        self._pause(delay_s)
-        return time.monotonic() < self._until()
+        time.sleep(delay_s)
+        return True
 
     def send(self, method: str, url: str, body: bytes | Body | None, headers: Mapping[str, str]) -> Answer:
         """Send one request once; what a body raises while it is read passes through. Raises `LostError`."""
-        left_s = self._until() - time.monotonic()
-        if left_s <= 0:
-            raise LostError("no time was left")
         try:
             with self._session.request(
                 method,
                 url,
                 data=body,
                 headers=dict(headers),
-                timeout=(min(left_s, self.patience.connect_s), min(left_s, self.patience.silence_s)),
+                timeout=(self.patience.connect_s, self.patience.silence_s),
                 allow_redirects=False,  # a redirected POST becomes a GET, and nothing would arrive
                 stream=True,
-                verify=certificates(self._environ),
+                verify=certificates(os.environ),
                 proxies={} if is_loopback(url) else get_environ_proxies(url),
             ) as response:
                 lowered = {name.lower(): value for name, value in response.headers.items()}

@@ -5,9 +5,6 @@ from __future__ import annotations
 from job_item.errors import NodeError
 from job_item.sdk.courier import Courier, LostError
 
-ERRORS_OF_JOB = "ERROR_MESSAGE_STDERR"
-"""Under which a node keeps what a job wrote to its standard error (protocol 4.7)."""
-
 
 def read_shared(courier: Courier, url: str) -> str:
     """Read all texts kept there, one behind the other; empty where there are none, whatever the reason."""
