@@ -27,13 +27,15 @@ _HOMES = (
 )
 
 
-def __getattr__(name: str) -> object:
-    for known, home in _HOMES:
-        if name == known:
-            from importlib import import_module
+if not TYPE_CHECKING:  # else a type checker would believe that any name is there
 
-            return getattr(import_module(f"job_item.sdk.{home}"), name)
-    raise AttributeError(f"module 'job_item' has no attribute {name!r}")
+    def __getattr__(name: str) -> object:
+        for known, home in _HOMES:
+            if name == known:
+                from importlib import import_module
+
+                return getattr(import_module(f"job_item.sdk.{home}"), name)
+        raise AttributeError(f"module 'job_item' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

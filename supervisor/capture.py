@@ -56,6 +56,11 @@ class Capture:
             yield b"\n[%d bytes are left out here]\n" % self.dropped_bytes
         yield bytes(self._tail[-TAIL_BYTES:])
 
+    def close(self) -> None:
+        """Give the temporary file up."""
+        if self._file is not None:
+            self._file.close()
+
     def _keep(self, head: bytes) -> bool:
         """Keep bytes of the beginning; False where there is no room for them on the disk."""
         if self._file is None and len(self._memory) + len(head) <= MEMORY_BYTES:
@@ -75,5 +80,5 @@ class Capture:
         if self._file is None:
             from tempfile import TemporaryFile  # takes longer to load than all else that a small input needs
 
-            self._file = TemporaryFile(prefix="job_item-")  # noqa: SIM115 - open until the process ends
+            self._file = TemporaryFile(prefix="job_item-")  # noqa: SIM115 - `close` does it
         return self._file

@@ -51,6 +51,7 @@ def save(status: str | None = None, limit_bytes: int = LIMIT_BYTES) -> int:
     if has_place:
         _tell(partial(_send, capture, code), failures)
     interrupt.end()
+    capture.close()
     if interrupt.number is not None:
         return 128 + interrupt.number
     return code or _worst(failures)

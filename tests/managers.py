@@ -1,7 +1,7 @@
 """A stand-in of the Job Manager's HTTP side as its workers know it (protocol 1.4, 4.4, 7).
 
-It keeps what it was sent, takes notifications as a node does too, so that a script can be tried without one, and speaks tus 1.0.0 if it is
-told to.
+It keeps what it was sent, takes notifications as a node does too, so that a script can be tried without one, and
+speaks tus 1.0.0 if it is told to.
 """
 
 from __future__ import annotations
@@ -67,6 +67,8 @@ class Tus:
     sizes: dict[str, int] = field(default_factory=dict)
     arrived: dict[str, bytearray] = field(default_factory=dict)
     hang_ups: deque[int] = field(default_factory=deque)
+    forgets: bool = False
+    """Whether uploads are gone by the time that somebody asks for them."""
 
 
 class Manager:
@@ -79,6 +81,8 @@ class Manager:
         self.during: Callable[[int], object] = lambda _received: None
         """Is called while a body comes, with the number of bytes so far."""
         self.tus: Tus | None = None
+        self.early: Reply | None = None
+        """Is answered before the body of a request has come."""
 
     def variables(self, task_id: str = "T1") -> dict[str, str]:
         """What a node would tell a job of this task."""
@@ -120,6 +124,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def do_POST(self) -> None:
+        if self.manager.early is not None:
+            self._answer(self.manager.early)
+            return
         reply = self.manager.replies.popleft() if self.manager.replies else None
         with tempfile.TemporaryFile() as body:
             if not self._receive(body, reply.hang_up if reply else None):
@@ -206,6 +213,8 @@ class _Handler(BaseHTTPRequestHandler):
             place = f"/uploads/{len(tus.sizes)}"
             tus.sizes[place], tus.arrived[place] = int(asked.headers["upload-length"]), bytearray()
             return Reply(201, b"", {**version, "Location": place})
+        if asked.method in ("HEAD", "PATCH") and tus.forgets:
+            return Reply(410, b"")
         if asked.method in ("HEAD", "PATCH"):
             return Reply(
                 200 if asked.method == "HEAD" else 204,
