@@ -63,7 +63,7 @@ class FullDisk:
 def test_on_a_full_disk_the_beginning_ends_and_the_end_is_still_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     import tempfile
 
-    file = tempfile.TemporaryFile()
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - `close` of what is tested closes it
     monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: FullDisk(file, 3))
     data = bytes(range(256)) * 20_000
     kept = filled(16 << 20, data, 65536)
