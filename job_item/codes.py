@@ -137,7 +137,7 @@ _ENTRIES = (
     Code("ERR-REP-008", "The task file of a job cannot be read.", "Read it in the directory in which the job was started, while the job runs."),
     Code("ERR-REP-009", "A result cannot be written as JSON.", "Use texts, finite numbers, truth values, None, lists and dicts with texts as keys."),
     Code("ERR-REP-010", "A server took a file, but its answer is not understood.", "Look whether the file has arrived; check that JOB_MANAGER_UPLOAD_FILE is the address of a Job Manager."),
-    Code("ERR-REP-011", "The exit code of the producer cannot be read.", "Write it before the pipe ends, as in `{ command; echo $? >FILE; } | job_item save --status FILE`."),
+    Code("ERR-REP-011", "The exit code of the producer cannot be read.", "Write it before the pipe ends, as in `{ command && echo 0 >FILE || echo $? >FILE; } | job_item save --status FILE`."),
     Code("ERR-REP-012", "What came in could not be shown or kept in full.", "Make room on the disk that standard output or the folder for temporary files (TMPDIR) is on."),
     # STO: storage
     Code("ERR-STO-001", "The journal of the node cannot be written or read for the moment.", "Make room on the disk that holds the state folder, or let the node's user write there; the node goes on by itself."),

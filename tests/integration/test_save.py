@@ -336,7 +336,7 @@ def bash(script: str, env: Mapping[str, str], folder: Path) -> subprocess.Comple
 
 
 def test_the_exit_code_of_the_producer_is_sent_and_passed_on(tmp_path: Path, manager: Manager) -> None:
-    script = "{ echo out; (exit 3); echo $? >rc; } | job_item save --status rc"
+    script = "set -e; { (echo out; exit 3) && echo 0 >rc || echo $? >rc; } | job_item save --status rc"
     ended = bash(script, manager.variables(), tmp_path)
     assert (ended.returncode, ended.stdout, ended.stderr) == (3, b"out\n", b"")
     assert manager.messages == ["out\n[exit code 3]\n"]
