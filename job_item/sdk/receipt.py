@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from job_item.errors import NodeError
-from job_item.sdk.courier import Answer, origin, shown
+from job_item.sdk.answer import Answer, origin, shown
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from dataclasses import replace
 from urllib.parse import urljoin
 
 from job_item.errors import NodeError
-from job_item.sdk.courier import Answer, Courier, LostError, origin, refusal, said_by, unavailable
+from job_item.sdk.answer import Answer, origin, refusal, said_by, unavailable
+from job_item.sdk.courier import Courier, LostError
 from job_item.sdk.filebody import OpenFile, Stream, Watch
 from job_item.sdk.receipt import Receipt, read_receipt
 

@@ -10,7 +10,7 @@ from job_item.sdk.receipt import Receipt, read_receipt
 from job_item.sdk.surroundings import project_key, upload_url
 from job_item.sdk.tus import RESUMABLE_FROM_BYTES, is_offered, send_resumable
 
-_PATIENCE = Patience(silence_s=600.0)
+_PATIENCE = Patience(connect_s=30.0, silence_s=600.0)
 """A server may need its time for a large file after the last byte of it has come."""
 
 
