@@ -20,6 +20,15 @@ from tests.conftest import eventually, free_port
 from tests.managers import MSG_LIMIT_BYTES, Manager, Reply, managing
 from tests.nodes import Node, running
 from tests.terminal import COMMAND, Ended, Shell, Tap, environment
+from tests.weighing import weigh
+
+
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """Let commands get Ctrl-C, also where the tests themselves were started with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
@@ -146,20 +155,14 @@ def test_of_a_huge_input_the_beginning_and_the_end_are_sent_in_little_memory(tmp
     pour = f"for _ in range({size >> 20}): sys.stdout.buffer.write(b'0123456789abcdef' * 65536)"
     producer = subprocess.Popen([sys.executable, "-c", f"import sys\n{pour}\nprint('THE END')"], stdout=subprocess.PIPE)
     with open(tmp_path / "out", "wb") as out:
-        saver = subprocess.Popen(
-            [*COMMAND, "save", "--limit", "4 MiB"],
-            stdin=producer.stdout,
-            stdout=out,
-            env=environment(manager.variables()),
-        )
-        assert producer.stdout
-        producer.stdout.close()
-        _, status, usage = os.wait4(saver.pid, 0)
-        saver.returncode = os.waitstatus_to_exitcode(status)
-    assert saver.returncode == 0
+        command = [*COMMAND, "save", "--limit", "4 MiB"]
+        code, memory_bytes = weigh(command, tmp_path, manager.variables(), stdin=producer.stdout, stdout=out)
+    assert code == 0
+    assert producer.stdout
+    producer.stdout.close()
     assert producer.wait() == 0
     assert (tmp_path / "out").stat().st_size == size + 8
-    assert usage.ru_maxrss * 1024 < 100 << 20, "what came is not held in memory"
+    assert memory_bytes < 100 << 20, "what came is not held in memory"
     sent = "".join(message.split("\n", 1)[1] for message in manager.messages)
     gap = f"\n[{size + 8 - (4 << 20)} bytes are left out here]\n"
     assert len(sent) == (4 << 20) + len(gap)
