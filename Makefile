@@ -56,5 +56,5 @@ lock: ## Pin the newest allowed versions, with hashes, in requirements.lock and 
 	@sh tools/lock
 
 clean: ## Remove environments, caches and what was built; jobs and their output in .job_item stay
-	rm -rf $(VENV) .venv-lock build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-lock .venv-node-* build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -143,6 +143,18 @@ _ENTRIES = (
     Code("ERR-RUN-121", "A value cannot be an argument of a command.", "Send text without NUL characters and without lone surrogates; JOB_ITEM_DATA_OMITTED and the task file name the others."),
     Code("ERR-RUN-122", "A value begins with `-` where the command would take it as an option that evaluates it.", "Send another value, or change the command to printf '%s' {{name}}."),
     # REP: reports
+    Code("ERR-REP-001", "A variable that a job's script needs is not set.", "A node sets it for its jobs; elsewhere export it first."),
+    Code("ERR-REP-002", "The address that a job's script was given is none.", "Write a whole address that begins with http:// or https://."),
+    Code("ERR-REP-003", "A server refuses what a job's script sent.", "Look at the reason that it gives; the same again would be refused again."),
+    Code("ERR-REP-004", "What a job's script sent could not be delivered.", "Check that the server runs and can be reached from here; then send it again."),
+    Code("ERR-REP-005", "The certificate of a server is not trusted, or the certificates to trust cannot be read.", "Name the file of your certificate authority in REQUESTS_CA_BUNDLE or SSL_CERT_FILE (and in pass_env, so that jobs see it)."),
+    Code("ERR-REP-006", "A file cannot be sent.", "Name a regular file that you may read; pack a directory first, and write what comes through a pipe to a file."),
+    Code("ERR-REP-007", "A file changed while it was being sent.", "Send it when nobody writes to it any more, or send a copy."),
+    Code("ERR-REP-008", "The task file of a job cannot be read.", "Read it in the directory in which the job was started, while the job runs."),
+    Code("ERR-REP-009", "A result cannot be written as JSON.", "Use texts, finite numbers, truth values, None, lists and dicts with texts as keys."),
+    Code("ERR-REP-010", "A server took a file, but its answer is not understood.", "Look whether the file has arrived; check that JOB_MANAGER_UPLOAD_FILE is the address of a Job Manager."),
+    Code("ERR-REP-011", "The exit code of the producer cannot be read.", "Write it before the pipe ends, as in `{ command && echo 0 >FILE || echo $? >FILE; } | job_item save --status FILE`."),
+    Code("ERR-REP-012", "What came in could not be shown or kept in full.", "Make room on the disk that standard output or the folder for temporary files (TMPDIR) is on."),
     # STO: storage
     Code("ERR-STO-001", "The journal of the node cannot be written or read for the moment.", "Make room on the disk that holds the state folder, or let the node's user write there; the node goes on by itself."),
     Code("ERR-STO-002", "The journal of the node cannot be opened.", "Check the permissions of the state folder; if the file is damaged, stop the node, move journal.sqlite away and start again with an empty one."),

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from job_item import __version__
-from supervisor.cli import execs, jobs, logs, node, register, reload, settings, status, submit
+from supervisor.cli import execs, jobs, logs, node, register, reload, save, settings, status, submit, upload
 from supervisor.cli.failure import tell
 from supervisor.cli.given import ConfigOption
 from supervisor.cli.help import HELP_OPTIONS, find_help
@@ -32,6 +32,8 @@ for name, command in (
     ("logs", logs.show_log),
     ("cancel", jobs.cancel_jobs),
     ("reload", reload.reload_settings),
+    ("save", save.save_input),
+    ("upload", upload.upload_files),
     ("check", node.check_settings),
     ("errors", register.list_codes),
     ("child_process", node.run_child_process),
