@@ -17,7 +17,7 @@ from typing import Any
 
 from execs.watchman import Watchman
 from job_item import log, process
-from job_item.environ import base_environment
+from job_item.environ import base_environment, share_variables
 from job_item.errors import NodeError
 from job_item.exits import Exit
 from job_item.keeper.command import Command
@@ -109,6 +109,7 @@ class ExecsChild:
             env={
                 **base_environment(os.environ, start.dotenv, start.settings.pass_env),
                 **exec_variables(start.settings.project, start.local_url()),
+                **share_variables(start.local_url(), {**start.dotenv, **os.environ}),
                 **spec.env,
             },
             cwd=str(cwd),

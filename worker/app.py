@@ -23,7 +23,7 @@ from itertools import count
 from typing import Any
 
 from job_item import log, process
-from job_item.environ import base_environment
+from job_item.environ import base_environment, share_variables
 from job_item.errors import NodeError, Unavailable
 from job_item.exits import Exit
 from job_item.keeper.pool import KeeperPool
@@ -46,6 +46,7 @@ from worker.news import News
 from worker.recovery import Rules
 from worker.reporters.local import LocalReporter
 from worker.runners.command import CommandRunner, Places
+from worker.share import Shares
 
 STOP_LIMIT_S = 5.0
 """How long after the last kill the end of all jobs is waited for."""
@@ -145,7 +146,9 @@ class JobChild:
         self._runner = self._make_runner()
         executor = Executor(self._journal, self._runner, reporter, self._housekeeper.job_ended)
         self._dispatcher = Dispatcher(self._journal, executor, specs, settings.limits.concurrency, _die)
-        self._desk = LocalDesk(about, self._journal, self._dispatcher, reporter, news, self._places.logs)
+        self._shares = Shares(self._journal)
+        logs = self._places.logs
+        self._desk = LocalDesk(about, self._journal, self._dispatcher, reporter, news, logs, self._shares)
 
     async def serve(self, server: Server) -> None:
         """Work until this room is to stop."""
@@ -157,6 +160,7 @@ class JobChild:
             await self._room.drain_asked.wait()
         await self._drain()
         await server.stop()
+        await self._shares.stop()
         await self._pool.close()
         await self._journal.close()
 
@@ -167,6 +171,7 @@ class JobChild:
             project_id=settings.credential.project_id,
             project_key=settings.credential.secret_key.get_secret_value(),
             base_url=self._start.local_url(),
+            share=share_variables(self._start.local_url(), {**self._start.dotenv, **os.environ}),
         )
         base = base_environment(os.environ, self._start.dotenv, settings.pass_env)
         return CommandRunner(self._pool, self._places, owner, base)
@@ -187,6 +192,7 @@ class JobChild:
         self._dispatcher.start()
         self._desk.open()
         self._housekeeper.start()
+        self._shares.start()
 
     async def _recover(self, specs: Mapping[str, Job]) -> Sequence[Recovered]:
         """Settle what a predecessor left running; where the disk takes nothing, that is tried until it does."""

@@ -20,6 +20,7 @@ from worker.closed import ClosedDesk
 from worker.desk import Desk, NewJob
 from worker.local import LocalDesk
 from worker.news import News
+from worker.share import Shares
 
 SETTINGS = Settings.model_validate(
     {"jobs": [{"event": "a", "cmd": "true"}, {"event": "b", "cmd": "true"}], "limits": {"queue": 2}}
@@ -36,7 +37,9 @@ def about(folder: Path) -> About:
 async def desk_in(folder: Path) -> AsyncIterator[LocalDesk]:
     """A desk whose jobs wait: no slot is given away."""
     async with company(folder, *SETTINGS.jobs) as made:
-        yield LocalDesk(about(folder), made.journal, made.dispatcher, made.reporter, News(), folder)
+        yield LocalDesk(
+            about(folder), made.journal, made.dispatcher, made.reporter, News(), folder, Shares(made.journal)
+        )
 
 
 @in_loop

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from typing import Protocol
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from worker.api.feed import Feed
 from worker.api.site import Site
 from worker.desk import Watch
 
 HEARTBEAT_S = 15.0
 """A silent stream shows that it lives, so that neither side waits for a dead one."""
+
+
+class Pieces(Protocol):
+    """What a stream is made of."""
+
+    def pieces(self) -> Iterator[bytes | None]:
+        """Give the events in pieces of bounded size and effort, some of them empty; None where news has to be waited
+        for; up to the end.
+        """
 
 
 class FollowAnswer(Response):
@@ -23,7 +33,7 @@ class FollowAnswer(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, site: Site, task_id: str, feed: Feed) -> None:
+    def __init__(self, site: Site, task_id: str, feed: Pieces) -> None:
         super().__init__(None, headers={"x-accel-buffering": "no"})
         del self.headers["content-length"]
         self._site = site
