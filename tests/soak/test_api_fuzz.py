@@ -10,7 +10,7 @@ import pytest
 from tests.fuzzing import SETTINGS, fuzz
 from tests.nodes import running
 
-BUDGET_S = {"quick": 15, "night": 600}
+BUDGET_S = {"quick": 10, "night": 600}
 TOKEN = "s3cret-of-the-test"
 
 
