@@ -53,7 +53,7 @@ async def listen_notif(request: Request, task_id: TaskId) -> Response:
     return FollowAnswer(site, task_id, Notices(site.desk, task_id, last_number(request)))
 
 
-@router.post("/job/job_record/{task_id}/action/{action}", summary="End a job as", responses=documented(404))
+@router.post("/job/job_record/{task_id}/action/{action}", summary="End a job with a status", responses=documented(404))
 async def act(request: Request, task_id: TaskId, action: Action) -> JobAnswer:
     """Ask for the end of a job at whatever stage it is, with this status and no further attempt.
 
