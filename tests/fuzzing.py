@@ -71,7 +71,7 @@ def prepare(node: Node, prefix: str = "") -> list[str]:
     return tasks
 
 
-def fuzz(node: Node, *options: str, prefix: str = "", within_s: float = 110.0) -> str:
+def fuzz(node: Node, *options: str, prefix: str = "", within_s: float = 240.0) -> str:
     """Try the whole API of a node; returns what schemathesis says, and fails when it has found anything.
 
     Parameters: `options` of `schemathesis run`; `prefix`, what the paths of the node begin with.
