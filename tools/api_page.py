@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from worker import shelves
-from worker.api import follow, guard, messages, server, share
+from worker.api import connection, follow, guard, messages, server, share
 from worker.api.app import build
 from worker.journal.operations import NOTES_KEPT
 
@@ -39,10 +39,10 @@ def limits() -> str:
     """The Markdown table of all limits."""
     hours = shelves.LINGER_S / 3600
     rows = [
-        ("head of a request", f"{server.HEAD_LIMIT_BYTES // KIB} KiB", "431"),
+        ("head of a request", f"{connection.HEAD_LIMIT_BYTES // KIB} KiB", "431"),
         ("body of a request", f"{guard.BODY_LIMIT_BYTES // KIB} KiB", "413"),
-        ("time for a request to come in", f"{server.REQUEST_TIMEOUT_S:g} s", "408"),
-        ("connections at once", f"{server.CONNECTIONS}", "503"),
+        ("time for a request to come in", f"{connection.REQUEST_TIMEOUT_S:g} s", "408"),
+        ("connections at once", f"{connection.CONNECTIONS}", "503"),
         ("a kept connection that is idle", f"{server.KEEP_ALIVE_S} s", "closed"),
         ("a notification", f"{messages.MSG_LIMIT_BYTES} bytes of UTF-8, at least one", "400"),
         ("notifications kept of a job", f"the last {NOTES_KEPT}", ""),

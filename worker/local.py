@@ -20,6 +20,7 @@ from worker.news import News
 from worker.output import Output, spool_path
 from worker.seams import Reporter
 from worker.share import Shares
+from worker.standing import Board
 
 
 class LocalDesk:
@@ -28,6 +29,7 @@ class LocalDesk:
     def __init__(
         self,
         about: About,
+        board: Board,
         journal: Journal,
         dispatcher: Dispatcher,
         reporter: Reporter,
@@ -35,12 +37,10 @@ class LocalDesk:
         logs: Path,
         shares: Shares,
     ) -> None:
-        settings = about.start.settings
-        self.project = settings.project
+        self.project = about.start.settings.project
         self.base_url = about.start.base_url
         self._about = about
-        self._specs: Mapping[str, Job] = {spec.event: spec for spec in settings.jobs}
-        self._queue_limit = settings.limits.queue
+        self._board = board
         self._journal = journal
         self._dispatcher = dispatcher
         self._reporter = reporter
@@ -50,6 +50,7 @@ class LocalDesk:
         self._entering = 0
         self._draining = False
         self._dispatching = False
+        self._retiring = False
 
     async def create(self, request: NewJob) -> JobRecord:
         """Accept a job, durably."""
@@ -81,8 +82,9 @@ class LocalDesk:
     def _refuse_unless_acceptable(self, request: NewJob, task_id: str) -> None:
         if request.app_id is not None and request.app_id != self.project:
             raise BadMessage("ERR-JOB-002", f"This node serves project {self.project!r}, not {request.app_id!r}.")
-        if request.event not in self._specs:
-            raise BadMessage("ERR-JOB-001", f"No job is configured for event {request.event!r}.", _known(self._specs))
+        specs = self._board.standing.specs
+        if request.event not in specs:
+            raise BadMessage("ERR-JOB-001", f"No job is configured for event {request.event!r}.", _known(specs))
         if not is_task_id(task_id):
             raise BadMessage("ERR-JOB-003", f"{task_id!r} is not acceptable as a task id.")
 
@@ -90,8 +92,9 @@ class LocalDesk:
         """Why no job is taken now; those that are on their way into the journal count as queued."""
         if self._draining:
             return Unavailable("ERR-JOB-005", "The node is stopping and takes no new jobs.")
-        if self._journal.queued + self._entering >= self._queue_limit:
-            return Unavailable("ERR-JOB-004", f"The queue is full ({self._queue_limit} jobs).")
+        limit = self._board.standing.settings.limits.queue
+        if self._journal.queued + self._entering >= limit:
+            return Unavailable("ERR-JOB-004", f"The queue is full ({limit} jobs).")
         return None
 
     def job(self, task_id: str) -> JobRecord | None:
@@ -162,11 +165,17 @@ class LocalDesk:
             reasons.append("the node is stopping")
         if not self._dispatching:
             reasons.append("what is left of an earlier process is still being ended")
+        if self._retiring and not reasons:
+            return Readiness(True, ("jobs are taken, and run by a new process as soon as the running ones have ended",))
         return Readiness(not reasons, tuple(reasons))
 
     def open(self) -> None:
         """Jobs are started from now on."""
         self._dispatching = True
+
+    def retire(self) -> None:
+        """Jobs are accepted for a successor from now on, and not started."""
+        self._retiring = self._dispatching = True
 
     def close(self) -> None:
         """No job is accepted from now on."""

@@ -40,9 +40,6 @@ class Performance(Protocol):
 class Runner(Protocol):
     """Runs attempts of one kind: a shell command or argument list now, typed handlers later."""
 
-    def prepare(self, spec: Job) -> None:
-        """Compile what can be compiled before the first trigger. Raises NodeError when the spec cannot be used."""
-
     def start(self, assignment: Assignment, on_output: Callable[[], None]) -> Performance:
         """Start an attempt. `on_output` is called, bounded in rate, when there is more output.
 
