@@ -48,9 +48,10 @@ format: ## Rewrite the code in the one style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: ## Write the generated pages (docs/errors.md) anew
+docs: ## Write what is generated of docs/errors.md and docs/api.md anew
 	@$(SETUP) dev
 	$(BIN)/python -m tools.errors_page
+	$(BIN)/python -m tools.api_page
 
 lock: ## Pin the newest allowed versions, with hashes, in requirements.lock and requirements-dev.lock
 	@sh tools/lock

@@ -101,6 +101,9 @@ _ENTRIES = (
     Code("ERR-JOB-007", "The body of the request is not usable.", "Send a JSON document as the API documentation shows."),
     Code("ERR-JOB-008", "The data of a job is not usable.", "Send a JSON object or array as the data of the job."),
     Code("ERR-JOB-009", "The task id belongs to another job.", "Choose another task id, or repeat the request with the same event and data."),
+    Code("ERR-JOB-010", "The task has shared as much as it may.", "Give entries a `ttl_seconds`, or share the name of a file in place of its content."),
+    Code("ERR-JOB-011", "The node holds as much share data as it may.", "Try again when some of it has expired; give entries a `ttl_seconds`."),
+    Code("ERR-JOB-012", "Nothing is shared under this key.", "Add it first, or look whether its `ttl_seconds` is over."),
     # RUN: running a job
     Code("ERR-RUN-001", "The job's command failed.", "Read its output with `job_item logs TASK_ID`.", was="ERR-303509T3200"),
     Code("ERR-RUN-002", "The program or the working directory of the job does not exist.", "Install the program or correct `cmd`, `working_dir` or PATH (`pass_env`, `env`)."),

@@ -93,6 +93,7 @@ class MemoryDesk:
         self._jobs: dict[str, JobRecord] = {}
         self._logs: dict[tuple[str, int], MemoryLog] = {}
         self._notes: dict[str, list[Note]] = {}
+        self._shared: dict[tuple[str, str], list[str]] = {}
 
     # what the API asks
 
@@ -130,10 +131,10 @@ class MemoryDesk:
         chosen = [r for r in found if status in (None, r.status) and event in (None, r.event)]
         return [replace(record, attempts=()) for record in chosen[:limit]]
 
-    async def cancel(self, task_id: str) -> JobRecord | None:
+    async def cancel(self, task_id: str, wish: Status = Status.TERMINATE) -> JobRecord | None:
         record = self._jobs.get(task_id)
         if record and not record.status.is_final:
-            self.end(task_id, Status.TERMINATE)
+            self.end(task_id, wish)
         return self._jobs.get(task_id)
 
     async def notify(self, task_id: str, msg: str) -> bool:
@@ -146,6 +147,12 @@ class MemoryDesk:
 
     def notes(self, task_id: str, after: int = 0) -> Sequence[Note]:
         return [note for note in self._notes.get(task_id, []) if note.number > after][-1000:]
+
+    async def share(self, task_id: str, key: str, data: str, ttl_s: float | None) -> None:
+        self._shared.setdefault((task_id, key), []).append(data)
+
+    def shared(self, task_id: str, key: str) -> Sequence[str]:
+        return self._shared.get((task_id, key), [])
 
     def log(self, task_id: str, attempt: int | None = None) -> MemoryLog | None:
         record = self._jobs.get(task_id)

@@ -25,6 +25,7 @@ from itertools import count
 from typing import Any
 
 from job_item import log, process
+from job_item.environ import share_variables
 from job_item.errors import NodeError, Unavailable
 from job_item.exits import Exit
 from job_item.keeper.pool import KeeperPool
@@ -47,6 +48,7 @@ from worker.local import LocalDesk
 from worker.news import News
 from worker.reporters.local import LocalReporter
 from worker.runners.command import CommandRunner, Places
+from worker.share import Shares
 from worker.standing import Board, Standing
 
 STOP_LIMIT_S = 5.0
@@ -154,7 +156,9 @@ class JobChild:
         self._runner = CommandRunner(self._pool, self._places, _owner(start), board)
         executor = Executor(self._journal, self._runner, reporter, self._housekeeper.job_ended)
         self._dispatcher = Dispatcher(self._journal, executor, board, _die)
-        self._desk = LocalDesk(about, board, self._journal, self._dispatcher, reporter, news, self._places.logs)
+        self._shares = Shares(self._journal)
+        logs = self._places.logs
+        self._desk = LocalDesk(about, board, self._journal, self._dispatcher, reporter, news, logs, self._shares)
 
     async def serve(self, server: Server) -> None:
         """Work until this room is to stop."""
@@ -167,6 +171,7 @@ class JobChild:
             await self._room.drain_asked.wait()
         await self._wind_up()
         await server.stop()
+        await self._shares.stop()
         await self._housekeeper.stop()
         await self._pool.close()
 
@@ -193,6 +198,7 @@ class JobChild:
         self._dispatcher.start()
         self._desk.open()
         self._housekeeper.start()
+        self._shares.start()
 
     async def _recover(self) -> Sequence[Recovered]:
         """Settle what a predecessor left running; where the disk takes nothing, that is tried until it does."""
@@ -235,6 +241,7 @@ def _owner(start: ChildStart) -> Owner:
         project_id=settings.credential.project_id,
         project_key=settings.credential.secret_key.get_secret_value(),
         base_url=start.local_url(),
+        share=share_variables(start.local_url(), {**start.dotenv, **os.environ}),
     )
 
 

@@ -41,7 +41,11 @@ class ClosedDesk(NodeDesk):
         """Send away."""
         self._refuse()
 
-    async def cancel(self, task_id: str) -> JobRecord | None:  # noqa: ARG002 - nobody knows
+    async def cancel(
+        self,
+        task_id: str,  # noqa: ARG002 - nobody knows
+        wish: Status = Status.TERMINATE,  # noqa: ARG002
+    ) -> JobRecord | None:
         """Send away."""
         self._refuse()
 
@@ -50,6 +54,14 @@ class ClosedDesk(NodeDesk):
         self._refuse()
 
     def notes(self, task_id: str, after: int = 0) -> Sequence[Note]:  # noqa: ARG002 - nobody knows
+        """Send away."""
+        self._refuse()
+
+    async def share(self, task_id: str, key: str, data: str, ttl_s: float | None) -> None:  # noqa: ARG002 - not taken
+        """Send away."""
+        self._refuse()
+
+    def shared(self, task_id: str, key: str) -> Sequence[str]:  # noqa: ARG002 - nobody knows
         """Send away."""
         self._refuse()
 

@@ -19,6 +19,7 @@ from worker.news import News
 from worker.nodedesk import NodeDesk
 from worker.output import Output, spool_path
 from worker.seams import Reporter
+from worker.share import Shares
 from worker.standing import Board
 
 
@@ -34,6 +35,7 @@ class LocalDesk(NodeDesk):
         reporter: Reporter,
         news: News,
         logs: Path,
+        shares: Shares,
     ) -> None:
         super().__init__(about)
         self.project = about.start.settings.project
@@ -44,6 +46,7 @@ class LocalDesk(NodeDesk):
         self._reporter = reporter
         self._news = news
         self._logs = logs
+        self._shares = shares
         self._entering = 0
         self._draining = False
         self._dispatching = False
@@ -104,11 +107,11 @@ class LocalDesk(NodeDesk):
         """The newest jobs first."""
         return self._journal.records(status=status, event=event, before=before, limit=limit)
 
-    async def cancel(self, task_id: str) -> JobRecord | None:
+    async def cancel(self, task_id: str, wish: Status = Status.TERMINATE) -> JobRecord | None:
         """Ask for the end of a job at whatever stage it is."""
-        record = await self._journal.ask_cancel(task_id)
+        record = await self._journal.ask_cancel(task_id, wish)
         if record is not None:
-            self._dispatcher.stop(task_id, "terminate")
+            self._dispatcher.stop(task_id, wish.value)
             self._news.publish(task_id)
         return record
 
@@ -122,6 +125,14 @@ class LocalDesk(NodeDesk):
     def notes(self, task_id: str, after: int = 0) -> Sequence[Note]:
         """The notifications of one job whose number is above `after`, oldest first."""
         return self._journal.notes(task_id, after)
+
+    async def share(self, task_id: str, key: str, data: str, ttl_s: float | None) -> None:
+        """Add a text to those under a key of a task."""
+        await self._shares.add(task_id, key, data, ttl_s)
+
+    def shared(self, task_id: str, key: str) -> Sequence[str]:
+        """The texts under a key of a task, oldest first."""
+        return self._shares.texts(task_id, key)
 
     def log(self, task_id: str, attempt: int | None = None) -> Log | None:
         """The output of an attempt, the last one where none is named."""

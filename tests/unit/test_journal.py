@@ -120,22 +120,29 @@ async def test_cancelling_ends_a_queued_job_at_once(tmp_path: Path) -> None:
         assert await journal.claim("a", 1.0) is None
         assert await journal.ask_cancel("a") == record
         assert await journal.ask_cancel("unknown") is None
+        await accept(journal, "b")
+        late = await journal.ask_cancel("b", Status.TIMEOUT)
+        assert late is not None
+        assert late.status is Status.TIMEOUT
+        assert journal.counts()[Status.TIMEOUT] == 1
         assert journal.waiting(EVENT, 0, 10) == []
 
 
+@pytest.mark.parametrize("wish", [Status.TERMINATE, Status.TIMEOUT])
 @in_loop
-async def test_a_running_job_that_is_cancelled_is_not_retried(tmp_path: Path) -> None:
+async def test_a_running_job_whose_end_is_asked_for_is_not_retried(wish: Status, tmp_path: Path) -> None:
     async with journal_in(tmp_path) as journal:
         await accept(journal, "a")
         made = await claim(journal, "a")
-        record = await journal.ask_cancel("a")
+        record = await journal.ask_cancel("a", wish)
         assert record is not None
         assert record.status is Status.RUNNING
-        assert await journal.settle(end_of(made, Status.ERROR, retry_at=900.0)) is Status.TERMINATE
+        await journal.ask_cancel("a", Status.TERMINATE if wish is Status.TIMEOUT else Status.TIMEOUT)
+        assert await journal.settle(end_of(made, Status.ERROR, retry_at=900.0)) is wish, "the first wish counts"
         assert journal.waiting(EVENT, 0, 10) == []
         ended = journal.record("a")
         assert ended is not None
-        assert (ended.status, ended.finished_at) == (Status.TERMINATE, 300.0)
+        assert (ended.status, ended.finished_at) == (wish, 300.0)
 
 
 @in_loop
@@ -221,12 +228,12 @@ async def test_what_another_incarnation_left_running_is_recovered(tmp_path: Path
         await accept(journal, "d", event="gone")
         first = {task_id: await claim(journal, task_id) for task_id in "abcd"}
         await journal.settle(end_of(first["b"]))
-        await journal.ask_cancel("c")
+        await journal.ask_cancel("c", Status.TIMEOUT)
     async with journal_in(tmp_path, "second") as journal:
         recovered = await journal.recover(RERUN, 500.0)
         assert {job.task_id: job.status for job in recovered} == {
             "a": Status.QUEUED,
-            "c": Status.TERMINATE,
+            "c": Status.TIMEOUT,
             "d": Status.ERROR,
         }
         assert await journal.recover(RERUN, 501.0) == []

@@ -21,6 +21,7 @@ from worker.closed import ClosedDesk
 from worker.desk import Desk, NewJob, Readiness
 from worker.local import LocalDesk
 from worker.news import News
+from worker.share import Shares
 from worker.standing import Board, Standing
 
 SETTINGS = Settings.model_validate(
@@ -38,7 +39,8 @@ async def desk_in(folder: Path, shown: Board | None = None) -> AsyncIterator[Loc
     """A desk whose jobs wait: no slot is given away."""
     async with company(folder, *SETTINGS.jobs) as made:
         shown = shown or Board(Standing.of(start_with(folder, SETTINGS), {}))
-        yield LocalDesk(about(folder), shown, made.journal, made.dispatcher, made.reporter, News(), folder)
+        shares = Shares(made.journal)
+        yield LocalDesk(about(folder), shown, made.journal, made.dispatcher, made.reporter, News(), folder, shares)
 
 
 @in_loop

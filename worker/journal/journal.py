@@ -13,11 +13,11 @@ from typing import Literal
 from job_item.job import JobRecord, Status
 from worker.desk import Note
 from worker.faults import FaultPoints
-from worker.journal.operations import Accept, AddNote, AskCancel, Forget, Recover, Settle, TakeJob
+from worker.journal.operations import Accept, AddNote, AddShare, AskCancel, DropShares, Forget, Recover, Settle, TakeJob
 from worker.journal.queries import Reader
 from worker.journal.schema import open_writer, opening
 from worker.journal.tally import Tally
-from worker.journal.values import Claim, Ended, Recovered, Settlement, Waiting
+from worker.journal.values import Claim, Ended, Recovered, Settlement, Share, Waiting
 from worker.journal.writer import Writer
 from worker.recovery import Fate, Lost, Rules, decide
 
@@ -95,13 +95,24 @@ class Journal:
         write = "settle" if settlement.retry_at is None else "requeue"
         return await self._writer.submit(Settle(settlement, write))
 
-    async def ask_cancel(self, task_id: str) -> JobRecord | None:
-        """Mark that the end of a job is wished: one in the queue has ended at once. None when it is unknown."""
-        return await self._writer.submit(AskCancel(task_id, time.time()))
+    async def ask_cancel(self, task_id: str, wish: Status = Status.TERMINATE) -> JobRecord | None:
+        """Mark that a job is to end with the status `wish`; one in the queue has ended at once.
+
+        Returns its record, None when it is unknown.
+        """
+        return await self._writer.submit(AskCancel(task_id, time.time(), wish))
 
     async def note(self, task_id: str, at: float, msg: str) -> bool:
         """Keep a notification of a job; False when the job is unknown."""
         return await self._writer.submit(AddNote(task_id, at, msg))
+
+    async def share(self, share: Share) -> None:
+        """Keep a text under a key of a task; its number must be new."""
+        await self._writer.submit(AddShare(share))
+
+    async def unshare(self, numbers: Sequence[int]) -> None:
+        """Drop share data, a slice at a time please."""
+        await self._writer.submit(DropShares(tuple(numbers)))
 
     async def forget(self, task_ids: Sequence[str]) -> int:
         """Drop ended jobs, a slice at a time please; returns how many there were."""
@@ -143,6 +154,10 @@ class Journal:
     def notes(self, task_id: str, after: int = 0) -> Sequence[Note]:
         """The notifications of a job whose number is above `after`, oldest first (the last 1,000 are kept)."""
         return self._reader.notes(task_id, after)
+
+    def shares(self) -> Sequence[Share]:
+        """All share data, oldest first."""
+        return self._reader.shares()
 
     def waiting(self, event: str, after_seq: int, limit: int) -> Sequence[Waiting]:
         """The queued jobs of an event, oldest first, from those that came after `after_seq` (0: from the first).

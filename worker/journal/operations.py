@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from job_item.job import JobRecord, Status
 from worker.journal import records
 from worker.journal.tally import Change
-from worker.journal.values import Claim, Settlement
+from worker.journal.values import WISHES, Claim, Settlement, Share
 
 NOTES_KEPT = 1_000
 
@@ -95,7 +95,7 @@ class Settle(NamedTuple):
         if row is None:
             return None, ()
         seq, cancel, incarnation, started_at, log_bytes = row
-        status = _follows(end, bool(cancel))
+        status = _follows(end, WISHES.get(cancel))
         log_bytes += end.log_bytes
         finished_at, not_before = (end.finished_at, None) if status.is_final else (None, end.retry_at)
         db.execute(
@@ -123,26 +123,27 @@ class Recover(NamedTuple):
 
 
 class AskCancel(NamedTuple):
-    """The end of a job is wished: one that waits has ended at once, one that runs is marked."""
+    """The end of a job is wished: one that waits has ended at once, one that runs is marked. The first wish counts."""
 
     task_id: str
     asked_at: float
+    wish: Status = Status.TERMINATE
     write: str = "cancel"
 
     def apply(self, db: sqlite3.Cursor) -> tuple[JobRecord | None, tuple[Change, ...]]:
         """Returns its record; None when it is unknown."""
         row = db.execute("SELECT seq, status, log_bytes FROM tasks WHERE task_id = ?", (self.task_id,)).fetchone()
         changes: tuple[Change, ...] = ()
+        mark = next(mark for mark, status in WISHES.items() if status is self.wish)
         match row:
             case (seq, Status.QUEUED, log_bytes):
                 db.execute(
-                    "UPDATE tasks SET status = 'terminate', cancel = 1, not_before = NULL, finished_at = ?"
-                    " WHERE seq = ?",
-                    (self.asked_at, seq),
+                    "UPDATE tasks SET status = ?, cancel = ?, not_before = NULL, finished_at = ? WHERE seq = ?",
+                    (self.wish.value, mark, self.asked_at, seq),
                 )
-                changes = (Change(Status.QUEUED, Status.TERMINATE, log_bytes),)
+                changes = (Change(Status.QUEUED, self.wish, log_bytes),)
             case (seq, Status.RUNNING, _):
-                db.execute("UPDATE tasks SET cancel = 1 WHERE seq = ?", (seq,))
+                db.execute("UPDATE tasks SET cancel = ? WHERE seq = ? AND cancel = 0", (mark, seq))
         return records.find(db, self.task_id), changes
 
 
@@ -169,6 +170,32 @@ class AddNote(NamedTuple):
         return True, ()
 
 
+class AddShare(NamedTuple):
+    """A text is left under a key of a task."""
+
+    share: Share
+    write: str = "share"
+
+    def apply(self, db: sqlite3.Cursor) -> tuple[None, tuple[Change, ...]]:
+        """Nothing is returned."""
+        db.execute(
+            "INSERT INTO shares(number, task_id, key, data, ttl_s, expires_at) VALUES(?, ?, ?, ?, ?, ?)", self.share
+        )
+        return None, ()
+
+
+class DropShares(NamedTuple):
+    """Share data of these numbers leave the journal."""
+
+    numbers: tuple[int, ...]
+    write: str = "unshare"
+
+    def apply(self, db: sqlite3.Cursor) -> tuple[None, tuple[Change, ...]]:
+        """Nothing is returned."""
+        db.executemany("DELETE FROM shares WHERE number = ?", [(number,) for number in self.numbers])
+        return None, ()
+
+
 class Forget(NamedTuple):
     """Ended jobs leave the journal with all that belongs to them."""
 
@@ -191,8 +218,8 @@ class Forget(NamedTuple):
         return len(changes), tuple(changes)
 
 
-def _follows(end: Settlement, cancel: bool) -> Status:
+def _follows(end: Settlement, wish: Status | None) -> Status:
     """The status of the job after the end of an attempt: no other attempt follows once its end was asked for."""
     if end.retry_at is None:
         return end.status
-    return Status.TERMINATE if cancel else Status.QUEUED
+    return wish or Status.QUEUED

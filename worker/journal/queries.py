@@ -14,7 +14,7 @@ from job_item.job import JobRecord, Status
 from worker.desk import Note
 from worker.journal import errors, records
 from worker.journal.schema import open_reader
-from worker.journal.values import Ended, Waiting
+from worker.journal.values import WISHES, Ended, Share, Waiting
 from worker.recovery import Lost
 
 _NO_SEQ = 2**63 - 1
@@ -78,6 +78,13 @@ class Reader:
         )
         return [Note(*row) for row in rows]
 
+    def shares(self) -> Sequence[Share]:
+        """All share data, oldest first: bounded by whoever adds them (`worker.share`)."""
+        return [
+            Share(*row)
+            for row in self._rows("SELECT number, task_id, key, data, ttl_s, expires_at FROM shares ORDER BY number")
+        ]
+
     def waiting(self, event: str, after_seq: int, limit: int) -> Sequence[Waiting]:
         """The queued jobs of an event that came after another, oldest first; some may have to wait for their moment."""
         rows = self._rows(
@@ -104,7 +111,9 @@ class Reader:
             "SELECT task_id, event, attempt, fence, cancel FROM tasks WHERE status = 'running' AND incarnation <> ?",
             incarnation,
         )
-        return [Lost(task_id, event, attempt, fence, bool(cancel)) for task_id, event, attempt, fence, cancel in rows]
+        return [
+            Lost(task_id, event, attempt, fence, WISHES.get(cancel)) for task_id, event, attempt, fence, cancel in rows
+        ]
 
     def oldest_ended(self, limit: int) -> Sequence[Ended]:
         """The jobs that ended first."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from job_item import payload
 from job_item.errors import JobFailure, Unavailable
 from job_item.keeper import taskfile
 from job_item.keeper.command import Command, Ended
@@ -118,7 +119,7 @@ class CommandRunner:
             spool=spool_path(self._logs, task_id, assignment.attempt),
             output_limit=spec.output_limit,
             task_file=f"{plan.directory}/{task_id}.json",
-            task_body=assignment.body,
+            task_body=payload.encode_legacy(data) if spec.render == "legacy" else assignment.body,
             replace=assignment.attempt > 1,
             timeout_s=spec.timeout,
             grace_s=spec.kill_grace,
