@@ -63,7 +63,9 @@ _FIRST = (
     "INSERT INTO opened VALUES(0)",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+_TRACES = ("ALTER TABLE tasks ADD COLUMN trace TEXT",)  # the trace context that came with the job
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _TRACES)
 """The statements that lead from each version (PRAGMA user_version) to the next."""
 
 
