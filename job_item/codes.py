@@ -161,6 +161,7 @@ _ENTRIES = (
     Code("ERR-HST-002", "The identity of the node cannot be kept.", "Let the node's user read and write the file `identity` in the state folder, or set identity_id or WORKER_ID."),
     Code("ERR-HST-003", "A process or thread of the node failed in a way that it should not (a bug).", "The node replaces what can be replaced; please report the trace in this line."),
     Code("ERR-HST-004", "A library that the node uses reports an error.", "Look at the message in this line."),
+    Code("ERR-HST-005", "Traces are asked for, but cannot be sent.", "Install what is missing (pip install 'job_item[otel]'), or correct or unset the OTEL_* variables; jobs are not touched by it."),
     # UPD: updates
     Code("ERR-UPD-001", "An update cannot be fetched or applied.", "The running version stays in use; look at the message.", was="ERR-25230903100"),
 )

@@ -6,6 +6,7 @@ import os
 import random
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
@@ -90,6 +91,7 @@ class Parent:
         self._sweep = Sweep()
         self._unswept: set[Room] = set()
         self._execs: tuple[ExecState, ...] = ()
+        self._births: Counter[str] = Counter()
         self._told: NodeState | None = None
         self._is_greeted = False
         self._log = outfit.log
@@ -162,6 +164,7 @@ class Parent:
             return
         self._children[room] = child
         self._pids[room] = child.pid
+        self._births[room.value] += 1
         self._say(Say("child.spawned", room=room))
         if self._sweep.is_active:
             self._unswept.add(room)
@@ -230,7 +233,8 @@ class Parent:
         worker, execs = self._children.get(Room.WORKER), self._children.get(Room.EXECS)
         if worker is None:
             return
-        state = NodeState(worker.pid, execs.pid if execs else None, self._execs)
+        births = tuple(self._births.items())
+        state = NodeState(worker.pid, execs.pid if execs else None, self._execs, births=births)
         if state == self._told:
             return
         self._told = state

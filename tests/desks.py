@@ -8,6 +8,7 @@ import json
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,8 @@ from job_item.job import AttemptRecord, JobRecord, Status, Usage, is_task_id, ne
 from job_item.link import ExecState
 from worker.api.server import Server
 from worker.desk import Desk, Health, NewJob, Note, Readiness
+from worker.metrics.meter import Meter
+from worker.metrics.observation import Jobs, Observation
 
 Result = TypeVar("Result")
 
@@ -74,6 +77,7 @@ class MemoryDesk:
         self.ready = Readiness(True)
         self.exec_states: tuple[ExecState, ...] = ()
         self.requests: list[NewJob] = []
+        self.meter = Meter()
         self.watches: dict[str, list[MemoryWatch]] = {}
         self._jobs: dict[str, JobRecord] = {}
         self._logs: dict[tuple[str, int], MemoryLog] = {}
@@ -156,6 +160,11 @@ class MemoryDesk:
 
     def readiness(self) -> Readiness:
         return self.ready
+
+    async def observe(self) -> Observation:
+        counts = Counter((record.event, record.status) for record in self._jobs.values())
+        jobs = Jobs(counts, {}, {}, 0, 4, self.queue, EVENTS, self.meter)
+        return Observation(self.health(), self.ready.ready, jobs, self.exec_states)
 
     # what a test does
 

@@ -42,10 +42,13 @@ from worker.faults import FaultPoints
 from worker.housekeeping import Housekeeper
 from worker.journal import Journal, Recovered
 from worker.local import LocalDesk
+from worker.metrics.meter import Meter
 from worker.news import News
 from worker.recovery import Rules
+from worker.reporters.all import AllReporters
 from worker.reporters.local import LocalReporter
 from worker.runners.command import CommandRunner, Places
+from worker.tracing import open_tracer
 
 STOP_LIMIT_S = 5.0
 """How long after the last kill the end of all jobs is waited for."""
@@ -139,13 +142,15 @@ class JobChild:
         self._tree_lock = TreeLock(start.state_dir / "worker-tree.lock")
         self._pool = KeeperPool(lock=self._tree_lock.descriptor, open_files=process.raise_open_files(), on_fatal=_die)
         news = News()
-        reporter = LocalReporter(news)
+        meter = Meter()
+        self._tracer = tracer = open_tracer(os.environ, start.identity, journal.record)
+        reporter = AllReporters([LocalReporter(news), meter, *([tracer] if tracer else [])])
         specs = {spec.event: spec for spec in settings.jobs}
         self._housekeeper = Housekeeper(self._journal, self._places.logs, settings.keep)
         self._runner = self._make_runner()
         executor = Executor(self._journal, self._runner, reporter, self._housekeeper.job_ended)
         self._dispatcher = Dispatcher(self._journal, executor, specs, settings.limits.concurrency, _die)
-        self._desk = LocalDesk(about, self._journal, self._dispatcher, reporter, news, self._places.logs)
+        self._desk = LocalDesk(about, self._journal, self._dispatcher, reporter, news, self._places.logs, meter)
 
     async def serve(self, server: Server) -> None:
         """Work until this room is to stop."""
@@ -158,6 +163,8 @@ class JobChild:
         await self._drain()
         await server.stop()
         await self._pool.close()
+        if self._tracer is not None:
+            await self._tracer.close()
         await self._journal.close()
 
     def _make_runner(self) -> CommandRunner:
@@ -169,6 +176,8 @@ class JobChild:
             base_url=self._start.local_url(),
         )
         base = base_environment(os.environ, self._start.dotenv, settings.pass_env)
+        if self._tracer is not None:
+            return CommandRunner(self._pool, self._places, owner, base, self._tracer.context)
         return CommandRunner(self._pool, self._places, owner, base)
 
     async def _take_over(self) -> None:

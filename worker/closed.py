@@ -11,6 +11,7 @@ from job_item.job import JobRecord, Status
 from job_item.link import ExecState
 from worker.about import About
 from worker.desk import Health, Log, NewJob, Note, Readiness, Watch
+from worker.metrics.observation import Observation
 
 
 class ClosedDesk:
@@ -76,6 +77,10 @@ class ClosedDesk:
     def readiness(self) -> Readiness:
         """Not ready, and why."""
         return Readiness(False, (self.reason,))
+
+    async def observe(self) -> Observation:
+        """What metrics show without a journal."""
+        return await self._about.observe(is_ready=False)
 
     def _refuse(self) -> NoReturn:
         raise Unavailable("ERR-STO-001", self.reason)

@@ -99,7 +99,7 @@ class Executor:
             return None  # the attempt is not the running one any more: its end does not count
         self._job_ended()
         details = _details(outcome, verdict)
-        self._reporter.settled(assignment.task_id, assignment.event, assignment.attempt, follows, details)
+        self._reporter.settled(assignment, settlement, follows, details)
         return settlement.retry_at if follows is Status.QUEUED else None
 
 

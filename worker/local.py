@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from job_item import payload
+from job_item import payload, trace
 from job_item.errors import BadMessage, Unavailable
 from job_item.job import JobRecord, Status, is_task_id, new_task_id
 from job_item.link import ExecState
@@ -16,6 +16,8 @@ from worker.about import About
 from worker.desk import Health, Log, NewJob, Note, Readiness, Watch
 from worker.dispatch import Dispatcher
 from worker.journal import Journal
+from worker.metrics.meter import Meter
+from worker.metrics.observation import Jobs, Observation
 from worker.news import News
 from worker.output import Output, spool_path
 from worker.seams import Reporter
@@ -32,6 +34,7 @@ class LocalDesk:
         reporter: Reporter,
         news: News,
         logs: Path,
+        meter: Meter,
     ) -> None:
         settings = about.start.settings
         self.project = settings.project
@@ -44,6 +47,8 @@ class LocalDesk:
         self._reporter = reporter
         self._news = news
         self._logs = logs
+        self._meter = meter
+        self._slots = settings.limits.concurrency
         self._entering = 0
         self._draining = False
         self._dispatching = False
@@ -60,7 +65,8 @@ class LocalDesk:
             return self._same(known, event, body)
         self._entering += 1
         try:
-            created, record = await self._journal.accept(task_id, event, "local", body, time.time())
+            kept = trace.keep(request.trace)
+            created, record = await self._journal.accept(task_id, event, "local", body, time.time(), kept)
         finally:
             self._entering -= 1
         if not created:
@@ -152,6 +158,22 @@ class LocalDesk:
         if not self._dispatching:
             reasons.append("what is left of an earlier process is still being ended")
         return Readiness(not reasons, tuple(reasons))
+
+    async def observe(self) -> Observation:
+        """What metrics show."""
+        return await self._about.observe(is_ready=self.readiness().ready, jobs=self._observe_jobs())
+
+    def _observe_jobs(self) -> Jobs:
+        return Jobs(
+            counts=self._journal.counts_by_event(),
+            steps=self._journal.steps(),
+            oldest=self._journal.oldest_waiting(),
+            log_bytes=self._journal.log_bytes,
+            slots=self._slots,
+            queue_limit=self._queue_limit,
+            events=frozenset(self._specs),
+            meter=self._meter,
+        )
 
     def open(self) -> None:
         """Jobs are started from now on."""

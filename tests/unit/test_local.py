@@ -19,6 +19,7 @@ from worker.about import About
 from worker.closed import ClosedDesk
 from worker.desk import Desk, NewJob
 from worker.local import LocalDesk
+from worker.metrics.meter import Meter
 from worker.news import News
 
 SETTINGS = Settings.model_validate(
@@ -36,7 +37,7 @@ def about(folder: Path) -> About:
 async def desk_in(folder: Path) -> AsyncIterator[LocalDesk]:
     """A desk whose jobs wait: no slot is given away."""
     async with company(folder, *SETTINGS.jobs) as made:
-        yield LocalDesk(about(folder), made.journal, made.dispatcher, made.reporter, News(), folder)
+        yield LocalDesk(about(folder), made.journal, made.dispatcher, made.reporter, News(), folder, Meter())
 
 
 @in_loop

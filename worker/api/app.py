@@ -23,7 +23,7 @@ from worker.api.guard import Guard
 from worker.api.rehearsal import rehearse
 
 with without("pydantic.v1"):  # FastAPI would load it to see that no model is of that kind: 25 ms and 1.5 MB
-    from worker.api import health, jobs, logs, messages, page
+    from worker.api import health, jobs, logs, messages, metrics, page
 
 ABOUT = """Run jobs on this node, watch their output, see what became of them.
 
@@ -78,7 +78,7 @@ def build() -> Api:
         redirect_slashes=False,
         exception_handlers={HTTPException: on_http_exception, RequestValidationError: on_bad_parameter},
     )
-    for part in (jobs, messages, logs, health, page):
+    for part in (jobs, messages, logs, health, metrics, page):
         # The routes as they are: `include_router` would make each anew when the first request comes (30 ms).
         api.router.routes.extend(part.router.routes)
     api.add_middleware(Shield)

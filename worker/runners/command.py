@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from job_item import trace
 from job_item.errors import Unavailable
 from job_item.keeper import taskfile
 from job_item.keeper.command import Command, Ended
@@ -64,7 +65,15 @@ class Plan:
 class CommandRunner:
     """Turns assignments into commands and gives them to the keepers."""
 
-    def __init__(self, pool: KeeperPool, places: Places, owner: Owner, base: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        pool: KeeperPool,
+        places: Places,
+        owner: Owner,
+        base: Mapping[str, str],
+        context: Callable[[Assignment], trace.Trace | None] = lambda assignment: assignment.trace,
+    ) -> None:
+        self._context = context
         self._pool = pool
         self._work_dir = places.work_dir
         self._logs = str(places.logs)
@@ -104,6 +113,7 @@ class CommandRunner:
                 **plan.env,
                 **job_variables(self._owner, task_id, assignment.attempt, assignment.fence),
                 **data_variables(data),
+                **trace.variables(self._context(assignment)),
                 **spec.env,
             },
             cwd=plan.directory,
