@@ -162,6 +162,20 @@ _ENTRIES = (
     Code("ERR-HST-003", "A process or thread of the node failed in a way that it should not (a bug).", "The node replaces what can be replaced; please report the trace in this line."),
     Code("ERR-HST-004", "A library that the node uses reports an error.", "Look at the message in this line."),
     Code("ERR-HST-005", "Traces are asked for, but cannot be sent.", "Install what is missing (pip install 'job_item[otel]'), or correct or unset the OTEL_* variables; jobs are not touched by it."),
+    # HST 100-149: what `doctor` finds
+    Code("ERR-HST-100", "Something of the machine could not be looked at.", "Look at the reason; where nothing answers in time, a disk or network mount may be dead."),
+    Code("ERR-HST-101", "Processes that a job detaches are not found for certain.", "Run the node on Linux without JOB_ITEM_PORTABLE=1; a job's process group is ended all the same."),
+    Code("ERR-HST-102", "The system has no descriptors for processes.", "Use Linux 5.3 or newer without JOB_ITEM_PORTABLE=1; the node works without, in a weaker way."),
+    Code("ERR-HST-103", "Jobs cannot be put into cgroups here.", "Use a system with cgroup version 2 and delegate a part of it to the node's user (systemd: Delegate=yes); the node works without."),
+    Code("ERR-HST-104", "There may be too few processes for all jobs.", "Raise the limit that is named (TasksMax=, LimitNPROC=, sysctl kernel.pid_max), or lower limits.concurrency."),
+    Code("ERR-HST-105", "What is written to the state folder may not survive, or takes long.", "Set state_dir to a folder on a local disk."),
+    Code("ERR-HST-106", "Task files cannot be told from other files for certain.", "Set work_dir to a folder on a local file system such as ext4, xfs or btrfs; the node works without."),
+    Code("ERR-HST-107", "There is little room left on a disk.", "Make room, lower `keep`, or move state_dir or work_dir to another disk."),
+    Code("ERR-HST-108", "Few more files can be made on a disk.", "Remove files that nobody needs, lower `keep.jobs`, or move state_dir or work_dir to another disk."),
+    Code("ERR-HST-109", "The clock of this machine may be wrong.", "Set it, and let a time server keep it (chrony, systemd-timesyncd); durations are not touched by it, moments in records are."),
+    Code("ERR-HST-110", "The clock by which durations are measured is wrong.", "Restart the machine, or choose another clock source; time-outs cannot be relied on."),
+    Code("ERR-HST-111", "Files can hardly be watched here.", "Raise fs.inotify.max_user_instances and fs.inotify.max_user_watches (sysctl); `job_item reload` works without."),
+    Code("ERR-HST-112", "The node has more rights than it needs.", "Run it as a user of its own; jobs run as the same user."),
     # UPD: updates
     Code("ERR-UPD-001", "An update cannot be fetched or applied.", "The running version stays in use; look at the message.", was="ERR-25230903100"),
 )

@@ -264,7 +264,8 @@ async def test_a_scrape_of_a_hundred_thousand_jobs_is_quick_and_lets_the_loop_tu
         pass
     with closing(sqlite3.connect(tmp_path / "journal.sqlite")) as db:
         db.executemany(
-            "INSERT INTO tasks(task_id, event, source, body, status, created_at) VALUES(?, ?, 't', x'7b7d', 'queued', ?)",
+            "INSERT INTO tasks(task_id, event, source, body, status, created_at)"
+            " VALUES(?, ?, 't', x'7b7d', 'queued', ?)",
             ((f"T{number}", "ab"[number % 2], 100.0 + number) for number in range(100_000)),
         )
         db.commit()
