@@ -1,6 +1,6 @@
 """Traces: whether the standard OTEL_* variables ask for them, and the tracer that they get.
 
-Nothing of OpenTelemetry is imported unless they do. It comes with `pip install job_item[otel]`.
+Nothing that makes or sends traces is imported unless they do. It comes with `pip install job_item[otel]`.
 """
 
 from __future__ import annotations
