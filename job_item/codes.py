@@ -49,6 +49,7 @@ _ENTRIES = (
     Code("ERR-CFG-024", "Other users of this machine may read a secret.", "Take the permission away: chmod o-r FILE."),
     Code("ERR-CFG-025", "An event has the name of a control message.", "Choose another name for the event: `<project>.restart` asks nodes to restart."),
     Code("ERR-CFG-026", "The node may open too few files for its jobs.", "Raise the hard limit of open files (`ulimit -Hn`, LimitNOFILE=), or lower limits.concurrency."),
+    Code("ERR-CFG-027", "The configuration file exists already.", "Name another file (option --config), or replace this one with --force."),
     # SUP: the parent process
     Code("ERR-SUP-001", "A child process ended unexpectedly.", "The node replaces it; look at the lines before this one.", was="ERR-60350903200"),
     Code("ERR-SUP-002", "A child process was silent for too long and is replaced.", "Look at what kept it busy; heartbeat.timeout says how long it may be silent."),

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from job_item import __version__
-from supervisor.cli import doctor, execs, jobs, logs, node, register, settings, status, submit
+from supervisor.cli import doctor, execs, init, jobs, logs, node, register, settings, status, submit
 from supervisor.cli.failure import tell
 from supervisor.cli.given import ConfigOption
 from supervisor.cli.help import HELP_OPTIONS, find_help
@@ -32,6 +32,7 @@ for name, command in (
     ("logs", logs.show_log),
     ("cancel", jobs.cancel_jobs),
     ("execs", execs.list_execs),
+    ("init", init.make_config),
     ("check", node.check_settings),
     ("doctor", doctor.examine_host),
     ("errors", register.list_codes),
