@@ -56,14 +56,28 @@ def _jobs(jobs: Jobs, now: float) -> Iterator[Family]:
     yield Family("job_item_slots", "gauge", "How many jobs may run at once.", [({}, jobs.slots)])
     yield Family("job_item_slots_used", "gauge", "How many do.", [({}, running)])
     yield Family("job_item_journal_log_bytes", "gauge", "Output kept of ended jobs.", [({}, jobs.log_bytes)])
-    meter = jobs.meter
+    meter = jobs.meter.events
     waited = "From the moment an attempt could start to the moment it did."
-    yield Family("job_item_dispatch_seconds", "histogram", waited, histograms=meter.waited)
-    yield Family("job_item_run_seconds", "histogram", "How long attempts ran.", histograms=meter.ran)
-    output: Samples = [({"event": event, "kind": kind}, size) for (event, kind), size in meter.output_bytes.items()]
+    yield Family(
+        "job_item_dispatch_seconds",
+        "histogram",
+        waited,
+        histograms={event: sums.waited for event, sums in meter.items()},
+    )
+    yield Family(
+        "job_item_run_seconds",
+        "histogram",
+        "How long attempts ran.",
+        histograms={event: sums.ran for event, sums in meter.items()},
+    )
+    output: Samples = [
+        ({"event": event, "kind": kind}, getattr(sums, f"{kind}_bytes"))
+        for event, sums in meter.items()
+        for kind in ("stdout", "stderr", "dropped")
+    ]
     about = "Output of ended attempts by stream; `dropped` is the part beyond the limit."
     yield Family("job_item_output_bytes_total", "counter", about, output)
-    cpu: Samples = [({"event": event}, seconds) for event, seconds in meter.cpu_s.items()]
+    cpu: Samples = [({"event": event}, sums.cpu_s) for event, sums in meter.items()]
     yield Family("job_item_cpu_seconds_total", "counter", "CPU time of ended attempts.", cpu)
 
 

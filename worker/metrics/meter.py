@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Any
 
 from job_item.job import JobRecord, Status
@@ -11,23 +10,32 @@ from worker.metrics.histogram import Histogram
 from worker.seams import Assignment
 
 
+class Sums:
+    """What the attempts of one event came to."""
+
+    __slots__ = ("cpu_s", "dropped_bytes", "ran", "stderr_bytes", "stdout_bytes", "waited")
+
+    def __init__(self) -> None:
+        self.waited = Histogram()
+        """From the moment an attempt could start to the moment it did."""
+        self.ran = Histogram()
+        self.stdout_bytes = self.stderr_bytes = self.dropped_bytes = 0
+        self.cpu_s = 0.0
+
+
 class Meter:
     """Sums up what attempts say of themselves (`worker.seams.Reporter`). Only events of the settings come here."""
 
     def __init__(self) -> None:
-        self.waited: defaultdict[str, Histogram] = defaultdict(Histogram)
-        """From the moment an attempt could start to the moment it did."""
-        self.ran: defaultdict[str, Histogram] = defaultdict(Histogram)
-        self.output_bytes: defaultdict[tuple[str, str], int] = defaultdict(int)
-        """By event and by what became of them: stdout, stderr, dropped."""
-        self.cpu_s: defaultdict[str, float] = defaultdict(float)
+        self.events: dict[str, Sums] = {}
 
     def accepted(self, record: JobRecord) -> None:
         """Counted by the journal."""
 
     def started(self, assignment: Assignment) -> None:
         """An attempt begins."""
-        self.waited[assignment.event].observe(max(0.0, assignment.started_at - assignment.due_at))
+        waited_s = assignment.started_at - assignment.due_at
+        self._of(assignment.event).waited.observe(waited_s if waited_s > 0 else 0.0)
 
     def output(self, task_id: str) -> None:
         """Counted at the end."""
@@ -43,13 +51,16 @@ class Meter:
         details: dict[str, Any],  # noqa: ARG002
     ) -> None:
         """An attempt has ended."""
-        event, usage = assignment.event, end.usage
-        self.ran[event].observe(max(0.0, end.finished_at - assignment.started_at))
-        self.cpu_s[event] += usage.cpu_s
-        for kind, size in (
-            ("stdout", usage.stdout_bytes),
-            ("stderr", usage.stderr_bytes),
-            ("dropped", usage.dropped_bytes),
-        ):
-            if size:
-                self.output_bytes[event, kind] += size
+        sums, usage = self._of(assignment.event), end.usage
+        ran_s = end.finished_at - assignment.started_at
+        sums.ran.observe(ran_s if ran_s > 0 else 0.0)
+        sums.cpu_s += usage.cpu_s
+        sums.stdout_bytes += usage.stdout_bytes
+        sums.stderr_bytes += usage.stderr_bytes
+        sums.dropped_bytes += usage.dropped_bytes
+
+    def _of(self, event: str) -> Sums:
+        sums = self.events.get(event)
+        if sums is None:
+            sums = self.events[event] = Sums()
+        return sums
