@@ -74,6 +74,7 @@ _ENTRIES = (
     Code("ERR-SUP-057", "A server that the settings name cannot be reached.", "Check its address and that it runs; the node itself keeps trying."),
     # LNK: the link between parent and child
     Code("ERR-LNK-001", "A message between the node's processes is not understood; the child is replaced.", "Start the node again; it may have been updated while it ran."),
+    Code("ERR-LNK-002", "A child process could not take new settings over (a bug); it is replaced, and its successor starts with them.", "Please report the reason in this line."),
     # BRK: brokers
     # SRC: sources
     # JOB: jobs as they come in

@@ -42,8 +42,8 @@ def configure(settings: Wish, *, room: str, secrets: Iterable[str], environ: Map
 def get(room: str) -> FilteringBoundLogger:
     """The logger of a room: `get("worker").info("job.finished", task_id=...)`.
 
-    Before `configure`, lines are written with the defaults. A later `configure` holds for all loggers; those that
-    are in use already keep their level.
+    Before `configure`, lines are written with the defaults. A later `configure` holds for all loggers, also for those
+    that are in use already.
     """
     if not structlog.is_configured():
         _install(logging.INFO, Finish.of("auto", Redactor(), os.environ), is_final=False)
@@ -52,15 +52,27 @@ def get(room: str) -> FilteringBoundLogger:
 
 
 def _install(level: int, finish: Finish, is_final: bool) -> None:
-    # Loggers in use hold on to this very list: changed in place, no logger keeps an older redactor.
-    processors = structlog.get_config()["processors"] if structlog.is_configured() else []
+    # Loggers in use hold on to this very list and class: changed in place, no logger keeps an older redactor or level.
+    known = structlog.get_config() if structlog.is_configured() else {"processors": [], "wrapper_class": None}
+    processors = known["processors"]
     processors[:] = [finish]
     structlog.configure(
         processors=processors,
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        wrapper_class=_set_level(known["wrapper_class"], level),
         logger_factory=Stderr,
         cache_logger_on_first_use=is_final,
     )
+
+
+def _set_level(loggers: type | None, level: int) -> type:
+    """Let the class of all loggers write lines from `level` on; it is made where there is none yet."""
+    made = structlog.make_filtering_bound_logger(level)  # shared by all that ask for this level: not to be changed
+    if loggers is None:
+        return type("Logger", (made,), {})
+    for name, member in vars(made).items():
+        if not name.startswith("__"):
+            setattr(loggers, name, member)
+    return loggers
 
 
 def _adopt_libraries(level: int, room: str) -> None:

@@ -33,12 +33,15 @@ class Room:
     """A child as its parent sees it.
 
     Without a connection (the room is run by hand) nothing was there before it, and TERM or INT ask it to stop: once
-    to drain, twice to cancel.
+    to drain, twice to cancel. A room that is being replaced hears of its end in `drain_asked` first; where the node
+    stops meanwhile, `stop_asked` follows.
     """
 
     def __init__(self, settings: Settings, connection: Connection | None) -> None:
         self.swept = asyncio.Event()
         self.drain_asked = asyncio.Event()
+        self.stop_asked = asyncio.Event()
+        """The node stops: set with or after `drain_asked`, never for a room that is only replaced."""
         self.cancel_asked = asyncio.Event()
         self.grace_s: float | None = settings.drain_grace
         """How long what runs may take to end after `drain_asked`; None without bound."""
@@ -48,7 +51,9 @@ class Room:
         self.adopt: Callable[[bytes], None] = lambda _: None
         self.obey: Callable[[ExecOrder], None] = lambda _: None
         self.take_answer: Callable[[Answer], None] = lambda _: None
+        self._drain_grace_s = settings.drain_grace
         self._interval_s = settings.heartbeat.interval
+        self._next_beat: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._link: Link[ToParent, ToChild] | None = None
         self._listen_to_signals(by_hand=connection is None)
@@ -57,6 +62,16 @@ class Room:
         else:
             self._link = Link(connection)
             self._loop.add_reader(self._link.fileno(), self._hear)
+
+    def follow(self, settings: Settings) -> None:
+        """Go by these settings: the heartbeat at once, the grace of a drain that has not been asked for yet."""
+        self._drain_grace_s = settings.drain_grace
+        if not self.drain_asked.is_set():
+            self.grace_s = settings.drain_grace
+        if self._interval_s != settings.heartbeat.interval:
+            self._interval_s = settings.heartbeat.interval
+            if self._next_beat is not None:
+                self._beat()
 
     def say(self, message: ToParent) -> None:
         """Tell the parent; without one nobody hears."""
@@ -70,6 +85,7 @@ class Room:
 
     def drained(self) -> None:
         """Say that nothing runs any more. The link stays silent from now on: the parent may end before this child."""
+        self._hold_beat()
         self.say(Drained())
         if self._link is not None:
             self._loop.remove_reader(self._link.fileno())
@@ -94,8 +110,15 @@ class Room:
         self._loop.add_signal_handler(signal.SIGTERM, self._ask)
 
     def _ask(self) -> None:
-        if self.drain_asked.is_set():
+        if self.stop_asked.is_set():
             self.cancel_asked.set()
+        else:
+            self._stop(self._drain_grace_s)
+
+    def _stop(self, grace_s: float | None) -> None:
+        """The node stops, whether this room was to be replaced or not."""
+        self.is_replaced, self.grace_s = False, grace_s
+        self.stop_asked.set()
         self.drain_asked.set()
 
     def _hear(self) -> None:
@@ -106,14 +129,12 @@ class Room:
             case Swept():
                 self.swept.set()
             case Drain(grace_s=grace_s):
-                self.is_replaced, self.grace_s = False, grace_s
-                self.drain_asked.set()
+                self._stop(grace_s)
             case Cancel():
-                self.drain_asked.set()
                 self.cancel_asked.set()
+                self._stop(self.grace_s)
             case Retire():
-                self.is_replaced, self.grace_s = True, None
-                self.drain_asked.set()
+                self._retire()
             case Adopt(packed):
                 self.adopt(packed)
             case NodeState() as state:
@@ -123,10 +144,21 @@ class Room:
             case Answer() as answer:
                 self.take_answer(answer)
 
+    def _retire(self) -> None:
+        if not self.stop_asked.is_set():  # a node that stops needs no successor
+            self.is_replaced, self.grace_s = True, None
+            self.drain_asked.set()
+
     def _beat(self) -> None:
+        self._hold_beat()
         if self._link is not None:
             self._link.send(Beat())
-            self._loop.call_later(self._interval_s, self._beat)
+            self._next_beat = self._loop.call_later(self._interval_s, self._beat)
+
+    def _hold_beat(self) -> None:
+        if self._next_beat is not None:
+            self._next_beat.cancel()
+            self._next_beat = None
 
 
 class TreeLock:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from job_item.job import JobRecord, Status
 from job_item.settings import Job
+from tests.boards import board, standing
 from tests.journals import journal_in
 from worker.dispatch import Dispatcher
 from worker.execute import Executor
@@ -18,6 +19,7 @@ from worker.news import News
 from worker.outcome import Outcome
 from worker.reporters.local import LocalReporter
 from worker.seams import Assignment, Performance, Runner
+from worker.standing import Board
 
 DEADLINE_S = 10.0
 
@@ -41,18 +43,24 @@ class Stage:
 
     def __init__(self) -> None:
         self.started: list[str] = []
+        self.specs: dict[str, Job] = {}
+        """Of the last attempt of each job."""
         self.plays: dict[str, Play] = {}
-
-    def prepare(self, spec: Job) -> None:
-        pass
+        self.on_start: Callable[[Assignment], None] = lambda _: None
 
     def start(self, assignment: Assignment, on_output: Callable[[], None]) -> Performance:
+        self.on_start(assignment)
         self.started.append(assignment.task_id)
+        self.specs[assignment.task_id] = assignment.spec
         play = self.plays[assignment.task_id] = Play()
         return play
 
     def clear(self, task_id: str, spec: Job | None) -> None:
         pass
+
+    def running(self) -> list[str]:
+        """The jobs whose attempt has not ended yet."""
+        return [task_id for task_id, play in self.plays.items() if not play.end.done()]
 
     def finish(self, task_id: str, exit_code: int = 0) -> None:
         """Let a job's running attempt end."""
@@ -62,14 +70,21 @@ class Stage:
 class Company:
     """A journal, what gives its jobs slots, and what runs them."""
 
-    def __init__(self, journal: Journal, specs: Mapping[str, Job], concurrency: int) -> None:
+    def __init__(self, journal: Journal, board: Board) -> None:
         self.journal = journal
+        self.board = board
         self.stage = Stage()
         self.bugs: list[BaseException] = []
         runner: Runner = self.stage
         self.reporter = LocalReporter(News())
         executor = Executor(journal, runner, self.reporter, lambda: None)
-        self.dispatcher = Dispatcher(journal, executor, specs, concurrency, self.bugs.append)
+        self.dispatcher = Dispatcher(journal, executor, board, self.bugs.append)
+
+    def adopt(self, *specs: Job, concurrency: int = 2) -> None:
+        """Bring other settings into force."""
+        limits = {"concurrency": concurrency}
+        self.board.standing = standing(before=self.board.standing, jobs=specs, limits=limits)
+        self.dispatcher.refresh()
 
     async def until(self, look: Callable[[], Any]) -> None:
         """Let the loop turn until `look` says yes."""
@@ -97,7 +112,7 @@ class Company:
 async def company(path: Path, *specs: Job, concurrency: int = 2) -> AsyncIterator[Company]:
     """Open everything in a folder; at the end all is stopped and settled."""
     async with journal_in(path) as journal:
-        made = Company(journal, {spec.event: spec for spec in specs}, concurrency)
+        made = Company(journal, board(jobs=specs, limits={"concurrency": concurrency}))
         yield made
         made.dispatcher.close()
         made.dispatcher.stop_all("terminate")

@@ -3,7 +3,9 @@
 Theory of operation. The child opens the journal and answers on the API at once; while the journal cannot be opened a
 `ClosedDesk` answers, and opening is tried again. Jobs start when the parent has said that nothing of a dead predecessor
 is left (`Swept`) and the tree lock, which the predecessor's keepers held, is free. On `Drain` it takes nothing new and
-lets jobs end, the API still answering so that a cancel works; on `Cancel`, or when the grace is over, it ends them.
+lets jobs end, the API still answering so that a cancel works; on `Cancel`, or when the grace is over, it ends them. On
+`Retire` it starts nothing more but goes on taking jobs, which its successor runs; what runs may take its time. `Adopt`
+brings new settings: each part looks at the board, where they are posted in one turn of the loop.
 End-of-file on the link means that the parent is gone: the process ends at once, and its keepers kill what they run.
 
 This module is imported in the forkserver before any child is born: importing it opens nothing and starts no thread.
@@ -16,23 +18,22 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import count
 from typing import Any
 
 from job_item import log, process
-from job_item.environ import base_environment
 from job_item.errors import NodeError, Unavailable
 from job_item.exits import Exit
 from job_item.keeper.pool import KeeperPool
 from job_item.link import ChildStart, Connection
 from job_item.policy import Backoff
 from job_item.room import Room, TreeLock
-from job_item.settings import Job
 from job_item.state import StateFolder
 from worker.about import About
+from worker.adopt import Adopter
 from worker.api.server import Server
 from worker.closed import ClosedDesk
 from worker.dispatch import Dispatcher
@@ -44,10 +45,11 @@ from worker.journal import Journal, Recovered
 from worker.local import LocalDesk
 from worker.metrics.meter import Meter
 from worker.news import News
-from worker.recovery import Rules
 from worker.reporters.all import AllReporters
 from worker.reporters.local import LocalReporter
 from worker.runners.command import CommandRunner, Places
+from worker.seams import given_context
+from worker.standing import Board, Standing
 from worker.tracing import open_tracer
 
 STOP_LIMIT_S = 5.0
@@ -83,13 +85,20 @@ async def _run(start: ChildStart, connection: Connection | None, api_socket: soc
     room = Room(start.settings, connection)
     about = About(start)
     room.learn = about.learn
+    board = Board(Standing.of(start, os.environ))
+    adopter = Adopter(board, room, partial(_die, code="ERR-LNK-002"))
+    room.adopt = adopter.take
     token = start.settings.api.token
     secret = token.get_secret_value() if token else None
     desk = ClosedDesk(about)
     server = Server(desk, api_socket, secret, host=start.settings.api.host)
     journal = await _open_journal(start, room, server, desk)
     if journal is not None:
-        await JobChild(about, room, journal).serve(server)
+        child = JobChild(about, board, room, journal)
+        adopter.act = child.refresh
+        await child.serve(server)
+        adopter.stop()
+        await journal.close()
     else:
         await server.stop()
     room.drained()
@@ -133,11 +142,11 @@ async def _open_journal(start: ChildStart, room: Room, server: Server, desk: Clo
 class JobChild:
     """The parts of a job child, wired, and their life from start to end."""
 
-    def __init__(self, about: About, room: Room, journal: Journal) -> None:
-        self._start = start = about.start
+    def __init__(self, about: About, board: Board, room: Room, journal: Journal) -> None:
+        start = about.start
+        self._board = board
         self._room = room
         self._journal = journal
-        self._settings = settings = start.settings
         self._places = Places(work_dir=start.work_dir, logs=start.state_dir / "logs")
         self._tree_lock = TreeLock(start.state_dir / "worker-tree.lock")
         self._pool = KeeperPool(lock=self._tree_lock.descriptor, open_files=process.raise_open_files(), on_fatal=_die)
@@ -145,12 +154,12 @@ class JobChild:
         meter = Meter()
         self._tracer = tracer = open_tracer(os.environ, start.identity, journal.record)
         reporter = AllReporters([LocalReporter(news), meter, *([tracer] if tracer else [])])
-        specs = {spec.event: spec for spec in settings.jobs}
-        self._housekeeper = Housekeeper(self._journal, self._places.logs, settings.keep)
-        self._runner = self._make_runner()
+        self._housekeeper = Housekeeper(self._journal, self._places.logs, board)
+        context = tracer.context if tracer else given_context
+        self._runner = CommandRunner(self._pool, self._places, _owner(start), board, context)
         executor = Executor(self._journal, self._runner, reporter, self._housekeeper.job_ended)
-        self._dispatcher = Dispatcher(self._journal, executor, specs, settings.limits.concurrency, _die)
-        self._desk = LocalDesk(about, self._journal, self._dispatcher, reporter, news, self._places.logs, meter)
+        self._dispatcher = Dispatcher(self._journal, executor, board, _die)
+        self._desk = LocalDesk(about, board, self._journal, self._dispatcher, reporter, news, self._places.logs, meter)
 
     async def serve(self, server: Server) -> None:
         """Work until this room is to stop."""
@@ -160,36 +169,30 @@ class JobChild:
             self._room.ready()
         if await self._room.unless_stopped(self._take_over()):
             await self._room.drain_asked.wait()
-        await self._drain()
+        await self._wind_up()
         await server.stop()
+        await self._housekeeper.stop()
         await self._pool.close()
         if self._tracer is not None:
             await self._tracer.close()
-        await self._journal.close()
 
-    def _make_runner(self) -> CommandRunner:
-        settings = self._settings
-        owner = Owner(
-            end_point=settings.end_point,
-            project_id=settings.credential.project_id,
-            project_key=settings.credential.secret_key.get_secret_value(),
-            base_url=self._start.local_url(),
-        )
-        base = base_environment(os.environ, self._start.dotenv, settings.pass_env)
-        if self._tracer is not None:
-            return CommandRunner(self._pool, self._places, owner, base, self._tracer.context)
-        return CommandRunner(self._pool, self._places, owner, base)
+    def refresh(self, before: Standing) -> None:
+        """Go by what the board shows now, in place of `before`."""
+        standing = self._board.standing
+        self._dispatcher.refresh()
+        if standing.settings.keep != before.settings.keep:
+            self._housekeeper.refresh()
+        if gone := before.specs.keys() - standing.specs.keys():
+            with suppress(Unavailable):  # it is only about a line in the log
+                _tell_stranded(gone.intersection(self._journal.waiting_events()))
 
     async def _take_over(self) -> None:
         """Once nothing of a predecessor is left, decide what becomes of the jobs it was running; then start jobs."""
         await self._room.swept.wait()
         self._pool.open()  # not before the API answers: it takes a while
         await self._tree_lock.take()
-        for spec in self._settings.jobs:
-            self._runner.prepare(spec)
-        specs = {spec.event: spec for spec in self._settings.jobs}
-        for job in await self._recover(specs):
-            self._runner.clear(job.task_id, specs.get(job.event))
+        for job in await self._recover():
+            self._runner.clear(job.task_id, self._board.standing.specs.get(job.event))
             log.get("worker").warning(
                 "job.recovered", task_id=job.task_id, attempt=job.attempt, status=str(job.status), code=job.error_code
             )
@@ -197,36 +200,57 @@ class JobChild:
         self._desk.open()
         self._housekeeper.start()
 
-    async def _recover(self, specs: Mapping[str, Job]) -> Sequence[Recovered]:
+    async def _recover(self) -> Sequence[Recovered]:
         """Settle what a predecessor left running; where the disk takes nothing, that is tried until it does."""
-        rules = {event: Rules(spec.on_lost, spec.retries.attempts) for event, spec in specs.items()}
         while True:
+            standing = self._board.standing
             try:
-                for event in self._journal.waiting_events():
-                    if event not in specs:
-                        log.get("worker").warning("queue.stranded", code="ERR-JOB-001", job_event=event)
-                return await self._journal.recover(rules, time.time())
+                _tell_stranded(event for event in self._journal.waiting_events() if event not in standing.specs)
+                return await self._journal.recover(standing.rules(), time.time())
             except Unavailable as error:
                 log.get("worker").error("jobs.unrecovered", code=error.code, reason=error.message)
                 await asyncio.sleep(RETRY.cap_s)
 
-    async def _drain(self) -> None:
-        """Take nothing new; let jobs end, then end them."""
-        self._desk.close()
+    async def _wind_up(self) -> None:
+        """Start nothing more and let jobs end: in their own time where a successor follows, else within the grace."""
         self._dispatcher.close()
-        await self._housekeeper.stop()
         idle = asyncio.create_task(self._dispatcher.idle())
-        cancel = asyncio.create_task(self._room.cancel_asked.wait())
-        waits: set[asyncio.Task[Any]] = {idle, cancel}
-        await asyncio.wait(waits, timeout=self._room.grace_s, return_when=asyncio.FIRST_COMPLETED)
-        cancel.cancel()
+        if self._room.is_replaced:
+            self._desk.retire()
+            await _either(idle, self._room.stop_asked.wait(), None)
+        if self._room.is_replaced and idle.done():
+            return
+        self._desk.close()
+        await _either(idle, self._room.cancel_asked.wait(), self._room.grace_s)
         if not idle.done():
-            self._dispatcher.stop_all("terminate")
-            longest_s = max((spec.kill_grace for spec in self._settings.jobs), default=0.0)
+            longest_s = self._dispatcher.stop_all("terminate")
             await asyncio.wait({idle}, timeout=longest_s + STOP_LIMIT_S)
 
 
-def _die(exception: BaseException) -> None:
-    """The journal or the dispatcher is broken: a new process puts it right, this one must not go on."""
-    log.get("worker").critical("worker.died", code="ERR-RUN-013", reason=repr(exception))
+async def _either(task: asyncio.Task[None], other: Coroutine[Any, Any, Any], timeout_s: float | None) -> None:
+    """Wait for one of the two, or for so long; the first goes on afterwards."""
+    second = asyncio.create_task(other)
+    await asyncio.wait({task, second}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    second.cancel()
+
+
+def _owner(start: ChildStart) -> Owner:
+    settings = start.settings
+    return Owner(
+        end_point=settings.end_point,
+        project_id=settings.credential.project_id,
+        project_key=settings.credential.secret_key.get_secret_value(),
+        base_url=start.local_url(),
+    )
+
+
+def _tell_stranded(events: Iterable[str]) -> None:
+    """Say that jobs wait for events that are not configured (any more)."""
+    for event in events:
+        log.get("worker").warning("queue.stranded", code="ERR-JOB-001", job_event=event)
+
+
+def _die(exception: BaseException, code: str = "ERR-RUN-013") -> None:
+    """A part of this process is broken: a new one puts it right, this one must not go on."""
+    log.get("worker").critical("worker.died", code=code, reason=repr(exception))
     os._exit(Exit.BUG)

@@ -2,7 +2,9 @@
 
 The queue is the journal. In memory stands only a short line per event, read from the journal as it empties, so a queue
 of any length costs the same memory and the same work per job. Events take turns; a free slot, global and per event, is
-the only back-pressure.
+the only back-pressure. Which events there are, and how many slots, stands on the board and may change at any time: what
+runs goes on, and what waits gets its slot by what is in force then. The line of an event that is configured no more is
+put aside as it is, and waits for its return.
 """
 
 from __future__ import annotations
@@ -10,61 +12,21 @@ from __future__ import annotations
 import asyncio
 import heapq
 import time
-from bisect import insort
-from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
 from job_item.errors import Unavailable
 from job_item.log import get
-from job_item.settings import Job
 from job_item.trace import kept
 from worker.execute import Execution, Executor
 from worker.journal import Claim, Journal, Waiting
+from worker.line import Line
 from worker.seams import Assignment
+from worker.standing import Board
 
-LINE_LENGTH = 128
 PAUSE_S = 1.0
-
-
-class Line:
-    """The jobs of one event that wait: the first of them in memory, the rest in the journal."""
-
-    def __init__(self, spec: Job) -> None:
-        self.spec = spec
-        self.running = 0
-        self._waiting: deque[Waiting] = deque()
-        self._read_to = 0
-        self._more = True
-
-    def grow(self) -> None:
-        """The journal has a new job for this line."""
-        self._more = True
-
-    def put_back(self, waiting: Waiting) -> None:
-        """A job that has to be given a slot again: it stands where it came in."""
-        insort(self._waiting, waiting)  # by its number, which comes first
-
-    def take(self, journal: Journal, postpone: Callable[[Waiting], None]) -> Waiting | None:
-        """The next job that may start now; None when there is none or the event's own slots are taken."""
-        if self.spec.concurrency is not None and self.running >= self.spec.concurrency:
-            return None
-        if not self._waiting and self._more:
-            self._read(journal, postpone)
-        return self._waiting.popleft() if self._waiting else None
-
-    def _read(self, journal: Journal, postpone: Callable[[Waiting], None]) -> None:
-        now = time.time()
-        while self._more and not self._waiting:
-            rows = journal.waiting(self.spec.event, self._read_to, LINE_LENGTH)
-            self._more = len(rows) == LINE_LENGTH
-            for row in rows:
-                self._read_to = row.seq
-                if row.not_before is not None and row.not_before > now:
-                    postpone(row)
-                else:
-                    self._waiting.append(row)
 
 
 class Dispatcher:
@@ -74,15 +36,17 @@ class Dispatcher:
         self,
         journal: Journal,
         executor: Executor,
-        specs: Mapping[str, Job],
-        concurrency: int,
+        board: Board,
         on_fatal: Callable[[BaseException], None],
     ) -> None:
         self._journal = journal
         self._executor = executor
+        self._board = board
         self._on_fatal = on_fatal
-        self._free = concurrency
-        self._lines = OrderedDict((event, Line(spec)) for event, spec in specs.items())
+        self._taken = 0
+        self._lines: dict[str, Line] = {}
+        self._turns: OrderedDict[str, Line] = OrderedDict()
+        """The lines of the events that are configured; whose turn it is stands first."""
         self._running: dict[str, Execution] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._later: list[tuple[float, int, str, Waiting]] = []
@@ -91,6 +55,20 @@ class Dispatcher:
         self._open = False
         self._closed = False
         self._logger = get("worker")
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Go by what is in force now."""
+        specs = self._board.standing.specs
+        for event in self._turns.keys() - specs.keys():
+            del self._turns[event]
+        for event, spec in specs.items():
+            line = self._lines.get(event)
+            if line is None:
+                line = self._lines[event] = Line(spec)
+            line.spec = spec
+            self._turns.setdefault(event, line)
+        self._fill()
 
     def start(self) -> None:
         """Begin: nothing of an earlier incarnation is left."""
@@ -115,10 +93,12 @@ class Dispatcher:
         if self._alarm is not None:
             self._alarm.cancel()
 
-    def stop_all(self, how: str) -> None:
-        """End everything that runs."""
-        for execution in list(self._running.values()):
+    def stop_all(self, how: str) -> float:
+        """End everything that runs; returns the longest grace that any of it has, in seconds."""
+        executions = list(self._running.values())
+        for execution in executions:
             execution.stop(how)
+        return max((execution.grace_s for execution in executions), default=0.0)
 
     async def idle(self) -> None:
         """Return when nothing runs and everything that ran is settled."""
@@ -140,12 +120,12 @@ class Dispatcher:
 
         The claim goes to the journal at once, so that it is committed together with the settlement that freed the slot.
         """
-        while self._open and self._free > 0:
+        while self._open and self._taken < self._board.standing.settings.limits.concurrency:
             found = self._next()
             if found is None:
                 return
             line, waiting = found
-            self._free -= 1
+            self._taken += 1
             line.running += 1
             self._running[waiting.task_id] = Execution(waiting.task_id)
             claim = self._journal.claim(waiting.task_id, time.time())
@@ -153,11 +133,10 @@ class Dispatcher:
             self._tasks.add(task)
 
     def _next(self) -> tuple[Line, Waiting] | None:
-        for event in tuple(self._lines):
-            line = self._lines[event]
+        for event, line in tuple(self._turns.items()):
             waiting = line.take(self._journal, partial(self._postpone, event))
             if waiting is not None:
-                self._lines.move_to_end(event)
+                self._turns.move_to_end(event)
                 return line, waiting
         return None
 
@@ -214,7 +193,7 @@ class Dispatcher:
         )
 
     def _release(self, line: Line) -> None:
-        self._free += 1
+        self._taken -= 1
         line.running -= 1
         self._fill()
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from job_item.errors import Unavailable
 from job_item.log import get
-from job_item.settings import Keep
 from worker.journal import Ended, Journal
 from worker.output import spool_path
 from worker.retention import ClockWatch, prune
+from worker.standing import Board
 
 PAUSE_S = 60.0
 """At most one round in this time."""
@@ -21,12 +22,13 @@ PAUSE_S = 60.0
 class Housekeeper:
     """Drops ended jobs and their output as `keep` says."""
 
-    def __init__(self, journal: Journal, logs: Path, keep: Keep) -> None:
+    def __init__(self, journal: Journal, logs: Path, board: Board) -> None:
         self._journal = journal
         self._logs = logs
-        self._keep = keep
+        self._board = board
         self._clock = ClockWatch()
         self._due = asyncio.Event()
+        self._urgent = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -38,6 +40,11 @@ class Housekeeper:
         """There is one more job of the past."""
         self._due.set()
 
+    def refresh(self) -> None:
+        """Look at once: `keep` has changed."""
+        self._due.set()
+        self._urgent.set()
+
     async def stop(self) -> None:
         """Leave things as they are."""
         if self._task is not None:
@@ -48,14 +55,16 @@ class Housekeeper:
         while True:
             await self._due.wait()
             self._due.clear()
+            self._urgent.clear()
             try:
                 now = self._clock.trusted(time.time(), time.monotonic())
-                await prune(self._journal, self._keep, now, self._remove_logs)
+                await prune(self._journal, self._board.standing.settings.keep, now, self._remove_logs)
             except Unavailable as error:
                 get("worker").warning("journal.not_pruned", code=error.code, reason=error.message)
             except Exception as error:
                 get("worker").error("journal.not_pruned", code="ERR-HST-003", reason=repr(error), exc_info=error)
-            await asyncio.sleep(PAUSE_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._urgent.wait(), PAUSE_S)
 
     def _remove_logs(self, jobs: Sequence[Ended]) -> None:
         for job in jobs:

@@ -21,6 +21,7 @@ from worker.metrics.observation import Jobs, Observation
 from worker.news import News
 from worker.output import Output, spool_path
 from worker.seams import Reporter
+from worker.standing import Board
 
 
 class LocalDesk:
@@ -29,6 +30,7 @@ class LocalDesk:
     def __init__(
         self,
         about: About,
+        board: Board,
         journal: Journal,
         dispatcher: Dispatcher,
         reporter: Reporter,
@@ -36,22 +38,20 @@ class LocalDesk:
         logs: Path,
         meter: Meter,
     ) -> None:
-        settings = about.start.settings
-        self.project = settings.project
+        self.project = about.start.settings.project
         self.base_url = about.start.base_url
         self._about = about
-        self._specs: Mapping[str, Job] = {spec.event: spec for spec in settings.jobs}
-        self._queue_limit = settings.limits.queue
+        self._board = board
         self._journal = journal
         self._dispatcher = dispatcher
         self._reporter = reporter
         self._news = news
         self._logs = logs
         self._meter = meter
-        self._slots = settings.limits.concurrency
         self._entering = 0
         self._draining = False
         self._dispatching = False
+        self._retiring = False
 
     async def create(self, request: NewJob) -> JobRecord:
         """Accept a job, durably."""
@@ -84,8 +84,9 @@ class LocalDesk:
     def _refuse_unless_acceptable(self, request: NewJob, task_id: str) -> None:
         if request.app_id is not None and request.app_id != self.project:
             raise BadMessage("ERR-JOB-002", f"This node serves project {self.project!r}, not {request.app_id!r}.")
-        if request.event not in self._specs:
-            raise BadMessage("ERR-JOB-001", f"No job is configured for event {request.event!r}.", _known(self._specs))
+        specs = self._board.standing.specs
+        if request.event not in specs:
+            raise BadMessage("ERR-JOB-001", f"No job is configured for event {request.event!r}.", _known(specs))
         if not is_task_id(task_id):
             raise BadMessage("ERR-JOB-003", f"{task_id!r} is not acceptable as a task id.")
 
@@ -93,8 +94,9 @@ class LocalDesk:
         """Why no job is taken now; those that are on their way into the journal count as queued."""
         if self._draining:
             return Unavailable("ERR-JOB-005", "The node is stopping and takes no new jobs.")
-        if self._journal.queued + self._entering >= self._queue_limit:
-            return Unavailable("ERR-JOB-004", f"The queue is full ({self._queue_limit} jobs).")
+        limit = self._board.standing.settings.limits.queue
+        if self._journal.queued + self._entering >= limit:
+            return Unavailable("ERR-JOB-004", f"The queue is full ({limit} jobs).")
         return None
 
     def job(self, task_id: str) -> JobRecord | None:
@@ -157,6 +159,8 @@ class LocalDesk:
             reasons.append("the node is stopping")
         if not self._dispatching:
             reasons.append("what is left of an earlier process is still being ended")
+        if self._retiring and not reasons:
+            return Readiness(True, ("jobs are taken, and run by a new process as soon as the running ones have ended",))
         return Readiness(not reasons, tuple(reasons))
 
     async def observe(self) -> Observation:
@@ -169,15 +173,19 @@ class LocalDesk:
             steps=self._journal.steps(),
             oldest=self._journal.oldest_waiting(),
             log_bytes=self._journal.log_bytes,
-            slots=self._slots,
-            queue_limit=self._queue_limit,
-            events=frozenset(self._specs),
+            slots=self._board.standing.settings.limits.concurrency,
+            queue_limit=self._board.standing.settings.limits.queue,
+            events=frozenset(self._board.standing.specs),
             meter=self._meter,
         )
 
     def open(self) -> None:
         """Jobs are started from now on."""
         self._dispatching = True
+
+    def retire(self) -> None:
+        """Jobs are accepted for a successor from now on, and not started."""
+        self._retiring = self._dispatching = True
 
     def close(self) -> None:
         """No job is accepted from now on."""

@@ -31,6 +31,11 @@ class Assignment:
     """What came with the job."""
 
 
+def given_context(assignment: Assignment) -> Trace | None:
+    """The trace that came with the job."""
+    return assignment.trace
+
+
 class Performance(Protocol):
     """An attempt that runs."""
 
@@ -46,9 +51,6 @@ class Performance(Protocol):
 
 class Runner(Protocol):
     """Runs attempts of one kind: a shell command or argument list now, typed handlers later."""
-
-    def prepare(self, spec: Job) -> None:
-        """Compile what can be compiled before the first trigger. Raises NodeError when the spec cannot be used."""
 
     def start(self, assignment: Assignment, on_output: Callable[[], None]) -> Performance:
         """Start an attempt. `on_output` is called, bounded in rate, when there is more output.

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from tests.desks import Served, serve
-from worker.api import server
 from worker.api.guard import BODY_LIMIT_BYTES
 
 BODY = b'{"app_id":"P","event":"hello","form_body":{}}'
@@ -111,7 +110,7 @@ def test_a_body_in_chunks_is_bounded_too(served: Served) -> None:
 
 
 def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "REQUEST_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("worker.api.connection.REQUEST_TIMEOUT_S", 0.1)
     with serve() as served:
         head = b"POST /job/create HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n{"
         status, said = problem(served.exchange(head))
@@ -145,7 +144,7 @@ def test_an_upgrade_is_not_followed(served: Served) -> None:
 
 
 def test_more_connections_than_allowed_are_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "CONNECTIONS", 2)
+    monkeypatch.setattr("worker.api.connection.CONNECTIONS", 2)
     with serve() as served:
         kept = [served.connect() for _ in range(2)]
         for connection in kept:

@@ -38,7 +38,8 @@ def test_the_children_raise_their_limit_and_jobs_and_execs_get_the_old_one(tmp_p
         worker = node.child_pid("worker")
         assert resource.prlimit(worker, resource.RLIMIT_NOFILE) == (hard, hard)
         assert limits_of_a_job(node) == [SOFT, hard]
-        eventually(lambda: (tmp_path / "soft").read_text().split() == [str(SOFT)])
+        soft = tmp_path / "soft"
+        eventually(lambda: soft.exists() and soft.read_text().split() == [str(SOFT)])
         (zygote,) = (pid for pid in children_of(worker) if "zygote" in command_line(pid))
         os.kill(zygote, signal.SIGKILL)
         eventually(lambda: zygote not in children_of(worker))

@@ -40,8 +40,6 @@ class Script:
         self.stopped = asyncio.Event()
         self.settlement: Settlement | None = None
 
-    def prepare(self, spec: Job) -> None: ...
-
     def clear(self, task_id: str, spec: Job | None) -> None:
         self.cleared.append(task_id)
 

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from job_item.settings import Keep
+from tests.boards import board, standing
 from tests.journals import in_loop, journal_in, run
 from worker import housekeeping
 from worker.housekeeping import Housekeeper
@@ -54,6 +54,21 @@ async def end_some(journal: Journal, folder: Path, *task_ids: str) -> None:
 
 
 @in_loop
+async def test_a_change_of_keep_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(housekeeping, "PAUSE_S", 3600.0)
+    async with journal_in(tmp_path) as journal:
+        await end_some(journal, tmp_path, "a", "b", "c")
+        shown = board(keep={"jobs": 2})
+        housekeeper = Housekeeper(journal, tmp_path / "logs", shown)
+        housekeeper.start()
+        await until(lambda: journal.ended == 2)
+        shown.standing = standing(keep={"jobs": 1})
+        housekeeper.refresh()
+        await until(lambda: journal.ended == 1)
+        await housekeeper.stop()
+
+
+@in_loop
 async def test_a_file_that_cannot_be_removed_keeps_nothing_else_and_is_named(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -61,7 +76,7 @@ async def test_a_file_that_cannot_be_removed_keeps_nothing_else_and_is_named(
         await end_some(journal, tmp_path, "a", "b", "c")
         log_of(tmp_path, "a").unlink()
         log_of(tmp_path, "a").mkdir()
-        housekeeper = Housekeeper(journal, tmp_path / "logs", Keep(jobs=1))
+        housekeeper = Housekeeper(journal, tmp_path / "logs", board(keep={"jobs": 1}))
         housekeeper.start()
         await until(lambda: journal.ended == 1)
         assert log_of(tmp_path, "a").exists()
@@ -77,7 +92,7 @@ async def test_a_file_that_cannot_be_removed_keeps_nothing_else_and_is_named(
 async def test_a_round_that_fails_is_followed_by_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with journal_in(tmp_path) as journal:
         await end_some(journal, tmp_path, "a", "b")
-        housekeeper = Housekeeper(journal, tmp_path / "logs", Keep(jobs=1))
+        housekeeper = Housekeeper(journal, tmp_path / "logs", board(keep={"jobs": 1}))
         failing = iter([RuntimeError("odd"), sqlite3.DatabaseError("odd")])
 
         async def prune_at_last(*given: object) -> int:
@@ -95,7 +110,7 @@ async def test_a_round_that_fails_is_followed_by_another(tmp_path: Path, monkeyp
 async def test_a_journal_that_takes_nothing_is_asked_again(tmp_path: Path) -> None:
     async with journal_in(tmp_path) as journal:
         await end_some(journal, tmp_path, "a", "b")
-        housekeeper = Housekeeper(journal, tmp_path / "logs", Keep(jobs=1))
+        housekeeper = Housekeeper(journal, tmp_path / "logs", board(keep={"jobs": 1}))
         with closing(sqlite3.connect(tmp_path / "journal.sqlite", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             housekeeper.start()
@@ -116,7 +131,7 @@ async def test_no_job_grows_old_by_a_clock_that_was_set(tmp_path: Path, monkeypa
             return time.time() + ahead_s
 
         monkeypatch.setattr(housekeeping, "time", SimpleNamespace(time=wall, monotonic=time.monotonic))
-        housekeeper = Housekeeper(journal, tmp_path / "logs", Keep(days=7))
+        housekeeper = Housekeeper(journal, tmp_path / "logs", board(keep={"days": 7}))
         housekeeper.start()
         await until(lambda: rounds)
         ahead_s = 10 * 86_400.0

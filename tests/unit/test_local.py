@@ -11,16 +11,18 @@ import pytest
 
 from job_item.errors import BadMessage, Unavailable
 from job_item.job import Status
-from job_item.link import ChildStart, NodeState
+from job_item.link import NodeState
 from job_item.settings import Settings
+from tests.boards import board, standing, start_with
 from tests.dispatching import company
 from tests.journals import in_loop
 from worker.about import About
 from worker.closed import ClosedDesk
-from worker.desk import Desk, NewJob
+from worker.desk import Desk, NewJob, Readiness
 from worker.local import LocalDesk
 from worker.metrics.meter import Meter
 from worker.news import News
+from worker.standing import Board, Standing
 
 SETTINGS = Settings.model_validate(
     {"jobs": [{"event": "a", "cmd": "true"}, {"event": "b", "cmd": "true"}], "limits": {"queue": 2}}
@@ -29,15 +31,15 @@ DATA = {"name": "Ünit", "n": [1, 2.5, None]}
 
 
 def about(folder: Path) -> About:
-    start = ChildStart(SETTINGS, folder / "config.yaml", folder, folder, "me", "first", {}, "http://[::1]:81", 1, 0.0)
-    return About(start)
+    return About(start_with(folder, SETTINGS))
 
 
 @asynccontextmanager
-async def desk_in(folder: Path) -> AsyncIterator[LocalDesk]:
+async def desk_in(folder: Path, shown: Board | None = None) -> AsyncIterator[LocalDesk]:
     """A desk whose jobs wait: no slot is given away."""
     async with company(folder, *SETTINGS.jobs) as made:
-        yield LocalDesk(about(folder), made.journal, made.dispatcher, made.reporter, News(), folder, Meter())
+        shown = shown or Board(Standing.of(start_with(folder, SETTINGS), {}))
+        yield LocalDesk(about(folder), shown, made.journal, made.dispatcher, made.reporter, News(), folder, Meter())
 
 
 @in_loop
@@ -81,6 +83,34 @@ async def test_a_known_task_is_answered_for_while_new_ones_are_refused(why: str,
             await desk.create(NewJob("b", DATA, task_id="T1"))
         with pytest.raises(Unavailable):
             await desk.create(NewJob("a", DATA, task_id="T3"))
+
+
+@in_loop
+async def test_a_desk_goes_by_what_the_board_shows(tmp_path: Path) -> None:
+    shown = board(jobs=[{"event": "a", "cmd": "true"}], limits={"queue": 1})
+    async with desk_in(tmp_path, shown) as desk:
+        first = await desk.create(NewJob("a", DATA, task_id="T1"))
+        with pytest.raises(BadMessage) as unknown:
+            await desk.create(NewJob("b", DATA, task_id="T2"))
+        assert (unknown.value.code, unknown.value.remedy) == ("ERR-JOB-001", "Use one of: a.")
+        shown.standing = standing(jobs=[{"event": "b", "cmd": "true"}], limits={"queue": 2})
+        assert (await desk.create(NewJob("b", DATA, task_id="T2"))).status is Status.QUEUED
+        with pytest.raises(Unavailable, match=r"full \(2 jobs\)"):
+            await desk.create(NewJob("b", DATA, task_id="T3"))
+        with pytest.raises(BadMessage):
+            await desk.create(NewJob("a", DATA, task_id="T4"))
+        assert desk.job("T1") == first
+
+
+@in_loop
+async def test_a_desk_that_retires_takes_jobs_and_says_who_will_run_them(tmp_path: Path) -> None:
+    async with desk_in(tmp_path) as desk:
+        desk.retire()
+        assert desk.readiness().ready
+        assert "new process" in desk.readiness().reasons[0]
+        assert (await desk.create(NewJob("a", DATA))).status is Status.QUEUED
+        desk.close()
+        assert desk.readiness() == Readiness(False, ("the node is stopping",))
 
 
 @in_loop

@@ -302,3 +302,29 @@ def test_a_logger_brings_structlog_but_not_rich() -> None:
 )
 def test_rich_is_there_for_others_before_and_after(code: str) -> None:
     assert "rich" in modules_after(code)
+
+
+def test_a_later_set_up_holds_for_loggers_in_use(read: Read) -> None:
+    configure(level="INFO")
+    logger, bound = log.get("worker"), log.get("worker").bind(task_id="T1")
+    logger.info("one.told")
+    bound.debug("one.hidden")
+    configure(("s3cret-value",), level="DEBUG")
+    logger.debug("two.told", word="s3cret-value")
+    bound.debug("two.told")
+    configure(level="ERROR")
+    for each in (logger, bound, log.get("worker")):
+        each.warning("three.hidden")
+        each.error("three.told")
+    lines = read()
+    assert [line["event"] for line in lines] == ["one.told", "two.told", "two.told", *["three.told"] * 3]
+    assert lines[1]["word"] == MASK
+
+
+def test_the_level_of_this_log_changes_no_other_user_of_its_library(read: Read) -> None:
+    configure(level="INFO")
+    foreign = structlog.make_filtering_bound_logger(logging.INFO)
+    writes = foreign.info
+    configure(level="ERROR")
+    assert foreign.info is writes
+    assert read() == []

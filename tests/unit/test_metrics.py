@@ -271,7 +271,7 @@ async def test_a_scrape_of_a_hundred_thousand_jobs_is_quick_and_lets_the_loop_tu
         db.commit()
     async with company(tmp_path, *(Job(event=e, cmd="true") for e in "ab")) as made:
         reporter, dispatcher = made.reporter, made.dispatcher
-        desk = LocalDesk(about(tmp_path), made.journal, dispatcher, reporter, News(), tmp_path, Meter())
+        desk = LocalDesk(about(tmp_path), made.board, made.journal, dispatcher, reporter, News(), tmp_path, Meter())
         await desk.observe()  # counts once
         best = math.inf
         for _ in range(5):

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol on a lent socket inside the loop of the job child.
+"""The server of the local API: uvicorn's HTTP protocol on a lent socket inside the loop of the job child.
 
 Of uvicorn only the protocol is used: its server captures signals and wakes ten times a second to renew the `Date`
 header, and this node sleeps unless there is a cause (architecture, section 4).
@@ -8,32 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import time
 from dataclasses import replace
-from email.utils import formatdate
-from http import HTTPStatus
 from ipaddress import ip_address
-from typing import Any
 
-from starlette.responses import JSONResponse
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.server import ServerState
 
 from worker.api.app import app
-from worker.api.faults import Refusal, problem
+from worker.api.connection import Connection, State
 from worker.api.site import Site
 from worker.desk import Desk
 
-CONNECTIONS = 512
-"""How many connections may be open at once."""
-
-HEAD_LIMIT_BYTES = 1 << 16
-LINGER_S = 2.0
-REQUEST_TIMEOUT_S = 30.0
-"""How long a request may take to come in, head and body."""
-
 KEEP_ALIVE_S = 75
+
+ARRIVAL_TURNS = 4
+"""Turns of the loop after which a connection that was taken is known, and what it has sent is read."""
 
 HEADERS = [
     ("cache-control", "no-store"),
@@ -42,121 +30,6 @@ HEADERS = [
     ("referrer-policy", "no-referrer"),
 ]
 """On every answer: nothing is cached, guessed at, embedded elsewhere or told by an address."""
-
-
-class State(ServerState):
-    """What the connections of one server share."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.idle = asyncio.Event()
-        self.idle.set()
-        self._dated_at = 0
-
-    def renew_date(self, headers: list[tuple[bytes, bytes]]) -> None:
-        """Put the moment into the default headers, once a second at most."""
-        second = int(time.time())
-        if second != self._dated_at:
-            self._dated_at = second
-            self.default_headers = [(b"date", formatdate(second, usegmt=True).encode()), *headers]
-
-
-class Connection(HttpToolsProtocol):
-    """One client: bounds on how many there are, on the size of a request's head and on the time it takes."""
-
-    server_state: State
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._head_bytes = 0
-        self._in_head = True
-        self._is_away = False
-        self._deadline: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a client, or send it away when there are too many."""
-        super().connection_made(transport)
-        self.server_state.idle.clear()
-        self._arm()
-        if len(self.connections) > CONNECTIONS:
-            self._send_away(Refusal(503, "ERR-API-012"))
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the client."""
-        self._disarm()
-        super().connection_lost(exc)
-        if not self.connections:
-            self.server_state.idle.set()
-
-    def data_received(self, data: bytes) -> None:
-        """Take the next bytes; a head that does not end is not waited for."""
-        if self._is_away or self.transport.is_closing():
-            return
-        self._head_bytes += len(data)
-        super().data_received(data)
-        if self._in_head and self._head_bytes > HEAD_LIMIT_BYTES and not self._is_away:
-            self._send_away(Refusal(431, "ERR-API-014"), LINGER_S)
-
-    def on_message_begin(self) -> None:
-        """Start the clock of a request."""
-        super().on_message_begin()
-        self._in_head = True
-        self._arm()
-
-    def on_headers_complete(self) -> None:
-        """Pass the request on."""
-        self._in_head = False
-        self._head_bytes = 0
-        self.server_state.renew_date(self.config.encoded_headers)
-        super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        """Stop the clock: the request is here as a whole."""
-        self._head_bytes = 0
-        self._disarm()
-        super().on_message_complete()
-
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words are not shown
-        """Answer what is no HTTP."""
-        self._send_away(Refusal(400, "ERR-API-015"), LINGER_S)
-
-    def _arm(self) -> None:
-        if self._deadline is None:
-            self._deadline = self.loop.call_later(REQUEST_TIMEOUT_S, self._give_up)
-
-    def _give_up(self) -> None:
-        if self.cycle is None or not self.cycle.response_started or self.cycle.response_complete:
-            self._send_away(Refusal(408, "ERR-API-013"))
-        self.transport.close()
-
-    def _disarm(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-
-    def _send_away(self, refusal: Refusal, linger_s: float = 0.0) -> None:
-        """Answer and end the connection; within `linger_s` seconds the client may finish speaking.
-
-        Closing a connection with unread bytes in it may destroy the answer before the client has read it.
-        """
-        self._disarm()
-        self._is_away = True
-        self.server_state.renew_date(self.config.encoded_headers)
-        self.transport.write(encode_refusal(refusal, self.server_state.default_headers))
-        if linger_s:
-            self.transport.write_eof()
-            self._deadline = self.loop.call_later(linger_s, self.transport.abort)
-        else:
-            self.transport.close()
-
-
-def encode_refusal(refusal: Refusal, headers: list[tuple[bytes, bytes]]) -> bytes:
-    """Write an answer that ends its connection, outside of the application."""
-    response = JSONResponse(problem(refusal, ""))
-    status = HTTPStatus(refusal.status)
-    lines = [f"HTTP/1.1 {status.value} {status.phrase}".encode()]
-    lines += [name + b": " + value for name, value in (*headers, *response.raw_headers, (b"connection", b"close"))]
-    return b"\r\n".join(lines) + b"\r\n\r\n" + bytes(response.body)
 
 
 class Server:
@@ -201,7 +74,12 @@ class Server:
 
         Connections that nobody has taken yet stay with the socket, for whoever serves it next.
         """
-        self._server.close()
+        self._state.is_stopping = True
+        if self._server.is_serving():
+            asyncio.get_running_loop().remove_reader(self._socket)
+            for _ in range(ARRIVAL_TURNS):  # closed now, it would lose a connection that it has only just taken
+                await asyncio.sleep(0)
+            self._server.close()
         if not self._closing.done():
             self._closing.set_result(None)
         for connection in list(self._state.connections):

@@ -8,22 +8,23 @@ import math
 import os
 import resource
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from job_item import trace
-from job_item.errors import Unavailable
+from job_item.errors import JobFailure, Unavailable
 from job_item.keeper import taskfile
 from job_item.keeper.command import Command, Ended
 from job_item.keeper.pool import KeeperPool, Run
 from job_item.log import get
 from job_item.settings import Job, Resources
-from job_item.template import Template, compile_command
+from job_item.template import Template, TemplateError, compile_command
 from worker.environ import Owner, data_variables, job_variables, node_variables
 from worker.outcome import Outcome
 from worker.output import spool_path
-from worker.seams import Assignment
+from worker.seams import Assignment, given_context
+from worker.standing import Board
 
 _DECODER = json.JSONDecoder()
 
@@ -54,8 +55,10 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is the same for all attempts of one job spec, worked out once."""
+    """What is the same for all attempts of one job spec, worked out once: when the first of them is started."""
 
+    spec: Job
+    base: Mapping[str, str]
     template: Template
     directory: str
     env: dict[str, str]
@@ -70,25 +73,17 @@ class CommandRunner:
         pool: KeeperPool,
         places: Places,
         owner: Owner,
-        base: Mapping[str, str],
-        context: Callable[[Assignment], trace.Trace | None] = lambda assignment: assignment.trace,
+        board: Board,
+        context: Callable[[Assignment], trace.Trace | None] = given_context,
     ) -> None:
+        """Parameter `context`: which trace a job is told of, by default the one that came with it."""
         self._context = context
         self._pool = pool
         self._work_dir = places.work_dir
         self._logs = str(places.logs)
         self._owner = owner
-        self._base = dict(base)
+        self._board = board
         self._plans: dict[str, Plan] = {}
-
-    def prepare(self, spec: Job) -> None:
-        """Compile the command of `spec`. Raises TemplateError."""
-        self._plans[spec.event] = Plan(
-            template=compile_command(spec.cmd, shell=spec.shell, render=spec.render),
-            directory=self._directory(spec),
-            env={**self._base, **node_variables(self._owner)},
-            rlimits=rlimits(spec.resources),
-        )
 
     def start(self, assignment: Assignment, on_output: Callable[[], None]) -> CommandPerformance:
         """Render, and hand over to a keeper. Raises JobFailure or Unavailable."""
@@ -103,9 +98,24 @@ class CommandRunner:
         named = spec.working_dir if spec is not None else None
         return str(self._work_dir / named if named else self._work_dir)
 
+    def _plan(self, spec: Job) -> Plan:
+        """The plan of `spec`, in the environment that is in force. Raises JobFailure where the spec cannot be used."""
+        standing = self._board.standing
+        plan = self._plans.get(spec.event)
+        if plan is not None and plan.spec is spec and plan.base is standing.base:
+            return plan
+        env = {**standing.base, **node_variables(self._owner)}
+        if plan is not None and plan.spec is spec:
+            plan = replace(plan, base=standing.base, env=env)
+        else:
+            plan = Plan(spec, standing.base, _compile(spec), self._directory(spec), env, rlimits(spec.resources))
+        self._plans = {event: known for event, known in self._plans.items() if event in standing.specs}
+        self._plans[spec.event] = plan
+        return plan
+
     def _command(self, assignment: Assignment) -> Command:
         spec, task_id = assignment.spec, assignment.task_id
-        plan = self._plans[spec.event]
+        plan = self._plan(spec)
         data: dict[str, Any] | list[Any] = _DECODER.decode(assignment.body.decode())
         return Command(
             argv=plan.template.render(data, task_id),
@@ -149,6 +159,14 @@ class CommandPerformance:
     def stop(self, how: str, grace_s: float) -> None:
         """End it."""
         self._run.stop(how, grace_s)
+
+
+def _compile(spec: Job) -> Template:
+    """Compile the command of a job. The parent has refused what cannot be compiled; if it has not, the job fails."""
+    try:
+        return compile_command(spec.cmd, shell=spec.shell, render=spec.render)
+    except TemplateError as error:
+        raise JobFailure(error.code, error.message) from error
 
 
 def rlimits(resources: Resources) -> dict[int, int]:

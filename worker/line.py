@@ -1,0 +1,55 @@
+"""The jobs of one event that wait for a slot."""
+
+from __future__ import annotations
+
+import time
+from bisect import insort
+from collections import deque
+from collections.abc import Callable
+
+from job_item.settings import Job
+from worker.journal import Journal, Waiting
+
+LINE_LENGTH = 128
+
+
+class Line:
+    """The jobs of one event that wait: the first of them in memory, the rest in the journal.
+
+    `spec` is what is in force for the event, or was when it was configured last.
+    """
+
+    def __init__(self, spec: Job) -> None:
+        self.spec = spec
+        self.running = 0
+        self._waiting: deque[Waiting] = deque()
+        self._read_to = 0
+        self._more = True
+
+    def grow(self) -> None:
+        """The journal has a new job for this line."""
+        self._more = True
+
+    def put_back(self, waiting: Waiting) -> None:
+        """A job that has to be given a slot again: it stands where it came in."""
+        insort(self._waiting, waiting)  # by its number, which comes first
+
+    def take(self, journal: Journal, postpone: Callable[[Waiting], None]) -> Waiting | None:
+        """The next job that may start now; None when there is none or the event's own slots are taken."""
+        if self.spec.concurrency is not None and self.running >= self.spec.concurrency:
+            return None
+        if not self._waiting and self._more:
+            self._read(journal, postpone)
+        return self._waiting.popleft() if self._waiting else None
+
+    def _read(self, journal: Journal, postpone: Callable[[Waiting], None]) -> None:
+        now = time.time()
+        while self._more and not self._waiting:
+            rows = journal.waiting(self.spec.event, self._read_to, LINE_LENGTH)
+            self._more = len(rows) == LINE_LENGTH
+            for row in rows:
+                self._read_to = row.seq
+                if row.not_before is not None and row.not_before > now:
+                    postpone(row)
+                else:
+                    self._waiting.append(row)
