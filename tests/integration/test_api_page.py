@@ -44,6 +44,7 @@ def test_every_page_describes_all_its_answers() -> None:
         "/execs",
         "/healthz",
         "/readyz",
+        "/metrics",
     }
     for path, operations in paths.items():
         for operation in operations.values():
