@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from job_item.job import JobRecord, Status
-from worker.journal import Settlement
 from worker.metrics.histogram import Histogram
-from worker.seams import Assignment
+
+if TYPE_CHECKING:  # the API shows what is measured here, and needs no journal for that
+    from job_item.job import JobRecord, Status
+    from worker.journal import Settlement
+    from worker.seams import Assignment
 
 
 class Sums:
