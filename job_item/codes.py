@@ -50,6 +50,13 @@ _ENTRIES = (
     Code("ERR-CFG-025", "An event has the name of a control message.", "Choose another name for the event: `<project>.restart` asks nodes to restart."),
     Code("ERR-CFG-026", "The node may open too few files for its jobs.", "Raise the hard limit of open files (`ulimit -Hn`, LimitNOFILE=), or lower limits.concurrency."),
     Code("ERR-CFG-027", "The configuration file exists already.", "Name another file (option --config), or replace this one with --force."),
+    Code("ERR-CFG-029", "A configuration that says nothing is not taken over while the node runs.", "Write the settings again; to run with an empty file, restart the node."),
+    Code("ERR-CFG-030", "The system does not tell of edits of the configuration.", "Nothing is lost: the node looks once a second. Raise fs.inotify.max_user_instances or max_user_watches if they are used up."),
+    Code("ERR-CFG-031", "An exec depends on one that there is not.", "Correct the key in `depends_on`, or remove it; a key is an exec's `key`, else its `name`."),
+    Code("ERR-CFG-032", "Execs depend on each other in a circle.", "Remove one of these entries of `depends_on`."),
+    Code("ERR-CFG-033", "An exec waits for something that can never come true.", "Choose another condition in `depends_on`: started, ready, healthy (needs a `health` probe) or completed."),
+    Code("ERR-CFG-034", "A regular expression cannot be read.", "Correct it; put a backslash before a sign that is meant literally, and single quotes around the whole."),
+    Code("ERR-CFG-035", "A probe does not say which one thing it looks at.", "Set exactly one of cmd, http and tcp; `ready` may have log instead."),
     # SUP: the parent process
     Code("ERR-SUP-001", "A child process ended unexpectedly.", "The node replaces it; look at the lines before this one.", was="ERR-60350903200"),
     Code("ERR-SUP-002", "A child process was silent for too long and is replaced.", "Look at what kept it busy; heartbeat.timeout says how long it may be silent."),
@@ -64,6 +71,10 @@ _ENTRIES = (
     Code("ERR-SUP-011", "Processes of a dead child cannot be ended.", "End them by hand; they may belong to another user or wait for a device."),
     Code("ERR-SUP-012", "A child process asked the node to stop.", "Look at the reason that it gave."),
     Code("ERR-SUP-013", "A child process refuses its configuration.", "Correct what it names in the lines before this one and start the node again."),
+    Code("ERR-SUP-020", "A child process did not take new settings over in time; it is replaced.", "Look at the lines before this one; its successor has the new settings."),
+    Code("ERR-SUP-021", "The settings could not be read again.", "The old ones stay in force; look at the reason, and ask again with `job_item reload`."),
+    Code("ERR-SUP-022", "The background commands cannot be reached.", "Try again in a moment; without `execs` in the configuration there are none."),
+    Code("ERR-SUP-023", "The settings cannot be read again now.", "Wait until the node is back, or until the orders before this one are answered."),
     Code("ERR-SUP-050", "No node runs here.", "Start one with `job_item`, or name the configuration of the one that runs (option --config)."),
     Code("ERR-SUP-051", "The node does not answer.", "Look at its log; try again in a moment."),
     Code("ERR-SUP-052", "The node's answer is not understood.", "Use the same version of job_item for the node and the command line."),
@@ -75,6 +86,8 @@ _ENTRIES = (
     # LNK: the link between parent and child
     Code("ERR-LNK-001", "A message between the node's processes is not understood; the child is replaced.", "Start the node again; it may have been updated while it ran."),
     Code("ERR-LNK-002", "A child process could not take new settings over (a bug); it is replaced, and its successor starts with them.", "Please report the reason in this line."),
+    Code("ERR-LNK-003", "The rest of the node did not answer an order in time.", "Look at the log of the node; the order may still be carried out."),
+    Code("ERR-LNK-004", "A room that is run alone takes no orders.", "Start the whole node with `job_item`, or end and start this room again."),
     # BRK: brokers
     # SRC: sources
     # JOB: jobs as they come in
@@ -106,6 +119,7 @@ _ENTRIES = (
     Code("ERR-RUN-016", "A limit of the job's `resources` cannot be set.", "Choose a value that the node's user may set: a niceness below 0 needs rights."),
     Code("ERR-RUN-017", "Output of a job could not be kept.", "Make room on the disk that holds the state folder, or let the node's user write to its folder `logs`; the job itself went on."),
     # RUN 101-149: templates of commands
+    Code("ERR-RUN-020", "The worker died while the job ran.", "Look at what the log says about the end of the job child; on_lost and retries say whether such a job runs again."),
     Code("ERR-RUN-101", "The template is not proper Mustache.", "Correct the tag; where the braces are meant for the command itself, choose other delimiters first, as in {{=<% %>=}}."),
     Code("ERR-RUN-102", "A section of the template is not opened and closed properly.", "Close each {{#name}} or {{^name}} with {{/name}}, inner sections first."),
     Code("ERR-RUN-103", "The template uses a partial, which would read a file.", "Write the text in place of the partial."),
@@ -127,7 +141,6 @@ _ENTRIES = (
     Code("ERR-RUN-120", "A value in arithmetic or a subscript is not a decimal integer.", "Send an integer (no leading zeros, at most 64 bits)."),
     Code("ERR-RUN-121", "A value cannot be an argument of a command.", "Send text without NUL characters and without lone surrogates; JOB_ITEM_DATA_OMITTED and the task file name the others."),
     Code("ERR-RUN-122", "A value begins with `-` where the command would take it as an option that evaluates it.", "Send another value, or change the command to printf '%s' {{name}}."),
-    Code("ERR-RUN-020", "The worker died while the job ran.", "Look at what the log says about the end of the job child; on_lost and retries say whether such a job runs again."),
     # REP: reports
     # STO: storage
     Code("ERR-STO-001", "The journal of the node cannot be written or read for the moment.", "Make room on the disk that holds the state folder, or let the node's user write there; the node goes on by itself."),
@@ -139,9 +152,12 @@ _ENTRIES = (
     Code("ERR-STO-007", "The output of an old job cannot be removed.", "Look at the file that the line names, and remove it by hand."),
     # EXE: background commands
     Code("ERR-EXE-001", "A background command could not be started.", "Check `cmd` and `working_dir` of the exec."),
-    Code("ERR-EXE-002", "A background command failed and is started again.", "Look at its output in the folder `execs` of the state folder."),
-    Code("ERR-EXE-003", "A background command failed too often and is given up.", "Mend the command, then restart the node; `attempt` says how many tries it gets."),
+    Code("ERR-EXE-002", "A background command failed.", "Look at its output in the folder `execs` of the state folder."),
+    Code("ERR-EXE-003", "A background command failed too often and is given up.", "Mend the command, then start it with `job_item execs start KEY`; `attempt` says how many tries it gets."),
     Code("ERR-EXE-004", "A background command with cascade_exit is down; the node stops.", "Mend the command, or remove `cascade_exit`."),
+    Code("ERR-EXE-011", "There is no background command with this key.", "Look at `job_item execs` for the keys that there are."),
+    Code("ERR-EXE-012", "A background command cannot do what it was ordered to in the state that it is in.", "Look at its state and reason in `job_item execs`."),
+    Code("ERR-EXE-013", "A background command is unhealthy and is ended.", "Look at its output and at the reason that the line gives; `restart` says what follows."),
     # API: the local HTTP API
     Code("ERR-API-001", "There is no such page.", "Look at /docs for what the API offers."),
     Code("ERR-API-002", "The page does not know this method.", "Use a method that the header Allow of the answer names."),
@@ -158,6 +174,7 @@ _ENTRIES = (
     Code("ERR-API-013", "The request did not come in time.", "Send it without long pauses."),
     Code("ERR-API-014", "The head of the request is too large.", "Send fewer or shorter headers."),
     Code("ERR-API-015", "The request is no HTTP.", "Speak plain HTTP/1.1 to this port, not TLS."),
+    Code("ERR-API-016", "The new settings have faults; the old ones stay in force.", "Correct what `faults` lists; `job_item check` shows it with remedies."),
     # HST: the host
     Code("ERR-HST-001", "What this machine has cannot be found out.", "Look at the message; jobs are not touched by it.", was="ERR-30350903208"),
     Code("ERR-HST-002", "The identity of the node cannot be kept.", "Let the node's user read and write the file `identity` in the state folder, or set identity_id or WORKER_ID."),

@@ -14,7 +14,8 @@ from pydantic_core import ErrorDetails
 from job_item.kinds import WITHOUT_IT, blemish
 from job_item.quantity import Unfit, shown
 from job_item.redact import is_secret_name
-from job_item.settings import Section, Settings
+from job_item.section import Section
+from job_item.settings import Settings
 from job_item.yamlfile import KeyPath
 
 _WANTED = (

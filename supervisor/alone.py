@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from importlib import import_module
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING
 from job_item.plainlog import PlainLog
 from job_item.state import StateFolder
 from supervisor.listen import bind, url_of
-from supervisor.start import log_of, refuse_faults, start_of, write_node
+from supervisor.start import log_of, node_of, refuse_faults, start_of
 from supervisor.tables import ENTRIES, Room
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ def run_worker(loaded: Loaded, environ: Mapping[str, str], entry: str = ENTRIES[
         stack.callback(folder.lock("node").release)
         listener = stack.enter_context(bind(loaded.settings.api))
         start = start_of(loaded, environ, url_of(listener), None, log)
-        write_node(folder, start)
+        folder.write_node(node_of(start, os.getpid(), time.time()))
         code = _exit_code(lambda: _main(entry)(start, None, listener))
         folder.remove_node()
     return code

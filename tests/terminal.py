@@ -70,6 +70,8 @@ class Running:
 
     def __init__(self, process: subprocess.Popen[bytes], out: int, err: int | None) -> None:
         self.process = process
+        self.keyboard = out
+        """Where to write what is typed, on a terminal."""
         self.out = Tap(out)
         self.err = Tap(err) if err is not None else self.out
 

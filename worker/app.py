@@ -83,7 +83,7 @@ async def _run(start: ChildStart, connection: Connection | None, api_socket: soc
     folder.prepare()
     lock = folder.lock("worker")
     room = Room(start.settings, connection)
-    about = About(start)
+    about = About(start, room.say if connection is not None else None)
     room.learn = about.learn
     board = Board(Standing.of(start, os.environ))
     adopter = Adopter(board, room, partial(_die, code="ERR-LNK-002"))
@@ -92,6 +92,7 @@ async def _run(start: ChildStart, connection: Connection | None, api_socket: soc
     secret = token.get_secret_value() if token else None
     desk = ClosedDesk(about)
     server = Server(desk, api_socket, secret, host=start.settings.api.host)
+    room.take_answer = about.orders.take
     journal = await _open_journal(start, room, server, desk)
     if journal is not None:
         child = JobChild(about, board, room, journal)

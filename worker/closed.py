@@ -8,20 +8,20 @@ from typing import NoReturn
 
 from job_item.errors import Unavailable
 from job_item.job import JobRecord, Status
-from job_item.link import ExecState
 from worker.about import About
-from worker.desk import Health, Log, NewJob, Note, Readiness, Watch
+from worker.desk import Log, NewJob, Note, Readiness, Watch
 from worker.metrics.observation import Observation
+from worker.nodedesk import NodeDesk
 
 
-class ClosedDesk:
+class ClosedDesk(NodeDesk):
     """A desk (`worker.desk.Desk`) that raises `Unavailable` for every job; `reason` is what keeps it closed."""
 
     def __init__(self, about: About) -> None:
+        super().__init__(about)
         self.project = about.start.settings.project
         self.base_url = about.start.base_url
         self.reason = "the journal is not open yet"
-        self._about = about
 
     async def create(self, request: NewJob) -> JobRecord:  # noqa: ARG002 - nothing is taken
         """Send away."""
@@ -65,14 +65,6 @@ class ClosedDesk:
     def counts(self) -> dict[Status, int]:
         """None that can be seen."""
         return dict.fromkeys(Status, 0)
-
-    def execs(self) -> Sequence[ExecState]:
-        """The background commands of this node."""
-        return self._about.execs()
-
-    def health(self) -> Health:
-        """What `/healthz` shows."""
-        return self._about.health()
 
     def readiness(self) -> Readiness:
         """Not ready, and why."""

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from job_item.job import JobRecord, Status
 from job_item.link import ExecState
+from job_item.orders import Refusal, Verb
+from job_item.reload import ReloadReport, SettingsState
 from job_item.trace import Trace
+from worker.execlog import KeptLog
 
 if TYPE_CHECKING:
     from worker.metrics.observation import Observation
@@ -45,6 +48,7 @@ class Health:
     supervisor_pid: int | None
     worker_pid: int
     execs_pid: int | None
+    settings: SettingsState = SettingsState()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +77,10 @@ class Log(Protocol):
 
 
 class Watch(Protocol):
-    """News of one job."""
+    """News of one job or exec."""
 
     async def changed(self) -> None:
-        """Return as soon as the job has new output, a new note or a new status since the last call."""
+        """Return as soon as there is new output, a new note or a new status since the last call."""
 
 
 class Desk(Protocol):
@@ -121,6 +125,25 @@ class Desk(Protocol):
 
     def execs(self) -> Sequence[ExecState]:
         """The background commands of this node."""
+
+    async def order_exec(self, key: str, verb: Verb) -> Refusal | None:
+        """Have one exec started, stopped or restarted; None when that is done, and `execs` shows it.
+
+        Raises `Unavailable` when the rest of the node does not answer.
+        """
+
+    def exec_log(self, key: str) -> KeptLog:
+        """Open what is kept of the output of an exec; to be closed."""
+
+    def watch_exec(self, key: str) -> AbstractContextManager[Watch]:
+        """Follow the state and the log of one exec; the subscription ends with the context."""
+
+    async def reload(self, *, is_dry: bool, candidate: str | None = None) -> ReloadReport | Refusal:
+        """Have the settings read again and brought into force; with `is_dry` only the report comes of it.
+
+        `candidate` is a file to look at in place of the configuration. Raises `Unavailable` when the rest of the node
+        does not answer.
+        """
 
     def health(self) -> Health:
         """What `/healthz` shows."""

@@ -10,21 +10,21 @@ from pathlib import Path
 from job_item import payload, trace
 from job_item.errors import BadMessage, Unavailable
 from job_item.job import JobRecord, Status, is_task_id, new_task_id
-from job_item.link import ExecState
 from job_item.settings import Job
 from worker.about import About
-from worker.desk import Health, Log, NewJob, Note, Readiness, Watch
+from worker.desk import Log, NewJob, Note, Readiness, Watch
 from worker.dispatch import Dispatcher
 from worker.journal import Journal
 from worker.metrics.meter import Meter
 from worker.metrics.observation import Jobs, Observation
 from worker.news import News
+from worker.nodedesk import NodeDesk
 from worker.output import Output, spool_path
 from worker.seams import Reporter
 from worker.standing import Board
 
 
-class LocalDesk:
+class LocalDesk(NodeDesk):
     """What the API asks of the job child (`worker.desk.Desk`), answered from the journal and the dispatcher."""
 
     def __init__(
@@ -38,9 +38,9 @@ class LocalDesk:
         logs: Path,
         meter: Meter,
     ) -> None:
+        super().__init__(about)
         self.project = about.start.settings.project
         self.base_url = about.start.base_url
-        self._about = about
         self._board = board
         self._journal = journal
         self._dispatcher = dispatcher
@@ -143,14 +143,6 @@ class LocalDesk:
     def counts(self) -> dict[Status, int]:
         """How many jobs the journal has in each status."""
         return self._journal.counts()
-
-    def execs(self) -> Sequence[ExecState]:
-        """The background commands of this node."""
-        return self._about.execs()
-
-    def health(self) -> Health:
-        """What `/healthz` shows."""
-        return self._about.health()
 
     def readiness(self) -> Readiness:
         """Whether jobs are taken and run."""

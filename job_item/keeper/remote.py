@@ -43,13 +43,21 @@ class Run:
         if command.timeout_s is not None:
             self._expect_end("timeout", command.timeout_s + command.grace_s)
 
-    def stop(self, how: str, grace_s: float) -> None:
-        """Have the command end: its stop signal, SIGKILL to all of its tree after `grace_s` seconds (0 = at once)."""
+    def stop(self, how: str, grace_s: float, number: int | None = None) -> None:
+        """Have the command end: its stop signal, SIGKILL to all of its tree after `grace_s` seconds (0 = at once).
+
+        `number` is the signal in place of the one that the command came with.
+        """
         if not self.ended.done():
-            self._keeper.send({"stop": how, "grace_s": grace_s})
+            self._keeper.send({"stop": how, "grace_s": grace_s, "signal": number})
             if self._how == "lost":
                 self._how = how
             self._expect_end(how, grace_s)
+
+    def bound_output(self, limit_bytes: int, older: int) -> None:
+        """Hold the output of a command that rotates it to other bounds from now on."""
+        if not self.ended.done():
+            self._keeper.send({"output_limit": limit_bytes, "older": older})
 
     def settle(self, ended: Ended) -> None:
         """Resolve it."""

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from job_item import __version__
-from supervisor.cli import doctor, execs, init, jobs, logs, node, register, settings, status, submit
+from supervisor.cli import doctor, execs, init, jobs, logs, node, register, reload, settings, status, submit
 from supervisor.cli.failure import tell
 from supervisor.cli.given import ConfigOption
 from supervisor.cli.help import HELP_OPTIONS, find_help
@@ -31,7 +31,7 @@ for name, command in (
     ("status", status.show_status),
     ("logs", logs.show_log),
     ("cancel", jobs.cancel_jobs),
-    ("execs", execs.list_execs),
+    ("reload", reload.reload_settings),
     ("init", init.make_config),
     ("check", node.check_settings),
     ("doctor", doctor.examine_host),
@@ -41,6 +41,7 @@ for name, command in (
 ):
     app.command(name)(command)
 app.command("run", hidden=True)(node.run_node)
+app.add_typer(execs.app, name="execs")
 app.add_typer(settings.app, name="config")
 
 

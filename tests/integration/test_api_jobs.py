@@ -204,6 +204,7 @@ def test_a_notification_that_is_too_long_or_empty_is_refused(served: Served) -> 
 def test_the_node_tells_who_it_is(served: Served) -> None:
     health = served.ask("GET", "/healthz").json
     assert set(health.pop("counts")) == {"queued", "running", "finish", "error", "timeout", "terminate"}
+    assert health.pop("settings")["digest"] == "0d1e"
     assert health == {
         "version": "0.1.0",
         "identity": "node-1",

@@ -38,6 +38,7 @@ class Node:
         self.state_dir = state_dir
         self.mark = f"JOB_ITEM_TEST_MARK={uuid.uuid4()}"
         name, _, value = self.mark.partition("=")
+        state_dir.parent.mkdir(parents=True, exist_ok=True)
         self._log = state_dir.parent / f"{state_dir.name}.log"
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(

@@ -10,7 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from job_item.findings import findings, names, section_at
-from job_item.settings import Job, Retries, Section, Settings
+from job_item.section import Section
+from job_item.settings import Job, Retries, Settings
 
 PLAIN = re.compile(r"(wants|must|unknown key|is missing|cannot be|timeout|.* cannot be|the first word|a NUL).*")
 WRONG: tuple[object, ...] = ([], {}, "\0", "", "-1", {"a": {}}, [{}], [[]], "nan", 1.5)
@@ -62,7 +63,7 @@ def test_the_section_at_a_path_is_found(path: tuple[str | int, ...], section: ty
         ({"jobs": [{"event": "a", "cmd": "b", "workingdir": "c"}]}, "did you mean `working_dir`?"),
         ({"api": {"level": "info"}}, "it belongs in `log`"),
         ({"limits": {"identity_id": "a"}}, "it belongs in the top level"),
-        ({"jobs": [{"event": "a", "cmd": "b", "nice": 1}]}, "it belongs in `jobs[].resources`"),
+        ({"jobs": [{"event": "a", "cmd": "b", "nice": 1}]}, "it belongs in `jobs[].resources` or `execs[].resources`"),
         ({"projects": {}}, "did you mean `project`?"),
         ({"zzz": 1}, "unknown key"),
     ],

@@ -16,7 +16,8 @@ import yaml
 from pydantic import BaseModel
 
 import job_item
-from job_item.settings import Exec, Job, Settings
+from job_item.execspec import Exec
+from job_item.settings import Job, Settings
 from tests.conftest import ROOT
 from tools import errors_page
 

@@ -20,9 +20,9 @@ LARGEST = 1 << 53
 
 router = APIRouter(tags=["output"])
 
-_BYTES = {"schema": {"type": "string", "format": "binary"}}
+RAW = {"schema": {"type": "string", "format": "binary"}}
 _TEXT = {"type": "string"}
-_EVENTS = {
+EVENTS = {
     "schema": {
         "title": "Event",
         "description": "One event of the stream; `data` is JSON.",
@@ -31,8 +31,8 @@ _EVENTS = {
     }
 }
 _DOCUMENTED = documented(404, 416) | {
-    200: {"description": "The output, or its events.", "content": {"text/plain": _BYTES, "text/event-stream": _EVENTS}},
-    206: {"description": "The range of the output that was asked for.", "content": {"text/plain": _BYTES}},
+    200: {"description": "The output, or its events.", "content": {"text/plain": RAW, "text/event-stream": EVENTS}},
+    206: {"description": "The range of the output that was asked for.", "content": {"text/plain": RAW}},
 }
 
 
@@ -66,7 +66,8 @@ async def read_log(
     if follow:
         start = cut(log.size() if log else 0, offset, None, tail).start
         position = last_position(request, attempt) or Position(attempt or max(record.attempt, 1), start)
-        return FollowAnswer(site, task_id, Feed(site.desk, task_id, position, stream, only_attempt=attempt is not None))
+        feed = Feed(site.desk, task_id, position, stream, only_attempt=attempt is not None)
+        return FollowAnswer(site, site.desk.watch(task_id), feed.pieces())
     excerpt = Excerpt(log, stream)
     await excerpt.measure()
     whole = cut(excerpt.size, offset, limit, tail)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
-import math
 import os
-import resource
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +16,8 @@ from job_item.keeper import taskfile
 from job_item.keeper.command import Command, Ended
 from job_item.keeper.pool import KeeperPool, Run
 from job_item.log import get
-from job_item.settings import Job, Resources
+from job_item.resources import rlimits
+from job_item.settings import Job
 from job_item.template import Template, TemplateError, compile_command
 from worker.environ import Owner, data_variables, job_variables, node_variables
 from worker.outcome import Outcome
@@ -167,19 +166,6 @@ def _compile(spec: Job) -> Template:
         return compile_command(spec.cmd, shell=spec.shell, render=spec.render)
     except TemplateError as error:
         raise JobFailure(error.code, error.message) from error
-
-
-def rlimits(resources: Resources) -> dict[int, int]:
-    """The limits of `resources` by the numbers of the `resource` module."""
-    wanted = {
-        resource.RLIMIT_AS: resources.memory,
-        resource.RLIMIT_CPU: None if resources.cpu_time is None else math.ceil(resources.cpu_time),
-        resource.RLIMIT_NOFILE: resources.open_files,
-        resource.RLIMIT_FSIZE: resources.file_size,
-        resource.RLIMIT_NPROC: resources.processes,
-        resource.RLIMIT_CORE: resources.core,
-    }
-    return {kind: value for kind, value in wanted.items() if value is not None}
 
 
 def _outcome(ended: Ended, assignment: Assignment) -> Outcome:
