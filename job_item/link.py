@@ -115,6 +115,8 @@ class NodeState:
     execs_pid: int | None
     execs: tuple[ExecState, ...] = ()
     settings: SettingsState = SettingsState()
+    births: tuple[tuple[str, int], ...] = ()
+    """How often the process of each room was started since the node was."""
 
 
 # child -> parent

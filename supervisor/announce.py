@@ -42,7 +42,8 @@ class Announcer:
         if worker is None:
             return
         settings = reload.state(node.pending())
-        state = NodeState(worker.pid, execs.pid if execs else None, tuple(self.execs), settings)
+        births = tuple(children.born.items())
+        state = NodeState(worker.pid, execs.pid if execs else None, tuple(self.execs), settings, births)
         if state != self._told:
             self._told = state
             worker.send(state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from job_item.job import new_task_id
@@ -28,6 +29,8 @@ class Children:
         self.strangers = set(strangers)
         self.pids: dict[Room, int] = {}
         """The pid of each room's child, the last one where it is dead."""
+        self.born: Counter[str] = Counter()
+        """How many there were of each room."""
         self._births = births
         self._say = say
         self._living: dict[Room, Child] = {}
@@ -58,6 +61,7 @@ class Children:
             return False
         self._living[room], self._plans[room] = child, plan
         self.pids[room] = child.pid
+        self.born[room.value] += 1
         self._say(Say("child.spawned", room=room))
         if self.sweep.is_active:
             self._unswept.add(room)

@@ -8,6 +8,7 @@ import json
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,8 @@ from worker.api.server import Server
 from worker.desk import Desk, Health, NewJob, Note, Readiness, Watch
 from worker.execlog import KeptLog
 from worker.lognews import LogNews
+from worker.metrics.meter import Meter
+from worker.metrics.observation import Jobs, Observation
 
 Result = TypeVar("Result")
 
@@ -89,6 +92,7 @@ class MemoryDesk:
         self.settings = SettingsState("0d1e", 1_700_000_000.0)
         self._log_news: LogNews | None = None
         self.requests: list[NewJob] = []
+        self.meter = Meter()
         self.watches: dict[str, list[MemoryWatch]] = {}
         self._jobs: dict[str, JobRecord] = {}
         self._logs: dict[tuple[str, int], MemoryLog] = {}
@@ -201,6 +205,11 @@ class MemoryDesk:
 
     def readiness(self) -> Readiness:
         return self.ready
+
+    async def observe(self) -> Observation:
+        counts = Counter((record.event, record.status) for record in self._jobs.values())
+        jobs = Jobs(counts, {}, {}, 0, 4, self.queue, EVENTS, self.meter)
+        return Observation(self.health(), self.ready.ready, jobs, self.exec_states)
 
     # what a test does
 

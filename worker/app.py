@@ -45,11 +45,15 @@ from worker.faults import FaultPoints
 from worker.housekeeping import Housekeeper
 from worker.journal import Journal, Recovered
 from worker.local import LocalDesk
+from worker.metrics.meter import Meter
 from worker.news import News
+from worker.reporters.all import AllReporters
 from worker.reporters.local import LocalReporter
 from worker.runners.command import CommandRunner, Places
+from worker.seams import given_context
 from worker.share import Shares
 from worker.standing import Board, Standing
+from worker.tracing import open_tracer
 
 STOP_LIMIT_S = 5.0
 """How long after the last kill the end of all jobs is waited for."""
@@ -151,14 +155,17 @@ class JobChild:
         self._tree_lock = TreeLock(start.state_dir / "worker-tree.lock")
         self._pool = KeeperPool(lock=self._tree_lock.descriptor, open_files=process.raise_open_files(), on_fatal=_die)
         news = News()
-        reporter = LocalReporter(news)
+        meter = Meter()
+        self._tracer = tracer = open_tracer(os.environ, start.identity, journal.record)
+        reporter = AllReporters([LocalReporter(news), meter, *([tracer] if tracer else [])])
         self._housekeeper = Housekeeper(self._journal, self._places.logs, board)
-        self._runner = CommandRunner(self._pool, self._places, _owner(start), board)
+        context = tracer.context if tracer else given_context
+        self._runner = CommandRunner(self._pool, self._places, _owner(start), board, context)
         executor = Executor(self._journal, self._runner, reporter, self._housekeeper.job_ended)
         self._dispatcher = Dispatcher(self._journal, executor, board, _die)
         self._shares = Shares(self._journal)
         logs = self._places.logs
-        self._desk = LocalDesk(about, board, self._journal, self._dispatcher, reporter, news, logs, self._shares)
+        self._desk = LocalDesk(about, board, journal, self._dispatcher, reporter, news, logs, self._shares, meter)
 
     async def serve(self, server: Server) -> None:
         """Work until this room is to stop."""
@@ -174,6 +181,8 @@ class JobChild:
         await self._shares.stop()
         await self._housekeeper.stop()
         await self._pool.close()
+        if self._tracer is not None:
+            await self._tracer.close()
 
     def refresh(self, before: Standing) -> None:
         """Go by what the board shows now, in place of `before`."""

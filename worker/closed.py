@@ -10,6 +10,7 @@ from job_item.errors import Unavailable
 from job_item.job import JobRecord, Status
 from worker.about import About
 from worker.desk import Log, NewJob, Note, Readiness, Watch
+from worker.metrics.observation import Observation
 from worker.nodedesk import NodeDesk
 
 
@@ -80,6 +81,10 @@ class ClosedDesk(NodeDesk):
     def readiness(self) -> Readiness:
         """Not ready, and why."""
         return Readiness(False, (self.reason,))
+
+    async def observe(self) -> Observation:
+        """What metrics show without a journal."""
+        return await self._about.observe(is_ready=False)
 
     def _refuse(self) -> NoReturn:
         raise Unavailable("ERR-STO-001", self.reason)

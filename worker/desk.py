@@ -5,23 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from job_item.job import JobRecord, Status
 from job_item.link import ExecState
 from job_item.orders import Refusal, Verb
 from job_item.reload import ReloadReport, SettingsState
+from job_item.trace import Trace
 from worker.execlog import KeptLog
+
+if TYPE_CHECKING:
+    from worker.metrics.observation import Observation
 
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A request to run `event` with `data`; `app_id` None means the node's own project."""
+    """A request to run `event` with `data`; `app_id` None means the node's own project; `trace` is the caller's."""
 
     event: str
     data: dict[str, Any] | list[Any]
     app_id: str | None = None
     task_id: str | None = None
+    trace: Trace | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,3 +162,6 @@ class Desk(Protocol):
 
     def readiness(self) -> Readiness:
         """Whether jobs are taken and run."""
+
+    async def observe(self) -> Observation:
+        """What metrics show, the machine included; takes a bounded time."""

@@ -19,6 +19,7 @@ from typing import Any
 
 from job_item.errors import Unavailable
 from job_item.log import get
+from job_item.trace import kept
 from worker.execute import Execution, Executor
 from worker.journal import Claim, Journal, Waiting
 from worker.line import Line
@@ -187,7 +188,17 @@ class Dispatcher:
             return None
         if claim is None:
             return None
-        return Assignment(claim.task_id, line.spec.event, claim.attempt, claim.fence, claim.body, line.spec)
+        return Assignment(
+            claim.task_id,
+            line.spec.event,
+            claim.attempt,
+            claim.fence,
+            claim.body,
+            line.spec,
+            claim.started_at,
+            claim.due_at,
+            kept(claim.trace),
+        )
 
     def _release(self, line: Line) -> None:
         self._taken -= 1

@@ -106,7 +106,7 @@ class Executor:
             return None  # the attempt is not the running one any more: its end does not count
         self._job_ended()
         details = _details(outcome, verdict)
-        self._reporter.settled(assignment.task_id, assignment.event, assignment.attempt, follows, details)
+        self._reporter.settled(assignment, settlement, follows, details)
         return settlement.retry_at - now if follows is Status.QUEUED and settlement.retry_at is not None else None
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from job_item import payload
+from job_item import payload, trace
 from job_item.errors import BadMessage, Unavailable
 from job_item.job import JobRecord, Status, is_task_id, new_task_id
 from job_item.settings import Job
@@ -15,6 +15,8 @@ from worker.about import About
 from worker.desk import Log, NewJob, Note, Readiness, Watch
 from worker.dispatch import Dispatcher
 from worker.journal import Journal
+from worker.metrics.meter import Meter
+from worker.metrics.observation import Jobs, Observation
 from worker.news import News
 from worker.nodedesk import NodeDesk
 from worker.output import Output, spool_path
@@ -36,6 +38,7 @@ class LocalDesk(NodeDesk):
         news: News,
         logs: Path,
         shares: Shares,
+        meter: Meter,
     ) -> None:
         super().__init__(about)
         self.project = about.start.settings.project
@@ -47,6 +50,7 @@ class LocalDesk(NodeDesk):
         self._news = news
         self._logs = logs
         self._shares = shares
+        self._meter = meter
         self._entering = 0
         self._draining = False
         self._dispatching = False
@@ -64,7 +68,8 @@ class LocalDesk(NodeDesk):
             return self._same(known, event, body)
         self._entering += 1
         try:
-            created, record = await self._journal.accept(task_id, event, "local", body, time.time())
+            kept = trace.keep(request.trace)
+            created, record = await self._journal.accept(task_id, event, "local", body, time.time(), kept)
         finally:
             self._entering -= 1
         if not created:
@@ -160,6 +165,22 @@ class LocalDesk(NodeDesk):
         if self._retiring and not reasons:
             return Readiness(True, ("jobs are taken, and run by a new process as soon as the running ones have ended",))
         return Readiness(not reasons, tuple(reasons))
+
+    async def observe(self) -> Observation:
+        """What metrics show."""
+        return await self._about.observe(is_ready=self.readiness().ready, jobs=self._observe_jobs())
+
+    def _observe_jobs(self) -> Jobs:
+        return Jobs(
+            counts=self._journal.counts_by_event(),
+            steps=self._journal.steps(),
+            oldest=self._journal.oldest_waiting(),
+            log_bytes=self._journal.log_bytes,
+            slots=self._board.standing.settings.limits.concurrency,
+            queue_limit=self._board.standing.settings.limits.queue,
+            events=frozenset(self._board.standing.specs),
+            meter=self._meter,
+        )
 
     def open(self) -> None:
         """Jobs are started from now on."""

@@ -53,6 +53,7 @@ def test_every_page_describes_all_its_answers() -> None:
         "/reload",
         "/healthz",
         "/readyz",
+        "/metrics",
     }
     for path, operations in paths.items():
         for operation in operations.values():

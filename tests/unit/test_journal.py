@@ -20,6 +20,7 @@ from job_item.job import AttemptRecord, JobRecord, Status, Usage
 from tests.journals import EVENT, accept, claim, end_of, in_loop, journal_in, open_journal, run
 from worker.journal import Journal, Settlement, Waiting
 from worker.journal.operations import NOTES_KEPT
+from worker.journal.schema import MIGRATIONS
 from worker.journal.tally import count
 from worker.recovery import Rules
 
@@ -407,3 +408,36 @@ async def _end(journal: Journal, record: JobRecord, retry_at: float | None) -> N
     running = record.attempts[-1]
     end = Settlement(record.task_id, running.attempt, running.fence, Status.ERROR, 3.0, retry_at=retry_at)
     await journal.settle(end._replace(usage=Usage(stdout_bytes=running.attempt)))
+
+
+@in_loop
+async def test_a_journal_of_the_first_version_is_brought_up_to_date_with_its_jobs(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "journal.sqlite")) as db:
+        for statement in MIGRATIONS[0]:
+            db.execute(statement)
+        db.execute(
+            "INSERT INTO tasks(task_id, event, source, body, status, created_at)"
+            " VALUES('old', ?, 'api', x'7b7d', 'queued', 1)",
+            (EVENT,),
+        )
+        db.execute("PRAGMA user_version = 1")
+        db.commit()
+    async with journal_in(tmp_path) as journal:
+        made = await claim(journal, "old")
+        assert (made.body, made.trace, made.due_at) == (b"{}", None, 1.0)
+        assert await journal.settle(end_of(made)) is Status.FINISH
+        await journal.accept("new", EVENT, "api", b"{}", 2.0, "00-abc a=1")
+        assert (await claim(journal, "new")).trace == "00-abc a=1"
+    async with journal_in(tmp_path, "second") as journal:
+        assert journal.counts()[Status.FINISH] == 1
+
+
+@in_loop
+async def test_a_claim_knows_since_when_it_was_due_and_keeps_its_trace(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        await journal.accept("a", EVENT, "api", b"{}", 100.0, "00-abc")
+        made = await claim(journal, "a")
+        assert (made.due_at, made.trace) == (100.0, "00-abc")
+        await journal.settle(end_of(made, Status.ERROR, retry_at=150.0))
+        again = await claim(journal, "a")
+        assert (again.due_at, again.trace) == (150.0, "00-abc")

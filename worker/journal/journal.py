@@ -71,13 +71,13 @@ class Journal:
         await self._writer.close()
 
     async def accept(
-        self, task_id: str, event: str, source: str, body: bytes, created_at: float
+        self, task_id: str, event: str, source: str, body: bytes, created_at: float, trace: str | None = None
     ) -> tuple[bool, JobRecord]:
-        """Take a job in; `body` is the canonical JSON of its data.
+        """Take a job in; `body` is the canonical JSON of its data, `trace` its trace context.
 
         False when the task id is known already; its record is returned as it is.
         """
-        return await self._writer.submit(Accept(task_id, event, source, body, created_at))
+        return await self._writer.submit(Accept(task_id, event, source, body, created_at, trace))
 
     def claim(self, task_id: str, started_at: float) -> asyncio.Future[Claim | None]:
         """Make the next attempt of a queued job; None when it is not in the queue any more.
@@ -177,6 +177,18 @@ class Journal:
     def counts(self) -> dict[Status, int]:
         """How many jobs there are in each status."""
         return self._tally.counts()
+
+    def counts_by_event(self) -> dict[tuple[str, Status], int]:
+        """How many jobs there are by event and status."""
+        return self._tally.by_event()
+
+    def steps(self) -> dict[tuple[str, Status | None, Status | None], int]:
+        """How often a job of an event went from one status to another since this opening (None: came, forgotten)."""
+        return self._tally.steps()
+
+    def oldest_waiting(self) -> dict[str, float]:
+        """When the oldest job in the queue was accepted, by event (seconds since the epoch)."""
+        return self._reader.oldest_waiting()
 
     @property
     def queued(self) -> int:

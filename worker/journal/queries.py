@@ -105,6 +105,12 @@ class Reader:
             event = self._one("SELECT min(event) FROM tasks WHERE status = ? AND event > ?", status.value, event)
         return found
 
+    def oldest_waiting(self) -> dict[str, float]:
+        """When the oldest queued job of each event was accepted: two steps in the index for each event."""
+        oldest = "SELECT created_at FROM tasks WHERE status = 'queued' AND event = ? ORDER BY seq LIMIT 1"
+        found = {event: self._one(oldest, event) for event in self.events(Status.QUEUED)}
+        return {event: moment for event, moment in found.items() if moment is not None}
+
     def lost(self, incarnation: str) -> Sequence[Lost]:
         """What runs by the word of another incarnation than this one."""
         rows = self._rows(

@@ -75,7 +75,9 @@ _SHARES = (
     )""",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SHARES)
+_TRACES = ("ALTER TABLE tasks ADD COLUMN trace TEXT",)  # the trace context that came with the job
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SHARES, _TRACES)
 """The statements that lead from each version (PRAGMA user_version) to the next."""
 
 

@@ -46,6 +46,10 @@ class Claim(NamedTuple):
     fence: int
     body: bytes
     started_at: float
+    due_at: float
+    """When it could have been started at the earliest: its acceptance, or the end of the pause before a retry."""
+    trace: str | None = None
+    """The trace context that came with the job, as it is kept (`job_item.trace`)."""
 
 
 class Settlement(NamedTuple):
