@@ -94,7 +94,7 @@ def test_a_node_whose_child_hangs_and_hangs_again_starves_its_watchdog(short_tmp
 
         def starved() -> bool:
             _stop(_last_child(node))
-            return any(line["event"] == "watchdog.starved" for line in _log(node))
+            return any(line.get("code") == "ERR-SUP-014" for line in _log(node))
 
         eventually(starved, within_s=40)
         service.lines()
