@@ -30,6 +30,7 @@ soak: ## Chaos: kill loops, hostile values; SOAK=quick (minutes) or SOAK=night (
 
 bench: ## Measure speed and size into benchmarks/results.md; BENCH=quick or BENCH=night
 	@$(SETUP) dev
+	@PYTHON='$(PYTHON)' VENV=.venv-peers sh tools/setup peers
 	$(BIN)/python -m benchmarks $(BENCH)
 
 ci: lint types bench soak test ## What .ci/run runs: lint, types, quick benchmarks, quick chaos, every test
@@ -57,5 +58,5 @@ lock: ## Pin the newest allowed versions, with hashes, in requirements.lock and 
 	@sh tools/lock
 
 clean: ## Remove environments, caches and what was built; jobs and their output in .job_item stay
-	rm -rf $(VENV) .venv-lock .venv-node-* build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-lock .venv-node-* .venv-peers build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -41,11 +41,18 @@ class Node:
         self._url: tuple[str, int] = ("127.0.0.1", 0)
         self.process: subprocess.Popen[bytes] | None = None
 
+    def configure(self, settings: dict[str, Any]) -> None:
+        """Write the configuration as an editor does: a new file takes the place of the old one."""
+        self._settings = {"api": {"port": 0}, "log": {"format": "json"}, **settings}
+        written = self.folder / "config.yaml.new"
+        written.write_text(yaml.safe_dump(self._settings))
+        written.replace(self.folder / "config.yaml")
+
     def start(self, *, ready: bool = True) -> None:
         """Start it in the foreground of a process of its own; with `ready`, wait until it takes and runs jobs."""
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.state / "node.json").unlink(missing_ok=True)  # of a node that was killed
-        (self.folder / "config.yaml").write_text(yaml.safe_dump(self._settings))
+        self.configure(self._settings)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*self._command, "--config", str(self.folder / "config.yaml")],
