@@ -69,16 +69,12 @@ def test_the_lock_holds_what_the_project_and_its_build_ask_for() -> None:
     assert {name_of(requirement) for requirement in asked} <= set(entries("requirements.lock"))
 
 
-AWAITED = {"watchdog"}
-"""Part of the project from its beginning; the part that uses it (hot reload) is still to come."""
-
-
 def test_what_the_rooms_import_is_what_the_project_depends_on() -> None:
     imported = {name.split(".")[0] for path in tracked("*.py") for name in imported_by(path)}
     foreign = imported - sys.stdlib_module_names - {"job_item", "supervisor", "worker", "execs", "pydantic_core"}
     asked = {IMPORT_NAMES.get(name, name) for name in map(name_of, PROJECT["project"]["dependencies"])}
     assert foreign - {"opentelemetry"} <= asked, "opentelemetry is an extra, imported when asked for"
-    assert asked - foreign == AWAITED
+    assert asked - foreign == set()
 
 
 def imported_by(path: Path) -> Iterator[str]:
