@@ -32,6 +32,7 @@ soak: ## Chaos: kill loops, hostile values; SOAK=quick (minutes) or SOAK=night (
 
 bench: ## Measure speed and size into benchmarks/results.md; BENCH=quick or BENCH=night
 	@$(SETUP) dev
+	@PYTHON='$(PYTHON)' VENV=.venv-peers sh tools/setup peers
 	$(BIN)/python -m benchmarks $(BENCH)
 
 ci: lint types bench soak test ## What .ci/run runs: lint, types, quick benchmarks, quick chaos, every test
@@ -50,13 +51,14 @@ format: ## Rewrite the code in the one style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: ## Write the generated pages (docs/errors.md) anew
+docs: ## Write what is generated of docs/errors.md and docs/api.md anew
 	@$(SETUP) dev
 	$(BIN)/python -m tools.errors_page
+	$(BIN)/python -m tools.api_page
 
 lock: ## Pin the newest allowed versions, with hashes, in requirements.lock and requirements-dev.lock
 	@sh tools/lock
 
 clean: ## Remove environments, caches and what was built; jobs and their output in .job_item stay
-	rm -rf $(VENV) .venv-lock build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-lock .venv-node-* .venv-peers build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

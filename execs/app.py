@@ -1,9 +1,10 @@
 """The execs child: the only place where its parts are wired.
 
-Theory of operation. Each exec has a watchman of its own that starts it in a keeper, waits for its end and asks the
-policy what follows. Commands are started when the parent has said that nothing of a dead predecessor is left. On
-`Drain` and `Cancel` all are ended: TERM, grace, KILL. End-of-file on the link means that the parent is gone: the
-process ends at once, and its keepers kill what they run.
+Theory of operation. Each exec has a watchman that starts it in a keeper, hears of its end and of its probes, and asks
+the policy (a table) what follows. The roster holds the watchmen: it starts those whose dependencies are met, ends them
+in the reverse order, and carries out orders and new settings. Commands are started when the parent has said that
+nothing of a dead predecessor is left. On `Drain` and `Retire` all are ended: stop signal, grace, KILL; on `Cancel` in
+no order. End-of-file on the link means that the parent is gone: the process ends; its keepers kill what they run.
 
 This module is imported in the forkserver before any child is born: importing it opens nothing and starts no thread.
 """
@@ -12,25 +13,24 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pickle
 import sys
-from typing import Any
+from typing import NoReturn
 
-from execs.watchman import Watchman
+from execs import diary
+from execs.roster import Roster
 from job_item import log, process
-from job_item.environ import base_environment
 from job_item.errors import NodeError
+from job_item.execspec import Exec
 from job_item.exits import Exit
-from job_item.keeper.command import Command
 from job_item.keeper.pool import KeeperPool
-from job_item.link import ChildStart, Connection, ExecStates, StopNode
+from job_item.link import Adopted, ChildStart, Connection, ExecStates, StopNode
+from job_item.orders import Answer
 from job_item.room import Room, TreeLock
-from job_item.settings import Exec
-from job_item.state import StateFolder, exec_log
+from job_item.state import StateFolder
 
-STOP_GRACE_S = 5.0
-STOP_LIMIT_S = 2.0
-LOG_BYTES = 16 << 20
-"""Size at which an exec's log file is rotated; one older file is kept."""
+KILL_LIMIT_S = 3.0
+"""How long the end of what is killed is waited for."""
 
 
 def main(start: ChildStart, connection: Connection | None) -> None:
@@ -39,7 +39,7 @@ def main(start: ChildStart, connection: Connection | None) -> None:
     if connection is not None:
         process.own_session()
     process.become_subreaper()
-    log.configure(start.settings.log, room="execs", secrets=start.secrets(), environ=os.environ)
+    _configure_log(start)
     try:
         code = asyncio.run(ExecsChild(start, connection).run())
     except NodeError as error:
@@ -54,8 +54,7 @@ class ExecsChild:
     def __init__(self, start: ChildStart, connection: Connection | None) -> None:
         self._start = start
         self._connection = connection
-        self._logger = log.get("execs")
-        self._watchmen: list[Watchman] = []
+        self._exit = Exit.DONE
 
     async def run(self) -> int:
         """Work until told to stop; returns the exit code."""
@@ -66,76 +65,74 @@ class ExecsChild:
         room = Room(self._start.settings, self._connection)
         pool = KeeperPool(lock=tree_lock.descriptor, open_files=process.raise_open_files(), on_fatal=_die)
         pool.open()
+        roster = self._muster(room, pool)
         room.ready()
         if await room.unless_stopped(_take_over(room, tree_lock)):
-            await self._watch(room, pool)
+            roster.open()
+            await room.drain_asked.wait()
+        await self._drain(room, roster)
         await pool.close()
         room.drained()
         lock.release()
-        return Exit.DONE
+        return self._exit
 
-    async def _watch(self, room: Room, pool: KeeperPool) -> None:
-        """Keep the execs alive until this room is to stop, then end them."""
-        watchmen = [Watchman(spec, self._command(spec), pool, self._tell) for spec in self._start.settings.execs]
-        self._watchmen, self._room = watchmen, room
-        tasks = [asyncio.create_task(self._guard(watchman)) for watchman in watchmen]
-        await room.drain_asked.wait()
-        for watchman in watchmen:
-            watchman.stop(STOP_GRACE_S)
-        down = asyncio.create_task(_all_down(watchmen))
-        cancel = asyncio.create_task(room.cancel_asked.wait())
-        waits: set[asyncio.Task[Any]] = {down, cancel}
-        await asyncio.wait(waits, timeout=STOP_GRACE_S + STOP_LIMIT_S, return_when=asyncio.FIRST_COMPLETED)
-        for task in waits:
-            task.cancel()
-        for task in tasks:
-            task.cancel()
-
-    async def _guard(self, watchman: Watchman) -> None:
-        if await watchman.watch():
-            reason = f"exec {watchman.spec.key} is down and has cascade_exit"
-            self._logger.error("exec.cascaded", code="ERR-EXE-004", exec=watchman.spec.key)
-            self._room.say(StopNode(Exit.CASCADE, reason))
-
-    def _tell(self) -> None:
-        self._room.say(ExecStates(tuple(watchman.state for watchman in self._watchmen)))
-
-    def _command(self, spec: Exec) -> Command:
-        """An exec as a keeper runs it (protocol job-item.md, sections 5.1 and 5.2)."""
-        start = self._start
-        cwd = start.config_path.parent / spec.working_dir if spec.working_dir else start.config_path.parent
-        return Command(
-            argv=("sh", "-c", spec.cmd),
-            env={
-                **base_environment(os.environ, start.dotenv, start.settings.pass_env),
-                **exec_variables(start.settings.project, start.local_url()),
-                **spec.env,
-            },
-            cwd=str(cwd),
-            spool=str(exec_log(start.state_dir, spec.key)),
-            output_limit=LOG_BYTES,
-            rotate=True,
-            grace_s=STOP_GRACE_S,
-            announce=True,
+    def _muster(self, room: Room, pool: KeeperPool) -> Roster:
+        """Wire the execs to the link: settings, orders and states."""
+        roster = Roster(
+            pool, os.environ, lambda states: room.say(ExecStates(states)), lambda spec: self._cascade(room, spec)
         )
 
+        def adopt(packed: bytes) -> None:
+            try:
+                start: ChildStart = pickle.loads(packed)  # noqa: S301 - it comes from this node
+                _configure_log(start, self._start.secrets())
+                roster.adopt(start)
+            except Exception as bug:  # the parent has checked them: the successor starts with them
+                _die(bug, code="ERR-LNK-002")
+            self._start = start
+            room.follow(start.settings)
+            room.say(Adopted(start.digest))
 
-def exec_variables(project: str, base_url: str) -> dict[str, str]:
-    """What an exec is told of its node (protocol job-item.md, section 5.2)."""
-    record = f"{base_url}/job/listen/job_record/:job_record_uuid"
-    return {
-        "JOB_ITEM_APP_ID": project,
-        "JOB_ITEM_BASE_URL": base_url,
-        "JOB_ITEM_CREATE_URL": f"{base_url}/job/create",
-        "JOB_ITEM_LISTEN_LOG": f"{record}/log",
-        "JOB_ITEM_LISTEN_NOTIF": f"{record}/notif",
-        "JOB_ITEM_LISTEN_ACTION": f"{base_url}/job/job_record/:job_record_uuid/action/:action",
-    }
+        room.adopt = adopt
+        room.dump = lambda: diary.dump(roster.states)
+        room.obey = lambda order: room.say(Answer(order.number, roster.obey(order)))
+        roster.adopt(self._start)
+        return roster
+
+    def _cascade(self, room: Room, spec: Exec) -> None:
+        log.get("execs").error("exec.cascaded", code="ERR-EXE-004", exec=spec.key)
+        room.say(StopNode(Exit.CASCADE, f"exec {spec.key} is down and has cascade_exit"))
+        if self._connection is None:  # run by hand: this room is the node
+            self._exit = Exit.CASCADE
+            room.drain_asked.set()
+
+    async def _drain(self, room: Room, roster: Roster) -> None:
+        """End all execs in their order; upon the second request all together; what is left at the end is killed."""
+        roster.close()
+        grace_s = max((spec.stop_grace for spec in self._start.settings.execs), default=0.0)
+        if room.is_replaced:
+            await _first(roster.gone, room.stop_asked, within_s=None)
+        bound_s = max(room.grace_s or 0.0, grace_s)
+        if not await _first(roster.gone, room.cancel_asked, within_s=bound_s) and room.cancel_asked.is_set():
+            roster.hasten()
+            await _first(roster.gone, within_s=grace_s)
+        if not roster.gone.is_set():
+            roster.kill()
+            await _first(roster.gone, within_s=KILL_LIMIT_S)
 
 
-async def _all_down(watchmen: list[Watchman]) -> None:
-    for watchman in watchmen:
-        await watchman.down.wait()
+async def _first(wanted: asyncio.Event, other: asyncio.Event | None = None, *, within_s: float | None) -> bool:
+    """Wait for one of two events, within a time (None: without bound); tells whether it was the wanted one."""
+    waits = [asyncio.ensure_future(event.wait()) for event in (wanted, other) if event is not None]
+    await asyncio.wait(waits, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
+    return wanted.is_set()
+
+
+def _configure_log(start: ChildStart, older_secrets: tuple[str, ...] = ()) -> None:
+    """Let the log be as `start` says; `older_secrets` are those that what still runs was started with."""
+    log.configure(start.settings.log, room="execs", secrets=(*start.secrets(), *older_secrets), environ=os.environ)
 
 
 async def _take_over(room: Room, tree_lock: TreeLock) -> None:
@@ -144,7 +141,7 @@ async def _take_over(room: Room, tree_lock: TreeLock) -> None:
     await tree_lock.take()
 
 
-def _die(exception: BaseException) -> None:
-    """No command can be started any more: a new process puts it right, this one must not go on."""
-    log.get("execs").critical("execs.died", code="ERR-RUN-014", reason=repr(exception))
+def _die(exception: BaseException, code: str = "ERR-RUN-014") -> NoReturn:
+    """This process cannot do its work any more: a new one puts it right."""
+    log.get("execs").critical("execs.died", code=code, reason=repr(exception))
     os._exit(Exit.BUG)

@@ -1,4 +1,4 @@
-"""One background command: started, watched, started again as the policy says. One owner for each exec."""
+"""The effects of one exec's life: one owner for each exec, that starts it, hears of it, and asks the policy."""
 
 from __future__ import annotations
 
@@ -6,118 +6,151 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
-from execs.policy import Rest, count_failures, decide, tries_of
+from execs.account import describe, how_it_ended, shown
+from execs.checkup import Checkup
+from execs.commands import is_same_run
+from execs.diary import tell
+from execs.loglines import LogLines
+from execs.policy import Ended, Event, Life, Ruled, Rules, Started, Ticked, step
+from execs.probes import Inquirer
+from execs.tables import Act, Stage
 from job_item import log
 from job_item.errors import Unavailable
-from job_item.keeper.command import Command, Ended
+from job_item.execspec import Exec
+from job_item.keeper import command as keeper
+from job_item.keeper.command import Command
 from job_item.keeper.pool import KeeperPool, Run
 from job_item.link import ExecState
-from job_item.settings import Exec
 
 START_PAUSE_S = 0.2
+"""Until a start is tried again that the system, not the command, has refused."""
 
 
 class Watchman:
-    """Keeps one exec alive and knows its state."""
+    """Keeps one exec as its settings and its orders want it. `changed` is called after everything that happens."""
 
     def __init__(
         self,
         spec: Exec,
         command: Command,
         pool: KeeperPool,
+        inquirer: Inquirer,
         changed: Callable[[], None],
+        cascade: Callable[[Exec], None],
     ) -> None:
         self.spec = spec
+        self.life = Life(Rules.of(spec))
         self._command = command
         self._pool = pool
+        self._inquirer = inquirer
         self._changed = changed
+        self._cascade = cascade
+        self._loop = asyncio.get_running_loop()
         self._run: Run | None = None
-        self._failures = 0
-        self._stopping = asyncio.Event()
-        self._logger = log.get("execs")
-        self.down = asyncio.Event()
-        """Set once the exec is down for good."""
-        self.state = ExecState(spec.key, spec.name, "waiting", None, 0, None, time.time())
+        self._lines = LogLines(command.spool)
+        self._checkup: Checkup | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._start_timer: asyncio.TimerHandle | None = None
+        self._since = time.time()
 
-    async def watch(self) -> bool:
-        """Keep the exec alive until it is down for good. Returns whether the whole node must stop with it."""
-        ended = None
-        while not self._stopping.is_set():
-            ended = await self._perform()
-            if ended is None or self._stopping.is_set():
-                break
-            verdict = decide(ended.exit_code, self._failures, tries_of(self.spec.attempt), random.random())  # noqa: S311
-            if isinstance(verdict, Rest):
-                self._become(verdict.state, exit_code=ended.exit_code)
-                self._tell_rest(verdict)
-                self.down.set()
-                return self.spec.cascade_exit
-            self._become("backoff", exit_code=ended.exit_code)
-            await self._pause(verdict.after_s)
-        self._become("stopped", exit_code=ended.exit_code if ended else None)
-        self.down.set()
-        return False
+    def state(self, unmet: str | None) -> ExecState:
+        """What others are told; `unmet` says what it waits for."""
+        return describe(self.spec, self.life, unmet, self._since)
 
-    def stop(self, grace_s: float) -> None:
-        """End the command, however far its start has come, and do not start it again."""
-        self._stopping.set()
-        if self._run is not None:
-            self._run.stop("terminate", grace_s)
-
-    async def _perform(self) -> Ended | None:
-        """One run, from its start to its end; None when it is stopped before it could be started."""
-        self._become("starting", attempts=self._failures + 1)
-        started = time.monotonic()
-        self._run = await self._start()
-        if self._run is None:
-            return None
-        ended = await self._run.ended
-        self._run = None
-        ran_s = time.monotonic() - started
-        if ended.exit_code != 0:
-            self._failures = count_failures(self._failures, ran_s)
-        if not self._stopping.is_set():
-            self._tell_end(ended, ran_s)
-        return ended
-
-    async def _start(self) -> Run | None:
-        while not self._stopping.is_set():
-            try:
-                return self._pool.start(self._command, self._hear)
-            except Unavailable:  # the process that forks keepers is being replaced, or there can be no more processes
-                await self._pause(START_PAUSE_S)
-        return None
-
-    async def _pause(self, seconds: float) -> None:
-        """Wait, but not for longer than until the exec is to stop."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), seconds)
-
-    def _hear(self, message: dict[str, Any]) -> None:
-        if "pid" in message:
-            self._become("running", pid=message["pid"], attempts=self.state.attempts)
-            self._logger.info("exec.started", exec=self.spec.key, pid=message["pid"], attempt=self.state.attempts)
-
-    def _become(
-        self, state: str, *, pid: int | None = None, attempts: int | None = None, exit_code: int | None = None
-    ) -> None:
-        attempts = self.state.attempts if attempts is None else attempts
-        self.state = ExecState(self.spec.key, self.spec.name, state, pid, attempts, exit_code, time.time())
+    def feed(self, event: Event) -> None:
+        """Let something happen to the exec."""
+        before = self.life
+        self.life, acts = step(before, event, self._loop.time(), random.random())  # noqa: S311 - jitter, no secret
+        if (shown(self.life.stage), self.life.pid) != (shown(before.stage), before.pid):
+            self._since = time.time()
+        tell(self.spec, before, self.life, event)
+        if (before.stage is Stage.RUNNING) != (self.life.stage is Stage.RUNNING):
+            self._examine()
+        self._set_timer()
+        for act in acts:
+            self._do(act)
         self._changed()
 
-    def _tell_end(self, ended: Ended, ran_s: float) -> None:
-        facts = {"exec": self.spec.key, "exit_code": ended.exit_code, "signal": ended.signal, "ran_s": round(ran_s, 3)}
-        if ended.exit_code == 0:
-            self._logger.info("exec.ended", **facts)
-        elif ended.end == "failed":
-            self._logger.error("exec.failed", code="ERR-EXE-001", reason=ended.reason, exec=self.spec.key)
-        else:
-            self._logger.warning("exec.failed", code="ERR-EXE-002", **facts)
+    def adopt(self, spec: Exec, command: Command) -> None:
+        """Take new settings over. A run that is the same under them goes on."""
+        old_spec, old_command = self.spec, self._command
+        if (spec, command) == (old_spec, old_command):
+            return
+        self.spec, self._command = spec, command
+        if self._run is not None and spec.log != old_spec.log:
+            self._run.bound_output(spec.log.max_bytes, spec.log.keep)
+        self.feed(Ruled(Rules.of(spec), is_other_run=not is_same_run(old_command, command)))
+        if self.life.stage is Stage.RUNNING and (spec.ready, spec.health) != (old_spec.ready, old_spec.health):
+            self._examine()
 
-    def _tell_rest(self, verdict: Rest) -> None:
-        if verdict.state == "failed":
-            tries = tries_of(self.spec.attempt)
-            self._logger.error("exec.given_up", code="ERR-EXE-003", exec=self.spec.key, attempts=tries)
+    def kill(self) -> None:
+        """End the run and its tree at once."""
+        if self._run is not None:
+            self._run.stop("terminate", 0.0)
+
+    def _do(self, act: Act) -> None:
+        match act:
+            case Act.START:
+                self._lines = LogLines(self._command.spool)
+                self._start()
+            case Act.END:
+                self._end()
+            case Act.CASCADE:
+                self._cascade(self.spec)
+
+    def _start(self) -> None:
+        self._start_timer = None
+        try:
+            self._run = self._pool.start(self._command, self._hear)
+        except Unavailable:  # the process that forks keepers is being replaced, or there can be no more processes
+            self._start_later()
+        else:
+            self._run.ended.add_done_callback(self._bury)
+
+    def _start_later(self) -> None:
+        self._start_timer = self._loop.call_later(START_PAUSE_S, self._start)
+
+    def _end(self) -> None:
+        if self._run is not None:
+            self._run.stop("terminate", self.spec.stop_grace, self.spec.stop_number)
+        elif self._start_timer is not None:
+            self._start_timer.cancel()
+            self._start_timer = None
+            self._loop.call_soon(self.feed, Ended(None, "was not started"))
+
+    def _hear(self, message: dict[str, Any]) -> None:
+        """News of the keeper."""
+        if "pid" in message:
+            self.feed(Started(message["pid"]))
+        elif self._checkup is not None:
+            self._checkup.note_output()
+
+    def _bury(self, future: asyncio.Future[keeper.Ended]) -> None:
+        """The run has ended, and nothing of its tree is left."""
+        self._run = None
+        ended = future.result()
+        if ended.may_pass and self.life.stage is Stage.STARTING:  # not the fault of the command
+            log.get("execs").warning("exec.held_up", code="ERR-RUN-014", exec=self.spec.key, reason=ended.reason)
+            self._start_later()
+        else:
+            self.feed(Ended(ended.exit_code, how_it_ended(ended)))
+
+    def _examine(self) -> None:
+        """Ask the probes of the run that there is now, if there is one, and no others."""
+        if self._checkup is not None:
+            self._checkup.stop()
+            self._checkup = None
+        if self.life.stage is Stage.RUNNING:
+            self._checkup = Checkup(
+                self.spec, self._command, self._inquirer, self._lines, self.feed, is_ready=self.life.is_ready
+            )
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        deadline_s = self.life.next_deadline_s()
+        if deadline_s is not None:
+            self._timer = self._loop.call_at(deadline_s, self.feed, Ticked())

@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from job_item.errors import Fault
+from job_item.execspec import Exec
 from job_item.load import Loaded
-from job_item.settings import Exec, Job
+from job_item.settings import Job
 from job_item.template import TemplateError, TemplateFault, compile_command
 from job_item.yamlfile import KeyPath, dotted, nearest
 
-_SHELL_OF_EXECS = "bash"
+_SHELL_OF_EXECS = "sh"
 _FILES_OF_A_JOB = 3
 _FILES_BESIDES = 64
 """What the job child has open besides: the journal, the API and some of its connections."""

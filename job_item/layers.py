@@ -125,5 +125,6 @@ def _replace(tree: Tree, path: KeyPath, value: str | None) -> None:
 
 
 def _is_command(path: KeyPath) -> bool:
-    """Whether a path leads into `jobs[].cmd` or `execs[].cmd`."""
-    return len(path) >= 3 and path[0] in _COMMANDS and path[2] == "cmd"
+    """Whether a path leads into `jobs[].cmd`, `execs[].cmd` or the `cmd` of an exec's probe."""
+    of_probe = path[0] == "execs" and path[2:] in (("ready", "cmd"), ("health", "cmd"))
+    return len(path) >= 3 and path[0] in _COMMANDS and (path[2] == "cmd" or of_probe)

@@ -14,14 +14,16 @@ from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
+from job_item.dependencies import wrong_dependencies
 from job_item.dotenv import parse_dotenv
 from job_item.errors import Fault, SettingsError
 from job_item.findings import Finding, findings
 from job_item.folders import default_state_dir, make_absolute
 from job_item.layers import Layer, file_layer, leaves, merge, variable_layer
 from job_item.redact import Redactor, secret_values
-from job_item.secretfile import exposed, read_secret_files
+from job_item.secretfile import SECRETS, exposed, file_key_of, read_secret_files
 from job_item.settings import Settings
+from job_item.sign import Sign, signs
 from job_item.tlsfiles import find_tls_files
 from job_item.yamlfile import Document, KeyPath, Place, Tree, dotted, nearest, parse
 
@@ -46,6 +48,8 @@ class Loaded:
     warnings: tuple[Fault, ...] = ()
     layers: Mapping[str, str] = field(default_factory=dict)
     places: Mapping[KeyPath, Place] = field(default_factory=dict)
+    files: Mapping[str, Sign] = field(default_factory=dict)
+    """The files that were read, or would have been: the configuration, `.env`, files of secrets."""
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -53,15 +57,18 @@ class Loaded:
         return (*self.settings.secrets(), *secret_values(self.dotenv))
 
 
-def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
+def load(path: Path | None, environ: Mapping[str, str], instead: Path | None = None) -> Loaded:
     """Read the settings that `path`, else CONFIG_PATH, else `config.yaml` names.
 
-    Raises `SettingsError` with all faults at once, in the order of their lines.
+    `instead` is a file whose text is taken for that of the configuration, as if it stood in its place. Raises
+    `SettingsError` with all faults at once, in the order of their lines.
     """
     config_path = Path(path or environ.get("CONFIG_PATH") or _DEFAULT_NAME).absolute()
-    document = _read_document(config_path)
+    files = dict(signs((str(config_path), str(config_path.with_name(".env")))))
+    document = _read_document(instead or config_path)
     dotenv, faults = _read_dotenv(config_path.with_name(".env"), environ)
     layer, found = _merge_layers(document, config_path, environ, dotenv)
+    files |= signs(file for key in SECRETS if isinstance(file := layer.get(file_key_of(key)), str))
     settings = None
     try:
         settings = Settings.model_validate(layer.tree)
@@ -69,6 +76,8 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
         # What a missing variable would have given is not missed a second time.
         unset = {finding.path for finding in found}
         found += [finding for finding in findings(error) if finding.path not in unset]
+    else:
+        found += wrong_dependencies(settings.execs)
     found += _duplicates(layer.tree, "jobs", ("event",), "ERR-CFG-012")
     found += _duplicates(layer.tree, "execs", ("key", "name"), "ERR-CFG-014")
     faults += [*document.faults, *(_fault(finding, document.places, layer, config_path) for finding in found)]
@@ -87,6 +96,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
         warnings=tuple(_warnings(layer, document.places, config_path)),
         layers=layers,
         places=document.places,
+        files=files,
     )
 
 

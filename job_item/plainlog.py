@@ -18,9 +18,14 @@ class PlainLog:
 
     def __init__(self, wish: Wish, *, room: str, secrets: Iterable[str], environ: Mapping[str, str]) -> None:
         self._room = room
-        self._level = choose_level(wish.level, environ)
-        self._finish = Finish.of(wish.format, Redactor(secrets), environ)
+        self._environ = environ
         self._stderr = Stderr()
+        self.become(wish, secrets)
+
+    def become(self, wish: Wish, secrets: Iterable[str]) -> None:
+        """Be from now on what new settings say."""
+        self._level = choose_level(wish.level, self._environ)
+        self._finish = Finish.of(wish.format, Redactor(secrets), self._environ)
 
     def info(self, event: str, **fields: Any) -> None:
         """Write a line about what has happened: `info("child.spawned", pid=1)`."""

@@ -1,4 +1,4 @@
-"""What all sections of the settings have in common."""
+"""What all sections of the settings are: frozen models that refuse unknown keys."""
 
 from __future__ import annotations
 

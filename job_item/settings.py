@@ -10,17 +10,17 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
 from job_item.connections import BrokerConnection
+from job_item.execspec import Exec
 from job_item.kinds import Bytes, Command, Environment, Event, Identity, Passable, Seconds, Shell, level_of
 from job_item.quantity import Unfit
 from job_item.redact import secret_values
+from job_item.resources import Resources
 from job_item.section import Section
-
-_EXEC_ATTEMPTS = 3
 
 
 class Credential(Section):
@@ -105,19 +105,6 @@ class Retries(Section):
     backoff_max: Seconds = Field(default=60.0, ge=0)
 
 
-class Resources(Section):
-    """`resources` of a job: what the kernel holds it to."""
-
-    nice: int = Field(default=0, ge=-20, le=19)
-    memory: Bytes | None = Field(default=None, gt=0)
-    cpu_time: Seconds | None = Field(default=None, gt=0)
-    open_files: int | None = Field(default=None, gt=0)
-    file_size: Bytes | None = Field(default=None, ge=0)
-    processes: int | None = Field(default=None, gt=0)
-    core: Bytes | None = Field(default=None, ge=0)
-    cgroup: Passable | None = Field(default=None, min_length=1)
-
-
 class Job(Section):
     """An entry of `jobs`: what to do when `event` is triggered. `pub_type` is accepted and unused."""
 
@@ -137,33 +124,6 @@ class Job(Section):
     kill_grace: Seconds = Field(default=5.0, ge=0)
     output_limit: Bytes = Field(default=64 << 20, ge=0)
     resources: Resources = Resources()
-
-
-class Exec(Section):
-    """An entry of `execs`: a background command that is kept alive.
-
-    `attempt` <= 0 means 3 (protocol job-item.md, section 2.1). Without a `key` the name is the key, as the key only
-    named an exec in the original.
-    """
-
-    name: Passable = ""
-    key: Passable = Field(min_length=1)
-    cmd: Passable = Field(min_length=1)
-    working_dir: str | None = None
-    cascade_exit: bool = False
-    attempt: Annotated[int, AfterValidator(lambda count: count if count > 0 else _EXEC_ATTEMPTS)] = _EXEC_ATTEMPTS
-    env: Environment = Field(default_factory=dict)
-
-    def run_part(self) -> tuple[object, ...]:
-        """What a command is started with: a change of it needs a restart, everything else is policy."""
-        return self.cmd, self.working_dir, tuple(sorted(self.env.items()))
-
-    @model_validator(mode="before")
-    @classmethod
-    def _name_is_key(cls, content: Any) -> Any:
-        if isinstance(content, dict) and not content.get("key") and content.get("name"):
-            return {**content, "key": content["name"]}
-        return content
 
 
 class Settings(Section):

@@ -1,42 +1,26 @@
-"""One child process as its parent holds it: birth, link, confirmed death, kill."""
+"""A child of the parent: a room's process and its link."""
 
 from __future__ import annotations
 
-import os
 import pickle
-import signal
-import socket
-import struct
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
-from job_item.link import ChildStart, Link, ToChild, ToParent
-from job_item.process import pidfd
+from job_item.link import ChildStart, Connection, Link, ToChild, ToParent
+from supervisor.born import Born, bear
 from supervisor.forkserver import Forkserver
-from supervisor.multi import wait
 from supervisor.tables import Room
 
-_LINK_TIMEOUT_S = 1
-"""How long the parent waits for a child that stopped in the middle of a message; it is hung and will be replaced."""
-_STATUS_TIMEOUT_S = 1.0
-"""How long the forkserver may take to hand over the exit code of a child that is dead already."""
-_UNTOLD = 255
-"""What multiprocess makes of an exit code that the forkserver took to its grave (a child may also exit so)."""
-_DYING_TIMEOUT_S = 0.1
-"""How long a forkserver that has closed its descriptors may take to be dead."""
 
-
-def enter(entry: str, packed: bytes, incarnation: str, *lent: object) -> None:
-    """Run `module:function` with the start of this child and what is lent to it: the first act in its own process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # blocked at birth, see `Forkserver`
+def enter(birth: tuple[str, bytes, str], connection: Connection, *lent: object) -> None:
+    """Run the entry of a room with the start of this child, its link and what is lent to it."""
+    entry, packed, incarnation = birth
     module, _, name = entry.partition(":")
     main = getattr(import_module(module), name)
     start: ChildStart = pickle.loads(packed)  # noqa: S301 - made by this node
-    main(replace(start, incarnation=incarnation), *lent)
+    main(replace(start, incarnation=incarnation), connection, *lent)
 
 
 def spawn(
@@ -46,100 +30,19 @@ def spawn(
 
     Raises OSError or EOFError when the process cannot be made.
     """
-    ours, theirs = births.pipe()
-    try:
-        _bound_waits(ours)
-        process = births.make(room.value, enter, (entry, packed, incarnation, theirs, *lent))
-    except BaseException:
-        ours.close()
-        raise
-    finally:
-        theirs.close()
-    return Child(room, process, ours, births)
+    birth = (entry, packed, incarnation)
+    return Child(room, *bear(births, room.value, "supervisor.child:enter", birth, *lent), births)
 
 
-def _bound_waits(connection: Any) -> None:
-    """A child that is stopped half-way through a message, or reads nothing, must not stop its parent too."""
-    with socket.socket(fileno=os.dup(connection.fileno())) as twin:
-        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-            twin.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", _LINK_TIMEOUT_S, 0))
-
-
-class Child:
-    """A child that was born. Its pidfd is the truth of its death.
-
-    The sentinel of multiprocess, the way where there are no pidfds, also fires when only the forkserver died.
-    """
+class Child(Born):
+    """A child that was born."""
 
     def __init__(self, room: Room, process: Any, connection: Any, births: Forkserver) -> None:
+        super().__init__(process, connection, births)
         self.room = room
-        self.pid: int = process.pid
         self.link: Link[ToChild, ToParent] = Link(connection)
-        self.is_linked = True
-        self._process = process
-        self._births = births
-        try:
-            self._pidfd = pidfd(self.pid)
-        except ProcessLookupError:
-            self._pidfd = None  # dead and reaped by now: the sentinel says so
-
-    @property
-    def grave(self) -> int:
-        """The descriptor that is readable once the child is dead."""
-        sentinel: int = self._process.sentinel
-        return sentinel if self._pidfd is None else self._pidfd
 
     def send(self, message: ToChild) -> None:
         """Tell the child something; one that is gone or deaf is found out by its death or its silence."""
         if self.is_linked:
             self.link.send(message)
-
-    def has_message(self) -> bool:
-        """Whether there is something to read on the link, its end included."""
-        return self.is_linked and bool(wait([self.link.fileno()], 0))
-
-    def unlink(self) -> None:
-        """Let go of the link: the other end is closed."""
-        if self.is_linked:
-            self.is_linked = False
-            self.link.close()
-
-    def kill(self) -> None:
-        """Send SIGKILL."""
-        with suppress(ProcessLookupError):
-            if self._pidfd is None:
-                os.kill(self.pid, signal.SIGKILL)
-            else:
-                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
-
-    def bury(self) -> int | None:
-        """Reap the dead child and let go of all that was held for it; its exit code (-n: signal n), None if unknown."""
-        code = self._reap()
-        self.unlink()
-        if self._pidfd is not None:
-            os.close(self._pidfd)
-            self._pidfd = None
-        return code
-
-    def _reap(self) -> int | None:
-        code = self._own_status()
-        if code is not None:
-            return code
-        self._process.join(_STATUS_TIMEOUT_S)
-        told: int | None = self._process.exitcode
-        if told == _UNTOLD and self._births.is_dead(_DYING_TIMEOUT_S):
-            # The forkserver died between the child's death and the telling of it; the child has fallen to us.
-            return self._own_status()
-        return told
-
-    def _own_status(self) -> int | None:
-        """The exit code of a child that is ours: by birth (spawn), or by the death of its forkserver; else None."""
-        if self._pidfd is None:
-            return None
-        try:
-            end = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG)
-        except ChildProcessError:
-            return None
-        if end is None:
-            return None
-        return end.si_status if end.si_code == os.CLD_EXITED else -end.si_status

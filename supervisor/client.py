@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import requests
 
@@ -90,11 +91,7 @@ class Client:
         `tail`: only that many bytes from the end. Raises as `ask`; `Unavailable` also when the connection breaks.
         """
         params = {"stream": stream, "attempt": attempt, "tail": tail}
-        with self.ask("GET", log_path(task_id), params=params) as response:
-            try:
-                yield from response.iter_content(1 << 16)
-            except requests.RequestException as error:
-                raise Unavailable("ERR-SUP-051", f"The output of job {task_id} broke off.") from error
+        return self._output(log_path(task_id), params, f"job {task_id}")
 
     def log_size(self, task_id: str, attempt: int | None = None) -> int:
         """How many bytes of output are kept. Raises as `ask`."""
@@ -110,6 +107,22 @@ class Client:
         execs: list[Record] = self._document("GET", "/execs")["execs"]
         return execs
 
+    def order_exec(self, key: str, verb: str) -> Record:
+        """Have an exec started, stopped or restarted; gives its state. Raises as `ask`."""
+        return self._document("POST", f"{exec_path(key)}/{verb}")
+
+    def exec_log(self, key: str, *, lines: int | None = None) -> Iterator[bytes]:
+        """What is kept of the output of an exec; `lines`: only so many from the end. Raises as `log`."""
+        return self._output(f"{exec_path(key)}/log", {"lines": lines}, f"exec {key!r}")
+
+    def reload(self, *, plan: bool, candidate: str | None = None) -> Record:
+        """Have the settings read again; with `plan` only say what would change. Faults are in the report.
+
+        Raises as `ask`.
+        """
+        body = {"plan": plan, "candidate": candidate}
+        return self._document("POST", "/reload", body=body, accept=frozenset({422}))
+
     def health(self) -> Record:
         """Who the node is. Raises as `ask`."""
         return self._document("GET", "/healthz")
@@ -118,6 +131,13 @@ class Client:
         """Whether the node takes jobs, and why not. Raises as `ask`."""
         said = self._document("GET", "/readyz", accept=frozenset({503}))
         return said if "ready" in said else {"ready": False, "reasons": [said["error"]]}
+
+    def _output(self, path: str, params: Params, whose: str) -> Iterator[bytes]:
+        with self.ask("GET", path, params=params) as response:
+            try:
+                yield from response.iter_content(1 << 16)
+            except requests.RequestException as error:
+                raise Unavailable("ERR-SUP-051", f"The output of {whose} broke off.") from error
 
     def _document(self, method: str, path: str, *, accept: frozenset[int] = frozenset(), **asked: Any) -> Record:
         with self.ask(method, path, accept=accept, stream=False, **asked) as response:
@@ -196,6 +216,13 @@ def job_path(task_id: str) -> str:
 def log_path(task_id: str) -> str:
     """The path of a job's output."""
     return job_path(task_id) + "/log"
+
+
+def exec_path(key: str) -> str:
+    """The path of one exec. Raises `BadMessage` (ERR-EXE-011) for dots alone, which no URL can carry."""
+    if key in ("", ".", ".."):
+        raise BadMessage("ERR-EXE-011", f"An exec with the key {key!r} cannot be asked for.")
+    return f"/execs/{quote(key, safe='')}"
 
 
 def refusal(response: requests.Response) -> NodeError:

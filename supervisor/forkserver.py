@@ -11,6 +11,9 @@ from typing import Any
 from job_item.process import is_portable, pidfd
 from supervisor.multi import forkserver, multiprocess, process, resource_tracker, wait
 
+DEAF_TO = frozenset({signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1})
+"""What a terminal sends to all processes of its group, or a user by name, and means the parent."""
+
 
 class Forkserver:
     """Makes processes fast: it has imported what they need and forks itself.
@@ -36,7 +39,7 @@ class Forkserver:
     def warm(self) -> None:
         """Let the forkserver begin with its imports; returns at once. A dead one is reaped and replaced."""
         if self._has_one:
-            with _born_deaf_to_ctrl_c():
+            with _born_deaf():
                 forkserver.ensure_running()
 
     def pipe(self) -> tuple[Any, Any]:
@@ -47,7 +50,7 @@ class Forkserver:
     def make(self, name: str, target: Callable[..., None], arguments: tuple[Any, ...]) -> Any:
         """Start a process; waits until it has its pid. Raises OSError or EOFError when that fails."""
         child = self._context.Process(target=target, args=arguments, name=name)
-        with _born_deaf_to_ctrl_c():
+        with _born_deaf():
             child.start()
         # multiprocess would wait for it without bound when we end; the parent has bounds of its own.
         process._children.discard(child)
@@ -78,12 +81,13 @@ class Forkserver:
 
 
 @contextmanager
-def _born_deaf_to_ctrl_c() -> Iterator[None]:
-    """What starts in here has SIGINT blocked: it shares the terminal's process group, and Ctrl-C would end its imports.
+def _born_deaf() -> Iterator[None]:
+    """What starts in here has the signals of the parent blocked: it shares the terminal's process group, and Ctrl-C
+    would end its imports.
 
     Blocked and not ignored, so that a Ctrl-C that comes right now still reaches us.
     """
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, DEAF_TO)
     try:
         yield
     finally:

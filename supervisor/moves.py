@@ -5,8 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from job_item.link import Cancel, Drain
+from job_item.link import Cancel, Drain, Retire
 from supervisor.tables import Room
+
+# Values
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The times that the settings give, in seconds."""
+
+    drain_grace_s: float
+    kill_time_s: float
+    """How long the end of jobs that did not drain may take: TERM, their grace, KILL and the report."""
+    silence_s: float
+
 
 # Events
 
@@ -56,12 +69,38 @@ class StopAsked:
 
 @dataclass(frozen=True, slots=True)
 class Signalled:
-    """TERM or INT has come."""
+    """TERM, INT or QUIT has come."""
 
     number: int
 
 
-Event = Ticked | Heard | BecameReady | Babbled | Died | StopAsked | Signalled
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """New settings are in force: how long things may take, how many early deaths are borne within how many seconds,
+    and which rooms there are. The children of `outdated` cannot take them over in place.
+    """
+
+    rules: Rules
+    early_deaths: tuple[int, float]
+    rooms: tuple[Room, ...]
+    outdated: frozenset[Room]
+
+
+@dataclass(frozen=True, slots=True)
+class TookOver:
+    """A child has the newest settings in force."""
+
+    room: Room
+
+
+@dataclass(frozen=True, slots=True)
+class Woke:
+    """This process had been stopped, for `late_s` seconds as far as that is known: nobody could be heard meanwhile."""
+
+    late_s: float
+
+
+Event = Ticked | Heard | BecameReady | Babbled | Died | StopAsked | Signalled | Woke | Renewed | TookOver
 
 
 # Actions
@@ -79,7 +118,14 @@ class Tell:
     """Send this message to the child."""
 
     room: Room
-    message: Drain | Cancel
+    message: Drain | Cancel | Retire
+
+
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """Give the child the newest settings, to be taken over in place."""
+
+    room: Room
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,4 +145,4 @@ class Say:
     fields: Mapping[str, object] = field(default_factory=dict)
 
 
-Action = Spawn | Tell | Kill | Say
+Action = Spawn | Tell | Renew | Kill | Say

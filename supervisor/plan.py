@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from supervisor.lifecycle import Rules
+from job_item.sign import Sign
+from job_item.state import NodeInfo
+from supervisor.moves import Rules
 from supervisor.tables import Room
 
 
@@ -24,18 +26,37 @@ class LogWish:
 
 
 @dataclass(frozen=True, slots=True)
+class Sources:
+    """Where the settings came from: the configuration, and all files that were read, as they were then."""
+
+    config_path: Path
+    files: Mapping[str, Sign]
+    is_watched: bool
+    """Whether an edit of the files takes effect by itself."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A node that is ready to be run: its folder is locked, its socket bound, its faults refused."""
 
+    digest: str
+    """Of the settings."""
     start: bytes
     """The pickled `ChildStart`. The parent passes it on as it is."""
+    fixed: Mapping[Room, str]
+    """For each room the digest of what a living child cannot take over in place."""
     entries: Mapping[Room, str]
-    """What runs in each child, in the order in which they drain."""
+    """What runs in each child, also in one that there is not now."""
+    rooms: tuple[Room, ...]
+    """The children that there are, in the order in which they drain."""
     rules: Rules
     early_deaths: tuple[int, float]
     """How many deaths before ready are borne within how many seconds."""
     log: LogWish
+    sources: Sources
     state_dir: Path
+    node: NodeInfo
+    """What others are told of the node."""
     greeting: str
     lock: int
     """The descriptor that holds the lock `node`."""

@@ -11,10 +11,10 @@ from rich.text import Text
 from supervisor.wording import harmless
 
 _STYLES = (
-    ("green", ("finish", "running", "ready", "ok")),
+    ("green", ("finish", "running", "ready", "healthy", "ok")),
     ("cyan", ("queued", "starting", "waiting")),
-    ("yellow", ("timeout", "terminate", "backoff", "stopped")),
-    ("red", ("error", "failed")),
+    ("yellow", ("warn", "timeout", "terminate", "backoff", "stopped")),
+    ("red", ("error", "fail", "failed", "unhealthy")),
 )
 
 
@@ -52,4 +52,4 @@ def cell(content: str | Text) -> Text:
 def word(text: str, more: object = None) -> Text:
     """A status or state word in its colour, with what belongs to it."""
     shown = text if more is None else f"{text} {more}"
-    return Text(shown, style=next((style for style, words in _STYLES if text in words), ""))
+    return Text(harmless(shown), style=next((style for style, words in _STYLES if text in words), ""))

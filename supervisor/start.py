@@ -15,7 +15,7 @@ from job_item.identity import resolve_identity
 from job_item.job import new_task_id
 from job_item.link import ChildStart
 from job_item.plainlog import PlainLog
-from job_item.state import NodeInfo, StateFolder
+from job_item.state import NodeInfo
 from supervisor.plan import LogWish
 
 if TYPE_CHECKING:
@@ -50,6 +50,13 @@ def start_of(
     log.info("node.started", version=__version__, pid=os.getpid(), **fields)
     if api.port and not base_url.endswith(f":{api.port}"):
         log.warning("api.port_taken", code="ERR-SUP-008", port=api.port, url=base_url)
+    return make_start(loaded, environ, base_url, supervisor_pid, time.monotonic())
+
+
+def make_start(
+    loaded: Loaded, environ: Mapping[str, str], base_url: str, supervisor_pid: int | None, started_at: float
+) -> ChildStart:
+    """What a child of a node is born with, but for its incarnation and the digest. Raises NodeError (the identity)."""
     return ChildStart(
         settings=loaded.settings,
         config_path=loaded.config_path,
@@ -60,7 +67,7 @@ def start_of(
         dotenv=dict(loaded.dotenv),
         base_url=base_url,
         supervisor_pid=supervisor_pid,
-        started_at=time.monotonic(),
+        started_at=started_at,
     )
 
 
@@ -69,8 +76,8 @@ def pack(start: ChildStart) -> bytes:
     return pickle.dumps(start)
 
 
-def write_node(folder: StateFolder, start: ChildStart) -> None:
-    """Tell the command line where this node is. Raises NodeError."""
+def node_of(start: ChildStart, pid: int, started_at: float) -> NodeInfo:
+    """What the command line is told of this node; `started_at` is seconds since the epoch."""
     token = start.settings.api.token
     secret = token.get_secret_value() if token is not None else None
-    folder.write_node(NodeInfo(os.getpid(), start.base_url, secret, __version__, time.time()))
+    return NodeInfo(pid, start.base_url, secret, __version__, started_at)

@@ -35,6 +35,8 @@ class Life(StrEnum):
     """There is no process; one is started when the time has come."""
     STARTING = "starting"
     READY = "ready"
+    RETIRING = "retiring"
+    """It ends as soon as nothing runs in it any more: the node's settings have changed."""
     DRAINING = "draining"
     CANCELLING = "cancelling"
     KILLED = "killed"
@@ -49,6 +51,10 @@ class Cue(StrEnum):
     DUE = "due"
     READY = "ready"
     SILENT = "silent"
+    RETIRE = "retire"
+    """It cannot take the new settings over in place; a successor will be born with them."""
+    DISMISS = "dismiss"
+    """The new settings have no work for it; no successor follows."""
     DRAIN = "drain"
     CANCEL = "cancel"
     KILL = "kill"
@@ -63,24 +69,33 @@ class Act(StrEnum):
 
     NONE = "none"
     SPAWN = "spawn"
+    RETIRE = "retire"
     DRAIN = "drain"
     CANCEL = "cancel"
     KILL = "kill"
 
 
-ALIVE = (Life.STARTING, Life.READY, Life.DRAINING, Life.CANCELLING)
+ALIVE = (Life.STARTING, Life.READY, Life.RETIRING, Life.DRAINING, Life.CANCELLING)
 
 CHILD_TABLE: Mapping[tuple[Life, Cue], tuple[Life, Act]] = MappingProxyType(
     {
         (Life.WAITING, Cue.DUE): (Life.STARTING, Act.SPAWN),
+        (Life.WAITING, Cue.DISMISS): (Life.GONE, Act.NONE),
         (Life.WAITING, Cue.DRAIN): (Life.GONE, Act.NONE),
         (Life.WAITING, Cue.CANCEL): (Life.GONE, Act.NONE),
         (Life.WAITING, Cue.KILL): (Life.GONE, Act.NONE),
         (Life.STARTING, Cue.READY): (Life.READY, Act.NONE),
+        **{
+            (life, cue): (Life.RETIRING, Act.RETIRE)
+            for life in (Life.STARTING, Life.READY)
+            for cue in (Cue.RETIRE, Cue.DISMISS)
+        },
         (Life.STARTING, Cue.DRAIN): (Life.DRAINING, Act.DRAIN),
         (Life.READY, Cue.DRAIN): (Life.DRAINING, Act.DRAIN),
+        (Life.RETIRING, Cue.DRAIN): (Life.DRAINING, Act.DRAIN),
         (Life.STARTING, Cue.CANCEL): (Life.CANCELLING, Act.CANCEL),
         (Life.READY, Cue.CANCEL): (Life.CANCELLING, Act.CANCEL),
+        (Life.RETIRING, Cue.CANCEL): (Life.CANCELLING, Act.CANCEL),
         (Life.DRAINING, Cue.CANCEL): (Life.CANCELLING, Act.CANCEL),
         **{(life, cue): (Life.KILLED, Act.KILL) for life in ALIVE for cue in (Cue.SILENT, Cue.KILL)},
         **{(life, Cue.DIED): (Life.WAITING, Act.NONE) for life in (*ALIVE, Life.KILLED)},
@@ -88,3 +103,13 @@ CHILD_TABLE: Mapping[tuple[Life, Cue], tuple[Life, Act]] = MappingProxyType(
     }
 )
 """All that can happen to a child; a pair that is not in the table changes nothing."""
+
+
+class News(StrEnum):
+    """How far new settings have come in a child that can take them over in place."""
+
+    NONE = "none"
+    DUE = "due"
+    """It is told as soon as it is ready."""
+    TOLD = "told"
+    """It has been told, and has not said yet that they are in force."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -13,6 +14,15 @@ from supervisor.show import pairs, table, word
 from supervisor.wording import age_s, duration, harmless, moment, size
 
 Record = Mapping[str, Any]
+
+_EFFECTS: Mapping[str, str] = MappingProxyType(
+    {
+        "in place": "in force at once, nothing restarts",
+        "restarts the exec": "restarts the exec",
+        "restarts the job child": "restarts the job child after a drain",
+        "restarts the execs child": "restarts the execs child and all execs",
+    }
+)
 
 
 def job_table(jobs: Sequence[Record]) -> Table:
@@ -82,23 +92,38 @@ def attempt_table(attempts: Sequence[Record]) -> Table:
 
 
 def exec_table(execs: Sequence[Record]) -> Table:
-    """Background commands as lines."""
-    names = ("key", "name", "state", "pid", "tries", "exit", "since")
+    """Background commands as lines; names only where they say more than the keys."""
+    with_names = any(each["name"] not in ("", each["key"]) for each in execs)
     return table(
-        names,
+        ("key", *(("name",) if with_names else ()), "state", "ready", "pid", "tries", "for", "reason"),
         [
             (
                 each["key"],
-                each["name"],
+                *((each["name"],) if with_names else ()),
                 word(each["state"]),
+                condition(each),
                 number(each["pid"]),
                 str(each["attempts"]),
-                number(each["exit_code"]),
-                moment(each["since"]),
+                duration(age_s(each["since"])),
+                each["reason"] or "",
             )
             for each in execs
         ],
     )
+
+
+def condition(each: Record) -> Text:
+    """Whether an exec that runs is ready and healthy."""
+    if each["state"] not in ("starting", "running"):
+        return Text()
+    ready = word("ready") if each["ready"] else Text("not ready", style="yellow")
+    return Text(", ").join((ready, word(each["health"]))) if each["health"] else ready
+
+
+def plan_table(changes: Sequence[Record]) -> Table:
+    """What a reload changes, and what each change does."""
+    rows = [(each["path"], each["kind"], Text(_EFFECTS.get(each["effect"], each["effect"]))) for each in changes]
+    return table(("setting", "change", "what it does"), rows)
 
 
 def node_view(node: Record) -> RenderableType:
@@ -116,16 +141,37 @@ def node_view(node: Record) -> RenderableType:
                 "up for": duration(node["uptime_s"]),
                 "api": node["url"],
                 "processes": ", ".join(f"{room} {process['pid'] or '-'}" for room, process in rooms),
+                "settings": settings_line(node["settings"]),
                 "slots": f"{running} of {node['slots'] or '?'} in use",
                 "queued": str(queued),
             }
         )
     ]
+    parts += rejected(node["settings"])
     if node["commands"]:
         parts += ["", exec_table(node["commands"])]
     if node["jobs"]:
         parts += ["", job_table(node["jobs"])]
     return Group(*parts)
+
+
+def settings_line(settings: Record) -> Text:
+    """Which settings are in force, and who has still to take them over."""
+    line = f"in force since {moment(settings['since'])} ({settings['digest'][:12] or 'no digest'})"
+    if settings["faults"]:
+        return Text(f"{line}; the newest version has faults", style="red")
+    if settings["pending"]:
+        return Text(f"{line}; still to be taken over by: {', '.join(settings['pending'])}", style="yellow")
+    return Text(line)
+
+
+def rejected(settings: Record) -> Iterator[RenderableType]:
+    """Why the newest version of the configuration is not in force."""
+    if settings["faults"]:
+        yield ""
+        yield Text("The newest version of the configuration is not in force, the old settings stay:", style="red")
+    for fault in settings["faults"]:
+        yield Text(harmless(f"  {fault}"))
 
 
 def took(run: Record) -> str:

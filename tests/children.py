@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import signal
 import socket
 import subprocess
@@ -16,7 +17,22 @@ from pathlib import Path
 from typing import Any
 
 from job_item.errors import NodeError
-from job_item.link import Beat, Cancel, ChildStart, Drain, Drained, Link, NodeState, Ready, StopNode, Swept
+from job_item.link import (
+    Adopt,
+    Adopted,
+    Beat,
+    Cancel,
+    ChildStart,
+    Drain,
+    Drained,
+    Link,
+    NodeState,
+    Ready,
+    Retire,
+    StopNode,
+    Swept,
+)
+from job_item.orders import Answer, ExecOrder, ReloadOrder
 from job_item.process import become_subreaper, close_all_on_exec, own_session
 from job_item.settings import Settings
 from job_item.state import StateFolder
@@ -71,9 +87,24 @@ class Life:
             match message:
                 case None:
                     return
-                case Drain() | Cancel():
-                    self.link.send(Drained())
+                case Drain() | Cancel() | Retire():
+                    self.end(message)
                     return
+                case Adopt(packed):
+                    self.start = pickle.loads(packed)
+                    self.note("adopted", self.start.digest)
+                    self.link.send(Adopted(self.start.digest))
+
+    def end(self, order: Drain | Cancel | Retire) -> None:
+        """Say that nothing runs any more; a file `busy` in the state folder is what runs, while it is there."""
+        while isinstance(order, Retire) and (self.folder.path / "busy").exists():
+            if self.connection.poll(0.01):
+                message = self.link.receive()
+                self.meet(message)
+                if message is None or isinstance(message, Drain | Cancel):
+                    break
+            self.link.send(Beat())
+        self.link.send(Drained())
 
     def meet(self, message: object) -> None:
         match message:
@@ -85,6 +116,12 @@ class Life:
                 self.note("drain", f"{grace_s:.3f}")
             case NodeState(worker_pid, execs_pid, execs):
                 self.note("state", worker_pid, execs_pid, len(execs))
+            case Answer(number, content):
+                self.note("answer", number, content)
+            case ExecOrder(number, key, verb):
+                self.note("order", key, verb)
+                if verb != "stop":
+                    self.link.send(Answer(number))
             case _:
                 self.note(type(message).__name__.lower())
 
@@ -223,6 +260,32 @@ def lists_descriptors(start: ChildStart, connection: Any, api_socket: socket.soc
     life.ready().serve()
 
 
+def deaf_to_adopt(start: ChildStart, connection: Any, api_socket: socket.socket) -> None:
+    """Takes no new settings over."""
+    Life("worker", start, connection).ready().serve(deaf_to=(Adopt,))
+
+
+def orders(start: ChildStart, connection: Any, api_socket: socket.socket) -> None:
+    """Passes on what it finds in the file `order` of the state folder, as JSON; notes the answers."""
+    life = Life("worker", start, connection).ready()
+    path = start.state_dir / "order"
+    while True:
+        while not connection.poll(0.01):
+            life.link.send(Beat())
+            if path.exists():
+                order = json.loads(path.read_text())
+                path.unlink()
+                life.link.send(ReloadOrder(**order) if "is_dry" in order else ExecOrder(**order))
+        message = life.link.receive()
+        life.meet(message)
+        match message:
+            case None | Drain() | Cancel() | Retire():
+                life.link.send(Drained())
+                return
+            case Adopt(packed):
+                life.link.send(Adopted(pickle.loads(packed).digest))
+
+
 def execs(start: ChildStart, connection: Any) -> None:
     """An execs child that does everything right."""
     Life("execs", start, connection).ready().serve()
@@ -230,15 +293,20 @@ def execs(start: ChildStart, connection: Any) -> None:
 
 def node(state_dir: Path, options: dict[str, Any]) -> int:
     """Run a node of test children; `options`: `worker`, the name of its function here, `settings`, `alone`."""
-    from job_item.load import Loaded
+    from job_item.load import Loaded, load
     from supervisor import parent
     from supervisor.alone import run_worker
     from supervisor.node import prepare
     from supervisor.tables import Room
 
-    settings = Settings.model_validate({"api": {"port": 0}, "log": {"format": "json"}, **options.get("settings", {})})
-    loaded = Loaded(settings, state_dir / "config.yaml", work_dir=state_dir.parent, state_dir=state_dir)
-    entries = {Room.WORKER: f"tests.children:{options.get('worker', 'worker')}", Room.EXECS: "tests.children:execs"}
+    if "config" in options:
+        loaded = load(Path(options["config"]), os.environ)
+    else:
+        quiet = {"api": {"port": 0}, "log": {"format": "json"}, **options.get("settings", {})}
+        settings = Settings.model_validate(quiet)
+        loaded = Loaded(settings, state_dir / "config.yaml", work_dir=state_dir.parent, state_dir=state_dir)
+    names = {Room.WORKER: options.get("worker", "worker"), Room.EXECS: options.get("execs", "execs")}
+    entries = {room: f"tests.children:{name}" for room, name in names.items()}
     if options.get("alone"):
         return run_worker(loaded, os.environ, entries[Room.WORKER])
     return parent.run(prepare(loaded, os.environ, entries), os.environ)

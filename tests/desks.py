@@ -8,17 +8,26 @@ import json
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from pathlib import Path
 from typing import Any, TypeVar
 
 from job_item.errors import BadMessage, Unavailable
 from job_item.job import AttemptRecord, JobRecord, Status, Usage, is_task_id, new_task_id
 from job_item.link import ExecState
+from job_item.orders import Refusal, Verb
+from job_item.reload import ReloadReport, SettingsState
+from job_item.state import exec_log
 from worker.api.server import Server
-from worker.desk import Desk, Health, NewJob, Note, Readiness
+from worker.desk import Desk, Health, NewJob, Note, Readiness, Watch
+from worker.execlog import KeptLog
+from worker.lognews import LogNews
+from worker.metrics.meter import Meter
+from worker.metrics.observation import Jobs, Observation
 
 Result = TypeVar("Result")
 
@@ -73,11 +82,22 @@ class MemoryDesk:
         self.broken: Exception | None = None
         self.ready = Readiness(True)
         self.exec_states: tuple[ExecState, ...] = ()
+        self.state_dir = Path("/nonexistent")
+        """Where the logs of execs are: real files below a folder of the test's."""
+        self.exec_orders: list[tuple[str, Verb]] = []
+        self.reloads: list[tuple[bool, str | None]] = []
+        self.refusal: Refusal | None = None
+        """What orders are refused with."""
+        self.report = ReloadReport("0d1e")
+        self.settings = SettingsState("0d1e", 1_700_000_000.0)
+        self._log_news: LogNews | None = None
         self.requests: list[NewJob] = []
+        self.meter = Meter()
         self.watches: dict[str, list[MemoryWatch]] = {}
         self._jobs: dict[str, JobRecord] = {}
         self._logs: dict[tuple[str, int], MemoryLog] = {}
         self._notes: dict[str, list[Note]] = {}
+        self._shared: dict[tuple[str, str], list[str]] = {}
 
     # what the API asks
 
@@ -115,10 +135,10 @@ class MemoryDesk:
         chosen = [r for r in found if status in (None, r.status) and event in (None, r.event)]
         return [replace(record, attempts=()) for record in chosen[:limit]]
 
-    async def cancel(self, task_id: str) -> JobRecord | None:
+    async def cancel(self, task_id: str, wish: Status = Status.TERMINATE) -> JobRecord | None:
         record = self._jobs.get(task_id)
         if record and not record.status.is_final:
-            self.end(task_id, Status.TERMINATE)
+            self.end(task_id, wish)
         return self._jobs.get(task_id)
 
     async def notify(self, task_id: str, msg: str) -> bool:
@@ -131,6 +151,12 @@ class MemoryDesk:
 
     def notes(self, task_id: str, after: int = 0) -> Sequence[Note]:
         return [note for note in self._notes.get(task_id, []) if note.number > after][-1000:]
+
+    async def share(self, task_id: str, key: str, data: str, ttl_s: float | None) -> None:
+        self._shared.setdefault((task_id, key), []).append(data)
+
+    def shared(self, task_id: str, key: str) -> Sequence[str]:
+        return self._shared.get((task_id, key), [])
 
     def log(self, task_id: str, attempt: int | None = None) -> MemoryLog | None:
         record = self._jobs.get(task_id)
@@ -151,13 +177,47 @@ class MemoryDesk:
     def execs(self) -> Sequence[ExecState]:
         return self.exec_states
 
+    async def order_exec(self, key: str, verb: Verb) -> Refusal | None:
+        if self.broken:
+            raise self.broken
+        self.exec_orders.append((key, verb))
+        if self.refusal is None:
+            new = {"state": "stopped", "pid": None} if verb == "stop" else {"state": "running", "pid": 78}
+            self.change_exec(key, **new)
+        return self.refusal
+
+    def exec_log(self, key: str) -> KeptLog:
+        return KeptLog(exec_log(self.state_dir, key))
+
+    def watch_exec(self, key: str) -> AbstractContextManager[Watch]:
+        if self._log_news is None:
+            self._log_news = LogNews(self.state_dir / "execs")
+        return self._log_news.follow(exec_log(self.state_dir, key).name)
+
+    async def reload(self, *, is_dry: bool, candidate: str | None = None) -> ReloadReport | Refusal:
+        if self.broken:
+            raise self.broken
+        self.reloads.append((is_dry, candidate))
+        return self.refusal or self.report
+
     def health(self) -> Health:
-        return Health("0.1.0", "node-1", 12.5, 10, 11, None)
+        return Health("0.1.0", "node-1", 12.5, 10, 11, None, self.settings)
 
     def readiness(self) -> Readiness:
         return self.ready
 
+    async def observe(self) -> Observation:
+        counts = Counter((record.event, record.status) for record in self._jobs.values())
+        jobs = Jobs(counts, {}, {}, 0, 4, self.queue, EVENTS, self.meter)
+        return Observation(self.health(), self.ready.ready, jobs, self.exec_states)
+
     # what a test does
+
+    def change_exec(self, key: str, **new: Any) -> None:
+        """Let an exec come into another state."""
+        self.exec_states = tuple(replace(each, **new) if each.key == key else each for each in self.exec_states)
+        if self._log_news is not None:
+            self._log_news.publish(exec_log(self.state_dir, key).name)
 
     def begin(self, task_id: str) -> None:
         """Start the next attempt of a job."""

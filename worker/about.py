@@ -1,30 +1,66 @@
-"""What the job child can say of its node without a journal: who it is, and what the parent told of the others."""
+"""What the job child can say of its node without a journal, and what it can ask of it.
+
+Who the node is; what the parent told of the others; orders to them; the logs of execs.
+"""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
 
 from job_item import __version__
 from job_item.link import ChildStart, ExecState, NodeState
-from worker.desk import Health
+from job_item.orders import Order
+from job_item.reload import SettingsState
+from job_item.state import exec_log
+from worker.desk import Health, Watch
+from worker.execlog import KeptLog
+from worker.lognews import LogNews
+from worker.metrics.machine import Lookout, Machine, look
+from worker.metrics.observation import Jobs, Observation
+from worker.orders import Orders
 
 
 class About:
-    """The node as the job child knows it; `start` is what it was born with."""
+    """The node as the job child knows it.
 
-    def __init__(self, start: ChildStart) -> None:
+    `start` is what it was born with; `say` tells the parent, None where the room is run by hand.
+    """
+
+    def __init__(self, start: ChildStart, say: Callable[[Order], None] | None = None) -> None:
         self.start = start
+        self.orders = Orders(say)
         self._node = NodeState(None, None)
+        self._lookout = Lookout(self._look)
+        self._heard_of_execs = start.supervisor_pid is None
+        self._since = time.time()
+        self._log_news = LogNews(start.state_dir / "execs")
 
     def learn(self, node: NodeState) -> None:
         """Take news of the node from the parent."""
-        self._node = node
+        before, self._node = set(self._node.execs), node
+        self._heard_of_execs = self._heard_of_execs or bool(node.execs)
+        for changed in before ^ set(node.execs):
+            self._log_news.publish(exec_log(self.start.state_dir, changed.key).name)
 
     def execs(self) -> Sequence[ExecState]:
-        """The background commands of this node."""
-        return self._node.execs
+        """The background commands of this node. Before anything was heard of them they wait."""
+        if self._heard_of_execs:
+            return self._node.execs
+        specs = self.start.settings.execs
+        return [ExecState(spec.key, spec.name, "waiting", None, 0, None, self._since) for spec in specs]
+
+    def exec_log(self, key: str) -> KeptLog:
+        """Open what is kept of the output of an exec; to be closed."""
+        return KeptLog(exec_log(self.start.state_dir, key))
+
+    def watch_exec(self, key: str) -> AbstractContextManager[Watch]:
+        """Follow one exec: its state and its log."""
+        return self._log_news.follow(exec_log(self.start.state_dir, key).name)
 
     def health(self) -> Health:
         """What `/healthz` shows."""
@@ -35,4 +71,28 @@ class About:
             supervisor_pid=self.start.supervisor_pid,
             worker_pid=os.getpid(),
             execs_pid=self._node.execs_pid,
+            settings=self._settings(),
         )
+
+    async def observe(self, *, is_ready: bool, jobs: Jobs | None = None) -> Observation:
+        """What metrics show; `jobs` is the part that needs a journal."""
+        return Observation(
+            health=self.health(),
+            is_ready=is_ready,
+            jobs=jobs,
+            execs=self.execs(),
+            births=dict(self._node.births),
+            machine=await self._lookout.machine(),
+        )
+
+    def _look(self) -> Machine:
+        start, node = self.start, self._node
+        return look(
+            {"state": start.state_dir, "work": start.work_dir, "root": Path("/")},
+            {"supervisor": start.supervisor_pid, "worker": os.getpid(), "execs": node.execs_pid},
+        )
+
+    def _settings(self) -> SettingsState:
+        """Those in force: as the parent tells, else those that this child was born with."""
+        told = self._node.settings
+        return told if told.digest else replace(told, digest=self.start.digest, since=self._since)

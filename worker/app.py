@@ -25,6 +25,7 @@ from itertools import count
 from typing import Any
 
 from job_item import log, process
+from job_item.environ import share_variables
 from job_item.errors import NodeError, Unavailable
 from job_item.exits import Exit
 from job_item.keeper.pool import KeeperPool
@@ -37,16 +38,22 @@ from worker.adopt import Adopter
 from worker.api.server import Server
 from worker.closed import ClosedDesk
 from worker.dispatch import Dispatcher
+from worker.dump import dump
 from worker.environ import Owner
 from worker.execute import Executor
 from worker.faults import FaultPoints
 from worker.housekeeping import Housekeeper
 from worker.journal import Journal, Recovered
 from worker.local import LocalDesk
+from worker.metrics.meter import Meter
 from worker.news import News
+from worker.reporters.all import AllReporters
 from worker.reporters.local import LocalReporter
 from worker.runners.command import CommandRunner, Places
+from worker.seams import given_context
+from worker.share import Shares
 from worker.standing import Board, Standing
+from worker.tracing import open_tracer
 
 STOP_LIMIT_S = 5.0
 """How long after the last kill the end of all jobs is waited for."""
@@ -79,7 +86,7 @@ async def _run(start: ChildStart, connection: Connection | None, api_socket: soc
     folder.prepare()
     lock = folder.lock("worker")
     room = Room(start.settings, connection)
-    about = About(start)
+    about = About(start, room.say if connection is not None else None)
     room.learn = about.learn
     board = Board(Standing.of(start, os.environ))
     adopter = Adopter(board, room, partial(_die, code="ERR-LNK-002"))
@@ -88,6 +95,7 @@ async def _run(start: ChildStart, connection: Connection | None, api_socket: soc
     secret = token.get_secret_value() if token else None
     desk = ClosedDesk(about)
     server = Server(desk, api_socket, secret, host=start.settings.api.host)
+    room.take_answer = about.orders.take
     journal = await _open_journal(start, room, server, desk)
     if journal is not None:
         child = JobChild(about, board, room, journal)
@@ -147,16 +155,22 @@ class JobChild:
         self._tree_lock = TreeLock(start.state_dir / "worker-tree.lock")
         self._pool = KeeperPool(lock=self._tree_lock.descriptor, open_files=process.raise_open_files(), on_fatal=_die)
         news = News()
-        reporter = LocalReporter(news)
+        meter = Meter()
+        self._tracer = tracer = open_tracer(os.environ, start.identity, journal.record)
+        reporter = AllReporters([LocalReporter(news), meter, *([tracer] if tracer else [])])
         self._housekeeper = Housekeeper(self._journal, self._places.logs, board)
-        self._runner = CommandRunner(self._pool, self._places, _owner(start), board)
+        context = tracer.context if tracer else given_context
+        self._runner = CommandRunner(self._pool, self._places, _owner(start), board, context)
         executor = Executor(self._journal, self._runner, reporter, self._housekeeper.job_ended)
         self._dispatcher = Dispatcher(self._journal, executor, board, _die)
-        self._desk = LocalDesk(about, board, self._journal, self._dispatcher, reporter, news, self._places.logs)
+        self._shares = Shares(self._journal)
+        logs = self._places.logs
+        self._desk = LocalDesk(about, board, journal, self._dispatcher, reporter, news, logs, self._shares, meter)
 
     async def serve(self, server: Server) -> None:
         """Work until this room is to stop."""
         server.hand_over(self._desk)
+        self._room.dump = partial(dump, self._journal, self._dispatcher, self._pool)
         if not server.is_up:
             await server.start()
             self._room.ready()
@@ -164,8 +178,11 @@ class JobChild:
             await self._room.drain_asked.wait()
         await self._wind_up()
         await server.stop()
+        await self._shares.stop()
         await self._housekeeper.stop()
         await self._pool.close()
+        if self._tracer is not None:
+            await self._tracer.close()
 
     def refresh(self, before: Standing) -> None:
         """Go by what the board shows now, in place of `before`."""
@@ -190,6 +207,7 @@ class JobChild:
         self._dispatcher.start()
         self._desk.open()
         self._housekeeper.start()
+        self._shares.start()
 
     async def _recover(self) -> Sequence[Recovered]:
         """Settle what a predecessor left running; where the disk takes nothing, that is tried until it does."""
@@ -232,6 +250,7 @@ def _owner(start: ChildStart) -> Owner:
         project_id=settings.credential.project_id,
         project_key=settings.credential.secret_key.get_secret_value(),
         base_url=start.local_url(),
+        share=share_variables(start.local_url(), {**start.dotenv, **os.environ}),
     )
 
 

@@ -8,19 +8,20 @@ from typing import NoReturn
 
 from job_item.errors import Unavailable
 from job_item.job import JobRecord, Status
-from job_item.link import ExecState
 from worker.about import About
-from worker.desk import Health, Log, NewJob, Note, Readiness, Watch
+from worker.desk import Log, NewJob, Note, Readiness, Watch
+from worker.metrics.observation import Observation
+from worker.nodedesk import NodeDesk
 
 
-class ClosedDesk:
+class ClosedDesk(NodeDesk):
     """A desk (`worker.desk.Desk`) that raises `Unavailable` for every job; `reason` is what keeps it closed."""
 
     def __init__(self, about: About) -> None:
+        super().__init__(about)
         self.project = about.start.settings.project
         self.base_url = about.start.base_url
         self.reason = "the journal is not open yet"
-        self._about = about
 
     async def create(self, request: NewJob) -> JobRecord:  # noqa: ARG002 - nothing is taken
         """Send away."""
@@ -41,7 +42,11 @@ class ClosedDesk:
         """Send away."""
         self._refuse()
 
-    async def cancel(self, task_id: str) -> JobRecord | None:  # noqa: ARG002 - nobody knows
+    async def cancel(
+        self,
+        task_id: str,  # noqa: ARG002 - nobody knows
+        wish: Status = Status.TERMINATE,  # noqa: ARG002
+    ) -> JobRecord | None:
         """Send away."""
         self._refuse()
 
@@ -50,6 +55,14 @@ class ClosedDesk:
         self._refuse()
 
     def notes(self, task_id: str, after: int = 0) -> Sequence[Note]:  # noqa: ARG002 - nobody knows
+        """Send away."""
+        self._refuse()
+
+    async def share(self, task_id: str, key: str, data: str, ttl_s: float | None) -> None:  # noqa: ARG002 - not taken
+        """Send away."""
+        self._refuse()
+
+    def shared(self, task_id: str, key: str) -> Sequence[str]:  # noqa: ARG002 - nobody knows
         """Send away."""
         self._refuse()
 
@@ -65,17 +78,13 @@ class ClosedDesk:
         """None that can be seen."""
         return dict.fromkeys(Status, 0)
 
-    def execs(self) -> Sequence[ExecState]:
-        """The background commands of this node."""
-        return self._about.execs()
-
-    def health(self) -> Health:
-        """What `/healthz` shows."""
-        return self._about.health()
-
     def readiness(self) -> Readiness:
         """Not ready, and why."""
         return Readiness(False, (self.reason,))
+
+    async def observe(self) -> Observation:
+        """What metrics show without a journal."""
+        return await self._about.observe(is_ready=False)
 
     def _refuse(self) -> NoReturn:
         raise Unavailable("ERR-STO-001", self.reason)

@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from job_item.errors import JobFailure, Unavailable
@@ -21,6 +21,7 @@ from worker.seams import Assignment, Performance, Reporter, Runner
 RETRIED = (Status.ERROR, Status.TIMEOUT)
 START_TRIES, START_PAUSE_S = 200, 0.05
 SETTLE_PAUSE_S = 1.0
+TIMED_OUT_ON_REQUEST = "The job was ended on request, as timed out."
 
 
 @dataclass(slots=True)
@@ -38,6 +39,10 @@ class Execution:
         if self.performance is not None:
             self.performance.stop(how, self.grace_s if grace_s is None else grace_s)
 
+    def wants(self, how: str) -> bool:
+        """Tell whether this is the end that was asked for."""
+        return self.stop_how == how
+
 
 class Executor:
     """Runs assignments and settles them in the journal."""
@@ -52,7 +57,7 @@ class Executor:
     async def perform(self, execution: Execution, assignment: Assignment) -> Outcome:
         """Run one attempt until its last process is gone."""
         if execution.stop_how:
-            return Outcome("terminate")
+            return _stopped(execution.stop_how)
         self._reporter.started(assignment)
         try:
             outcome = await self._run(execution, assignment)
@@ -60,6 +65,8 @@ class Executor:
             return Outcome("failed", error_code=failure.code, error=failure.message)
         if outcome.end == "lost":
             self._runner.clear(assignment.task_id, assignment.spec)
+        if outcome.end == "timeout" and execution.wants("timeout"):
+            return replace(outcome, error=TIMED_OUT_ON_REQUEST)
         return outcome
 
     async def _run(self, execution: Execution, assignment: Assignment) -> Outcome:
@@ -68,7 +75,7 @@ class Executor:
         reason = Unavailable("ERR-RUN-006", "The process that starts jobs did not come back.")
         for _ in range(START_TRIES):
             if execution.stop_how:
-                return Outcome("terminate")
+                return _stopped(execution.stop_how)
             try:
                 execution.performance = self._runner.start(
                     assignment, lambda: self._reporter.output(assignment.task_id)
@@ -82,8 +89,8 @@ class Executor:
     async def settle(self, assignment: Assignment, outcome: Outcome) -> float | None:
         """Give the attempt its status, durably, and tell it.
 
-        Returns when the next attempt may start (seconds since the epoch), None when there is none. A journal that
-        cannot take it (disk full) is asked again until it can: what a job did is not forgotten.
+        Returns after how many seconds the next attempt may start, None when there is none. A journal that cannot take
+        it (disk full) is asked again until it can: what a job did is not forgotten.
         """
         now = time.time()
         verdict = judge(outcome, assignment.spec.status)
@@ -99,8 +106,13 @@ class Executor:
             return None  # the attempt is not the running one any more: its end does not count
         self._job_ended()
         details = _details(outcome, verdict)
-        self._reporter.settled(assignment.task_id, assignment.event, assignment.attempt, follows, details)
-        return settlement.retry_at if follows is Status.QUEUED else None
+        self._reporter.settled(assignment, settlement, follows, details)
+        return settlement.retry_at - now if follows is Status.QUEUED and settlement.retry_at is not None else None
+
+
+def _stopped(how: str) -> Outcome:
+    """The outcome of an attempt that was stopped before anything of it was started."""
+    return Outcome("timeout", error=TIMED_OUT_ON_REQUEST) if how == "timeout" else Outcome("terminate")
 
 
 def _settlement(assignment: Assignment, outcome: Outcome, verdict: Verdict, now: float) -> Settlement:

@@ -14,7 +14,7 @@ from job_item.errors import NodeError
 
 VARIABLE = "JOB_ITEM_FAULT"
 
-WRITES = ("accept", "claim", "settle", "requeue", "recover", "cancel", "note", "prune")
+WRITES = ("accept", "claim", "settle", "requeue", "recover", "cancel", "note", "share", "unshare", "prune")
 """What is written to the journal."""
 
 MOMENTS = ("begin", "commit", "committed", "resolve")

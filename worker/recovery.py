@@ -24,8 +24,8 @@ class Lost:
     event: str
     attempt: int
     fence: int
-    cancel: bool
-    """Whether its end had been asked for."""
+    wish: Status | None
+    """The end that it should come to, where somebody has asked for its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,8 @@ def may_rerun(on_lost: str, attempts: int, attempt: int) -> bool:
 
 def decide(lost: Lost, rules: Rules | None) -> Fate:
     """Decide what becomes of a lost job; `rules` are those of its event, None when it is not configured any more."""
-    if lost.cancel:
-        return Fate(Status.TERMINATE, "ERR-RUN-020", "The worker died while the job was being ended on request.")
+    if lost.wish is not None:
+        return Fate(lost.wish, "ERR-RUN-020", "The worker died while the job was being ended on request.")
     if rules is None:
         return Fate(Status.ERROR, "ERR-JOB-001", f"The worker died, and {lost.event!r} is not configured any more.")
     rerun = may_rerun(rules.on_lost, rules.attempts, lost.attempt)

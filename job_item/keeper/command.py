@@ -23,9 +23,10 @@ class Command:
     env: dict[str, str]
     cwd: str
     spool: str
-    """The file for its output; the folder is made when there is output."""
+    """The file for its output; the folder is made when there is output. Empty: the output is not kept."""
     output_limit: int
-    rotate: bool = False
+    older: int | None = None
+    """How many older files are kept when one is full (`RollingSpool`); None: there is one file and no more."""
     task_file: str | None = None
     task_body: bytes = b""
     replace: bool = False

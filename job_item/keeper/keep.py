@@ -9,6 +9,7 @@ import select
 import time
 
 from job_item.keeper import spawn, taskfile, tree
+from job_item.keeper.rolling import RollingSpool
 from job_item.keeper.spool import STDERR, STDOUT, Spool
 from job_item.keeper.streams import READ_BYTES, Streams
 from job_item.keeper.wire import Inbox, pack
@@ -58,7 +59,7 @@ class Attempt:
         self._inbox = inbox
         self._wakeup = wakeup
         self._stdin = stdin
-        self._spool = Spool(command["spool"], command["output_limit"], rotate=command["rotate"])
+        self._spool = _spool_of(command)
         self._poller = select.poll()
         self._streams = Streams(self._spool, buffer, self._poller)
         self._step = "stage"
@@ -160,7 +161,7 @@ class Attempt:
             self._stop("timeout", self._command["grace_s"])
         if now >= self._kill_at:
             self._kill_at = now + tree.PAUSE_S * 10  # what is just being forked is killed in the next round
-            tree.kill_children()
+            tree.kill_children(main=0 if self._main_death else self._main)
 
     def _listen(self) -> None:
         if not self._inbox.read():
@@ -170,12 +171,15 @@ class Attempt:
         self._obey()
 
     def _obey(self) -> None:
-        """Follow what the room has asked for since the command came: nothing but stops."""
+        """Follow what the room has asked for since the command came: stops, and other bounds for the output."""
         while self._inbox.messages:
             message = self._inbox.messages.popleft()
-            self._stop(message["stop"], message["grace_s"])
+            if "stop" in message:
+                self._stop(message["stop"], message["grace_s"], message["signal"])
+            elif isinstance(self._spool, RollingSpool):
+                self._spool.bound(message["output_limit"], message["older"])
 
-    def _stop(self, how: str, grace_s: float) -> None:
+    def _stop(self, how: str, grace_s: float, number: int | None = None) -> None:
         """End the command: its stop signal to the whole tree, and SIGKILL after the grace. The first reason counts."""
         first = self._how == "exit"
         self._how = how if first else self._how
@@ -183,7 +187,7 @@ class Attempt:
         self._kill_at = min(self._kill_at, time.monotonic() + grace_s)
         self._give_up_at = self._kill_at + SWEEP_LIMIT_S  # a command that changed its user is beyond our rights
         if first and grace_s > 0 and self._main:
-            tree.signal_all(self._command["stop_signal"])
+            tree.signal_all(number or self._command["stop_signal"], self._main)
 
     def _reap(self) -> None:
         deaths, self._any_left = tree.reap({self._main: self._command["argv"][0]}, self._main)
@@ -205,7 +209,7 @@ class Attempt:
         survivors = 0
         if self._any_left:
             limit_s = SWEEP_LIMIT_S if self._main_death else 0.0  # else it was waited for already
-            deaths, survivors = tree.sweep(self._wakeup, limit_s)
+            deaths, survivors = tree.sweep(self._wakeup, limit_s, 0 if self._main_death else self._main)
             for death in deaths:
                 self._note(death)
         self._streams.finish(READ_LIMIT_S)
@@ -247,3 +251,9 @@ class Attempt:
             "processes": [str(death) for death in self._deaths],
             "survivors": survivors,
         }
+
+
+def _spool_of(command: dict[str, Any]) -> Spool:
+    if command["older"] is None:
+        return Spool(command["spool"], command["output_limit"])
+    return RollingSpool(command["spool"], command["output_limit"], command["older"])

@@ -6,8 +6,10 @@ import asyncio
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Protocol, cast
 
+from job_item.alarm import Alarm
 from job_item.keeper.command import Command, End, Ended
 from job_item.keeper.wire import Frames, pack
 
@@ -39,17 +41,25 @@ class Run:
         self._keeper = keeper
         self._loop = ended.get_loop()
         self._how = "lost"
-        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm: Alarm | None = None
         if command.timeout_s is not None:
             self._expect_end("timeout", command.timeout_s + command.grace_s)
 
-    def stop(self, how: str, grace_s: float) -> None:
-        """Have the command end: its stop signal, SIGKILL to all of its tree after `grace_s` seconds (0 = at once)."""
+    def stop(self, how: str, grace_s: float, number: int | None = None) -> None:
+        """Have the command end: its stop signal, SIGKILL to all of its tree after `grace_s` seconds (0 = at once).
+
+        `number` is the signal in place of the one that the command came with.
+        """
         if not self.ended.done():
-            self._keeper.send({"stop": how, "grace_s": grace_s})
+            self._keeper.send({"stop": how, "grace_s": grace_s, "signal": number})
             if self._how == "lost":
                 self._how = how
             self._expect_end(how, grace_s)
+
+    def bound_output(self, limit_bytes: int, older: int) -> None:
+        """Hold the output of a command that rotates it to other bounds from now on."""
+        if not self.ended.done():
+            self._keeper.send({"output_limit": limit_bytes, "older": older})
 
     def settle(self, ended: Ended) -> None:
         """Resolve it."""
@@ -63,12 +73,11 @@ class Run:
         self.settle(Ended(cast(End, self._how)))
 
     def _expect_end(self, how: str, within_s: float) -> None:
-        at = self._loop.time() + within_s + HANG_S
         if self._alarm is not None:
-            if self._alarm.when() <= at:
+            if self._alarm.when() <= self._loop.time() + within_s + HANG_S:
                 return
             self._alarm.cancel()
-        self._alarm = self._loop.call_at(at, self._end_keeper, how)
+        self._alarm = Alarm(self._loop, within_s + HANG_S, partial(self._end_keeper, how))
 
     def _end_keeper(self, how: str) -> None:
         if self._how == "lost":

@@ -12,7 +12,16 @@ if TYPE_CHECKING:
 else:
     import _signal as signal  # the C module itself, as in `tree`
 
-_TO_DEFAULT = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP, signal.SIGTERM)
+_TO_DEFAULT = (
+    signal.SIGPIPE,
+    signal.SIGXFSZ,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGCHLD,
+    signal.SIGHUP,
+    signal.SIGTERM,
+    signal.SIGUSR1,
+)
 """Python ignores the first two, a service manager may have the others ignored: the command gets the defaults back."""
 
 

@@ -31,15 +31,16 @@ class Spool:
     """Writes the output of one command. No error of the disk ever stops the reader of the pipe.
 
     Over `limit_bytes`, data and index together, the beginning and the last bytes are kept and the middle is left out.
-    With `rotate` the spool goes on where an earlier one of that path ended; a full file becomes `<path>.1` and a new
-    one begins.
+    An empty path means that nothing is kept.
     """
 
-    def __init__(self, path: str, limit_bytes: int, *, rotate: bool = False) -> None:
+    _resumes = False
+    """Whether it goes on where an earlier spool of this path ended."""
+
+    def __init__(self, path: str, limit_bytes: int) -> None:
         self._path = path
         self._tail_limit = min(TAIL_BYTES, limit_bytes // 4)
         self._head_limit = limit_bytes - self._tail_limit
-        self._rotate = rotate
         self._data = self._index = -1
         self._index_size = 0
         self._stream = STDOUT
@@ -57,10 +58,8 @@ class Spool:
     def write(self, stream: int, chunk: memoryview) -> None:
         """Take the next bytes of a stream."""
         self.bytes_of[stream] += len(chunk)
-        if self._rotate:
-            if self.size + self._index_size >= self._head_limit:
-                self._start_over()
-            self._put(stream, chunk)
+        if not self._path:
+            self.dropped += len(chunk)
         elif self._over:
             self._hold(stream, chunk)
         else:
@@ -133,17 +132,11 @@ class Spool:
         return done
 
     def _open(self) -> None:
-        self._data = _create(self._path, keep=self._rotate)
-        if self._rotate:
-            self.size = os.fstat(self._data).st_size
-            if self.size:
-                self._stream = -1  # whatever stream an earlier run ended with, this one names its own
+        self._data = _create(self._path, keep=self._resumes)
 
     def _note_change(self, stream: int) -> None:
         if self._index < 0:
-            self._index = _create(self._path + ".idx", keep=self._rotate)
-            if self._rotate:
-                self._index_size = os.fstat(self._index).st_size // RECORD_BYTES * RECORD_BYTES
+            self._index = _create(self._path + ".idx", keep=self._resumes)
         record = self.size.to_bytes(8, "big") + bytes((stream,))
         # At its place: a record that a full disk took half of is written again, not continued.
         if os.pwrite(self._index, record, self._index_size) == RECORD_BYTES:
@@ -157,18 +150,6 @@ class Spool:
             if descriptor >= 0:
                 _close(descriptor)
         self._data = self._index = -1
-
-    def _start_over(self) -> None:
-        """Move the full file aside; one that cannot be moved goes, so that the spool stays bounded."""
-        self._let_go()
-        self._stream, self.size, self._index_size = STDOUT, 0, 0
-        for suffix, rotated in (("", ".1"), (".idx", ".1.idx")):
-            try:
-                os.replace(self._path + suffix, self._path + rotated)
-            except FileNotFoundError:
-                _remove(self._path + rotated)
-            except OSError:
-                _remove(self._path + suffix)
 
 
 def _create(path: str, *, keep: bool) -> int:
@@ -200,10 +181,3 @@ def _close(descriptor: int) -> None:
         os.close(descriptor)
     except OSError:
         pass  # the disk refuses at the last moment; the descriptor is gone all the same
-
-
-def _remove(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        pass

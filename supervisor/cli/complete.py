@@ -1,4 +1,4 @@
-"""Shell completion of events, task ids and error codes. A completion that cannot answer is silent."""
+"""Shell completion of events, task ids, keys of execs and error codes. A completion that cannot answer is silent."""
 
 from __future__ import annotations
 
@@ -24,6 +24,15 @@ def complete_task(ctx: typer.Context, incomplete: str) -> list[str]:
         return [job["task_id"] for job in open_client(_config_of(ctx), patience_s=_PATIENCE_S).jobs(limit=50)]
 
     return _matches(tasks, incomplete)
+
+
+def complete_exec(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Keys of the execs of the node that runs."""
+
+    def keys() -> list[str]:
+        return [each["key"] for each in open_client(_config_of(ctx), patience_s=_PATIENCE_S).execs()]
+
+    return _matches(keys, incomplete)
 
 
 def complete_code(incomplete: str) -> list[str]:

@@ -47,6 +47,15 @@ def tell_faults(faults: Iterable[Fault]) -> None:
         _say("warning" if fault.warning else "error", sentence, fault.code, fault.remedy, place)
 
 
+def tell_rejected(faults: Iterable[str]) -> None:
+    """List the faults of settings that a node has not taken over, as it tells them: whole sentences."""
+    from supervisor.wording import harmless
+
+    for fault in faults:
+        typer.echo(f"{_label('error')} {harmless(fault)}", err=True, color=_colour())
+    typer.echo("The old settings stay in force. `job_item check` shows what to do.", err=True)
+
+
 def tell_job_error(error: Mapping[str, str], task_id: str) -> None:
     """Say why a job failed, as the node tells it."""
     _say("error", error["message"], error["code"], error["remedy"].replace("TASK_ID", task_id))
@@ -59,11 +68,14 @@ def remedy_of(remedy: str | None, code: str) -> str:
 
 
 def _say(kind: str, sentence: str, code: str, remedy: str | None, place: str = "") -> None:
-    label = typer.style(f"{kind}:", fg=typer.colors.RED if kind == "error" else typer.colors.YELLOW, bold=True)
-    typer.echo(f"{place + ': ' if place else ''}{label} {sentence} [{code}]", err=True, color=_colour())
+    typer.echo(f"{place + ': ' if place else ''}{_label(kind)} {sentence} [{code}]", err=True, color=_colour())
     todo = remedy_of(remedy, code)
     if todo:
         typer.echo(f"  {todo}", err=True)
+
+
+def _label(kind: str) -> str:
+    return typer.style(f"{kind}:", fg=typer.colors.RED if kind == "error" else typer.colors.YELLOW, bold=True)
 
 
 def _colour() -> bool | None:

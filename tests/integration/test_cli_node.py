@@ -265,7 +265,9 @@ def test_rooms_from_two_places_are_refused_at_start(shell: Shell, tmp_path: Path
         assert str(strange / "worker.py") in ended.err
 
 
-@pytest.mark.parametrize("words", ["", "submit", "status", "errors", "config show", "child_process"])
+@pytest.mark.parametrize(
+    "words", ["", "submit", "status", "errors", "config show", "child_process", "execs", "execs logs", "reload"]
+)
 def test_help_loads_nothing_heavy(words: str) -> None:
     heavy = "pydantic yaml requests rich structlog multiprocess fastapi uvicorn asyncio ssl job_item.settings"
     script = (

@@ -92,3 +92,30 @@ def test_a_clean_end_without_cascade_exit_is_rest(tmp_path: Path) -> None:
         assert await_state(node, "once", "stopped")["exit_code"] == 0
         assert node.health()["execs"]["pid"]
         assert node.stop() == 0
+
+
+def test_the_node_stops_with_a_vital_exec_in_the_midst_of_a_chain_and_in_the_right_order(tmp_path: Path) -> None:
+    note = "trap 'echo {0} >> ended; exit 0' TERM; echo up; while :; do sleep 0.02; done"
+    ready = {"log": "up"}
+    vital = "echo up; while [ ! -e go ]; do sleep 0.02; done; echo vital >> ended; exit 5"
+    execs = [
+        spec("top", note.format("top"), ready=ready, depends_on=["middle"]),
+        spec("middle", note.format("middle"), ready=ready, depends_on={"vital": "ready", "base": "started"}),
+        spec("vital", vital, ready=ready, cascade_exit=True, attempt=2, backoff=0.05, depends_on=["base"]),
+        spec("base", note.format("base"), ready=ready),
+    ]
+    with running(tmp_path, {"execs": execs}) as node:
+        await_state(node, "top", "running")
+        eventually(lambda: "up" in log_of(node, "top"))
+        (tmp_path / "go").touch()
+        assert node.process is not None
+        assert node.process.wait(30) == 76
+        assert (tmp_path / "ended").read_text().split() == ["vital", "vital", "top", "middle", "base"]
+
+
+def test_a_failed_exec_is_shown_and_harms_neither_the_node_nor_those_that_wait_for_it(tmp_path: Path) -> None:
+    execs = [spec("bad", "exit 7", attempt=1), spec("waits", "exec sleep 600", depends_on={"bad": "completed"})]
+    with running(tmp_path, {"execs": execs}) as node:
+        assert await_state(node, "bad", "failed")["exit_code"] == 7
+        assert await_state(node, "waits", "waiting")["pid"] is None
+        assert node.stop() == 0

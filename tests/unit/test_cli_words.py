@@ -21,7 +21,7 @@ from supervisor.cli.play import command
 from supervisor.cli.register import find_code
 from supervisor.cli.settings import lines
 from supervisor.reach import reach
-from supervisor.views import exec_table, job_table, job_view, node_view
+from supervisor.views import exec_table, job_table, job_view, node_view, plan_table
 from supervisor.wording import age_s, duration, harmless, moment, size
 
 
@@ -210,6 +210,9 @@ EXEC: dict[str, Any] = {
     "attempts": 1,
     "exit_code": None,
     "since": "2025-01-02T03:04:05.678Z",
+    "ready": True,
+    "health": HOSTILE,
+    "reason": HOSTILE,
 }
 NODE: dict[str, Any] = {
     "identity": HOSTILE,
@@ -223,6 +226,7 @@ NODE: dict[str, Any] = {
     "reasons": [HOSTILE],
     "slots": None,
     "counts": {"queued": 1234, "running": 2},
+    "settings": {"digest": "d", "since": "2025-01-02T03:04:05.678Z", "faults": [HOSTILE], "pending": []},
     "commands": [EXEC],
     "jobs": [JOB],
 }
@@ -246,6 +250,27 @@ def test_a_node_at_a_glance_says_what_is_missing() -> None:
     assert "not ready: draining" in text
     assert "2 of ? in use" in text
     assert "1234" in text
+
+
+def test_settings_that_are_still_to_be_taken_over_are_told_of() -> None:
+    settings = {**NODE["settings"], "faults": [], "pending": ["worker"]}
+    text = shown(node_view({**NODE, "settings": settings}))
+    assert "(d); still to be taken over by: worker" in text
+    assert "not in force" not in text
+
+
+def test_an_exec_that_does_not_run_is_neither_ready_nor_healthy() -> None:
+    text = shown(exec_table([{**EXEC, "state": "stopped", "ready": False, "health": "healthy"}]))
+    assert "ready" not in text.splitlines()[1]
+    assert "healthy" not in text
+    assert "not ready" in shown(exec_table([{**EXEC, "ready": False, "health": None}]))
+
+
+def test_a_plan_shows_foreign_text_as_it_is() -> None:
+    text = shown(plan_table([{"path": HOSTILE, "kind": "changed", "effect": "in place"}]))
+    assert "[bold]x[/bold] :smile:" in " ".join(text.split())
+    assert "nothing restarts" in text
+    assert "\x1b" not in text
 
 
 def test_settings_become_lines_without_what_is_unset() -> None:

@@ -197,7 +197,7 @@ def test_tls_without_usable_certificates_is_refused_when_loaded(
     with pytest.raises(SettingsError) as refused:
         load_connection(tmp_path, REDIS | more)
     (fault,) = refused.value.faults
-    assert (fault.code, fault.path) == ("ERR-CFG-027", f"broker_connection.{path}")
+    assert (fault.code, fault.path) == ("ERR-CFG-036", f"broker_connection.{path}")
     assert fault.line
     assert words in fault.message
 

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from job_item.codes import REGISTER
-from job_item.link import Cancel, Drain
+from job_item.link import Cancel, Drain, Retire
 from job_item.policy import Backoff, Restarts, Window
-from supervisor.lifecycle import Node, Rules, new_node, step
+from supervisor.cues import Node, new_node
+from supervisor.lifecycle import step
 from supervisor.moves import (
     Action,
     Babbled,
@@ -21,39 +22,58 @@ from supervisor.moves import (
     Event,
     Heard,
     Kill,
+    Renew,
+    Renewed,
+    Rules,
     Say,
     Signalled,
     Spawn,
     StopAsked,
     Tell,
     Ticked,
+    TookOver,
+    Woke,
 )
-from supervisor.tables import CHILD_TABLE, Act, Cue, Life, Phase, Room
+from supervisor.tables import CHILD_TABLE, Act, Cue, Life, News, Phase, Room
 
 W, X = Room.WORKER, Room.EXECS
 RULES = Rules(drain_grace_s=30.0, kill_time_s=10.0, silence_s=20.0)
 RESTARTS = Restarts(early=Window(5, 60.0), backoff=Backoff(0.05, 2.0, 10.0, 0.0))
 TERM, INT = 15, 2
 
-# The table, written a second time as a picture: rows are lives, columns cues, `life/act` what follows, `-` nothing.
+# The table, written a second time as a picture in two halves: rows are lives, columns cues, `life/act` what follows,
+# `-` nothing.
 PICTURE = """
-.          due            ready      silent      drain          cancel            kill        died         ended
-waiting    starting/spawn -          -           gone/none      gone/none         gone/none   -            -
-starting   -              ready/none killed/kill draining/drain cancelling/cancel killed/kill waiting/none gone/none
-ready      -              -          killed/kill draining/drain cancelling/cancel killed/kill waiting/none gone/none
-draining   -              -          killed/kill -              cancelling/cancel killed/kill waiting/none gone/none
-cancelling -              -          killed/kill -              -                 killed/kill waiting/none gone/none
-killed     -              -          -           -              -                 -           waiting/none gone/none
-gone       -              -          -           -              -                 -           -            -
+.           due             ready       silent       retire           dismiss
+waiting     starting/spawn  -           -            -                gone/none
+starting    -               ready/none  killed/kill  retiring/retire  retiring/retire
+ready       -               -           killed/kill  retiring/retire  retiring/retire
+retiring    -               -           killed/kill  -                -
+draining    -               -           killed/kill  -                -
+cancelling  -               -           killed/kill  -                -
+killed      -               -           -            -                -
+gone        -               -           -            -                -
+
+.           drain           cancel             kill         died          ended
+waiting     gone/none       gone/none          gone/none    -             -
+starting    draining/drain  cancelling/cancel  killed/kill  waiting/none  gone/none
+ready       draining/drain  cancelling/cancel  killed/kill  waiting/none  gone/none
+retiring    draining/drain  cancelling/cancel  killed/kill  waiting/none  gone/none
+draining    -               cancelling/cancel  killed/kill  waiting/none  gone/none
+cancelling  -               -                  killed/kill  waiting/none  gone/none
+killed      -               -                  -            waiting/none  gone/none
+gone        -               -                  -            -             -
 """
 
 
 def rows() -> list[tuple[Life, Cue, str]]:
-    head, *lines = PICTURE.strip().splitlines()
-    cues = [Cue(word) for word in head.split()[1:]]
-    return [
-        (Life(life), cue, cell) for life, *cells in map(str.split, lines) for cue, cell in zip(cues, cells, strict=True)
-    ]
+    found = []
+    for half in PICTURE.strip().split("\n\n"):
+        head, *lines = half.splitlines()
+        cues = [Cue(word) for word in head.split()[1:]]
+        for life, *cells in map(str.split, lines):
+            found += [(Life(life), cue, cell) for cue, cell in zip(cues, cells, strict=True)]
+    return found
 
 
 @pytest.mark.parametrize(("life", "cue", "cell"), rows())
@@ -303,6 +323,115 @@ def test_what_a_death_says_carries_a_code_and_an_ordered_end_none() -> None:
     assert running(W).tell(Signalled(TERM), Died(W, 0)).said() == [("node.draining", None), ("child.ended", None)]
 
 
+# New settings
+
+
+def renewed(*outdated: Room, rooms: tuple[Room, ...] = (W, X), rules: Rules = RULES) -> Renewed:
+    return Renewed(rules, (5, 60.0), rooms, frozenset(outdated))
+
+
+def test_children_that_are_ready_take_new_settings_over_in_place() -> None:
+    history = running().tell(renewed())
+    assert history.look() == [Renew(W), Renew(X)]
+    assert history.node.is_adopting
+    assert history.tell(TookOver(W)).node.pending() == (X,)
+    assert not history.tell(TookOver(X)).node.is_adopting
+    assert history.look() == []
+
+
+def test_a_child_that_is_being_born_is_told_when_it_is_ready() -> None:
+    history = History((W,)).tell(Ticked(), renewed(rooms=(W,)))
+    assert history.look() == [Spawn(W)]
+    assert history.node.is_adopting
+    assert history.tell(BecameReady(W)).look() == [Renew(W)]
+
+
+def test_a_child_that_died_has_a_successor_with_the_new_settings() -> None:
+    history = running(W).tell(renewed(rooms=(W,)), Died(W, -9))
+    assert history.look() == [Renew(W), Spawn(W)]
+    assert not history.node.is_adopting
+
+
+def test_a_child_that_takes_nothing_over_is_replaced() -> None:
+    history = running(W).tell(renewed(rooms=(W,))).wait(19.0).tell(Heard(W)).wait(1.1)
+    assert history.look() == [Renew(W), Tell(W, Retire())]
+    assert history.tell(Died(W, 0)).look() == [Spawn(W)]
+
+
+def test_what_cannot_be_taken_over_retires_the_child_and_its_successor_follows_at_once() -> None:
+    history = running().tell(renewed(W))
+    assert history.look() == [Tell(W, Retire()), Renew(X)]
+    assert history.node.pending() == (W, X)
+    for _ in range(10):  # jobs take their time
+        history.wait(15.0).tell(Heard(W), Heard(X), TookOver(X))
+    assert history.look() == []
+    assert history.tell(Died(W, 0)).look() == [Spawn(W)]
+    assert history.node.child(W).restarts == RESTARTS, "no restart that counts"
+    assert history.node.pending() == ()
+
+
+def test_a_child_that_crashes_while_it_retires_is_replaced_as_always() -> None:
+    history = running(W).tell(renewed(W, rooms=(W,)), Died(W, -9))
+    assert history.look() == [Tell(W, Retire()), Spawn(W)]
+    assert len(history.node.child(W).restarts.late.moments) == 1
+
+
+def test_a_child_that_hangs_while_it_retires_is_killed_and_replaced() -> None:
+    history = running(W).tell(renewed(W, rooms=(W,))).wait(20.1)
+    assert history.look() == [Tell(W, Retire()), Kill(W)]
+    assert history.tell(Died(W, -9)).look() == [Spawn(W)]
+
+
+def test_newer_settings_do_not_disturb_a_child_that_retires() -> None:
+    history = running(W).tell(renewed(W, rooms=(W,)), renewed(rooms=(W,)), renewed(W, rooms=(W,)))
+    assert history.look() == [Tell(W, Retire())]
+    assert history.tell(Died(W, 0)).look() == [Spawn(W)]
+
+
+def test_the_first_exec_starts_an_execs_child_and_the_last_ends_it() -> None:
+    history = running(W).tell(renewed())
+    assert history.look() == [Renew(W), Spawn(X)]
+    history.tell(TookOver(W), BecameReady(X), renewed(rooms=(W,)))
+    assert history.look() == [Renew(W), Tell(X, Retire())]
+    assert history.tell(Died(X, 0)).look() == []
+    assert history.lives() == [Life.READY]
+
+
+def test_an_execs_child_that_is_wanted_again_before_it_is_gone_has_a_successor() -> None:
+    history = running().tell(renewed(rooms=(W,)), renewed())
+    history.look()
+    assert history.tell(Died(X, 0)).look() == [Spawn(X)]
+
+
+def test_an_execs_child_that_waits_for_its_birth_is_never_born_when_it_is_not_wanted() -> None:
+    history = History().tell(Ticked(), BecameReady(W), Died(X, 1), renewed(rooms=(W,)))
+    history.look()
+    assert history.wait(5.0).tell(Heard(W)).look() == []
+    assert history.lives() == [Life.READY]
+
+
+def test_a_stop_drains_a_child_that_retires_as_any_other() -> None:
+    history = running().tell(renewed(W))
+    history.look()
+    assert history.tell(Signalled(TERM)).look() == [Tell(W, Drain(30.0))]
+    history.tell(Died(W, 0))
+    assert history.look() == [Tell(X, Drain(30.0))]
+    history.tell(Died(X, 0))
+    assert (history.node.phase, history.node.exit_code) == (Phase.STOPPED, 0)
+
+
+def test_a_node_that_stops_takes_no_new_settings() -> None:
+    history = running(W).tell(Signalled(TERM))
+    before = history.node
+    assert history.tell(renewed(W)).node == before
+
+
+def test_new_rules_count_for_early_deaths_that_have_been() -> None:
+    history = History((W,)).tell(Ticked(), Died(W, 1)).wait(0.06).tell(Died(W, 1))
+    history.tell(Renewed(RULES, (2, 60.0), (W,), frozenset())).wait(0.2).tell(Died(W, 1))
+    assert history.node.phase is Phase.STOPPED
+
+
 EVENTS: st.SearchStrategy[Event] = st.one_of(
     st.just(Ticked()),
     st.builds(Heard, st.sampled_from(Room)),
@@ -311,32 +440,56 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
     st.builds(Died, st.sampled_from(Room), st.sampled_from([None, 0, 1, -9, 75, 76, 78])),
     st.builds(StopAsked, st.sampled_from(Room), st.sampled_from([1, 76]), st.just("why")),
     st.builds(Signalled, st.sampled_from([TERM, INT])),
+    st.builds(
+        renewed,
+        rooms=st.sampled_from([(W,), (W, X)]),
+        rules=st.builds(Rules, st.floats(0, 60), st.floats(0, 20), st.floats(1, 30)),
+    ),
+    st.builds(renewed, st.sampled_from(Room)),
+    st.builds(TookOver, st.sampled_from(Room)),
 )
 
 
 @given(st.lists(st.tuples(EVENTS, st.floats(0, 30)), max_size=40))
-def test_no_history_leads_to_two_processes_of_a_room_or_to_a_node_that_never_stops(
+def test_no_history_leads_to_two_processes_of_a_room_or_to_a_lost_one_or_to_a_node_that_never_stops(
     story: Sequence[tuple[Event, float]],
 ) -> None:
-    history, alive = History(), set[Room]()
+    history, alive, stale = History(), set[Room](), set[Room]()
+    wanted = {W, X}
 
     def happen(event: Event) -> None:
-        if isinstance(event, Died | Heard | BecameReady | Babbled | StopAsked) and event.room not in alive:
+        nonlocal wanted
+        if isinstance(event, Died | Heard | BecameReady | Babbled | StopAsked | TookOver) and event.room not in alive:
             return  # nobody is there to do that
         if isinstance(event, Died):
             alive.discard(event.room)
         phase = history.node.phase
+        if isinstance(event, Renewed) and phase is Phase.RUNNING:
+            wanted = set(event.rooms)
+            stale.update(alive)
         for action in history.tell(event).look_all():
             match action:
                 case Spawn(room):
                     assert room not in alive, "a second process of the room"
                     assert phase is Phase.RUNNING, "a birth while the node stops"
                     alive.add(room)
+                    stale.discard(room)
+                case Renew(room):
+                    assert room in alive, "nobody is there to hear it"
+                    stale.discard(room)
                 case Kill(room) | Tell(room, _):
                     assert room in alive, "nobody is there to hear it"
                 case Say(_, code, _):
                     assert code is None or code in REGISTER
         assert history.node.phase >= phase, "a stop was taken back"
+        if history.node.phase is Phase.RUNNING:
+            lives = {child.room: child.life for child in history.node.children}
+            assert wanted <= lives.keys(), "a child was lost"
+            assert alive <= lives.keys(), "a process that nobody knows"
+            for room in stale & alive & wanted:
+                is_told_later = history.node.child(room).news is News.DUE
+                is_leaving = lives[room] in (Life.RETIRING, Life.KILLED)
+                assert is_told_later or is_leaving, "a child that stays has old settings"
 
     for event, pause_s in story:
         happen(event)
@@ -347,3 +500,75 @@ def test_no_history_leads_to_two_processes_of_a_room_or_to_a_node_that_never_sto
     history.now_s += 11.0
     happen(Ticked())
     assert history.node.phase is Phase.STOPPED
+
+
+# QUIT, and time in which nobody could be heard
+
+
+def test_quit_kills_at_once_also_in_a_drain() -> None:
+    for history in (running(), running().tell(Signalled(TERM))):
+        history.saw.clear()
+        history.tell(Signalled(3))
+        assert set(history.look()) == {Kill(W), Kill(X)}
+        assert (history.node.phase, history.node.exit_code) == (Phase.KILLING, 131)
+
+
+def test_after_a_stop_of_the_parent_nobody_is_hung_and_no_bound_is_over() -> None:
+    history = running().tell(Signalled(TERM))
+    history.saw.clear()
+    history.now_s += 3600.0
+    history.tell(Woke(3600.0), Ticked())
+    assert history.look_all() == []
+    assert history.node.deadline_s == 3640.0
+    assert history.wait(20.1).lives()[0] is Life.KILLED, "who then stays silent is hung all the same"
+
+
+def test_waking_brings_no_dead_child_back_and_puts_off_no_start() -> None:
+    history = History().tell(Ticked(), BecameReady(X), Died(W, 1))
+    due_s = history.node.child(W).deadline_s
+    history.tell(Woke(0.0))
+    assert history.node.child(W).deadline_s == due_s
+
+
+ANY_EVENT = st.one_of(
+    st.sampled_from([Ticked(), Woke(0.0), Woke(50.0)]),
+    st.builds(Signalled, st.sampled_from([TERM, INT, 3])),
+    st.builds(Heard, st.sampled_from([W, X])),
+    st.builds(BecameReady, st.sampled_from([W, X])),
+    st.builds(Babbled, st.sampled_from([W, X])),
+    st.builds(StopAsked, st.sampled_from([W, X]), st.just(76), st.just("so")),
+    st.floats(0.0, 30.0),
+)
+
+
+@given(st.lists(ANY_EVENT, max_size=60), st.lists(st.sampled_from([TERM, INT]), min_size=3, max_size=5))
+def test_any_history_of_signals_ends_and_loses_no_child(events: list[Event | float], stops: list[int]) -> None:
+    """Children here obey only SIGKILL; whoever was spawned must be seen dead, or be given up by name."""
+    history = History()
+    living: set[Room] = set()
+
+    def obey() -> None:
+        while history.saw:
+            action = history.saw.pop(0)
+            if isinstance(action, Spawn):
+                assert action.room not in living, "two at a time"
+                living.add(action.room)
+            elif isinstance(action, Kill):
+                living.discard(action.room)
+                history.tell(Died(action.room, -9))
+
+    history.tell(Ticked())
+    obey()
+    for event in events:
+        if isinstance(event, float):
+            history.wait(event)
+        elif getattr(event, "room", None) in (None, *living):
+            history.tell(event)
+        obey()
+    third_s = history.now_s
+    for number in stops:
+        history.tell(Signalled(number))
+        obey()
+    assert history.node.phase is Phase.STOPPED
+    assert history.now_s == third_s, "the third signal needs no time"
+    assert not living

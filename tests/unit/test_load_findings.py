@@ -63,7 +63,7 @@ def test_the_section_at_a_path_is_found(path: tuple[str | int, ...], section: ty
         ({"jobs": [{"event": "a", "cmd": "b", "workingdir": "c"}]}, "did you mean `working_dir`?"),
         ({"api": {"level": "info"}}, "it belongs in `log`"),
         ({"limits": {"identity_id": "a"}}, "it belongs in the top level"),
-        ({"jobs": [{"event": "a", "cmd": "b", "nice": 1}]}, "it belongs in `jobs[].resources`"),
+        ({"jobs": [{"event": "a", "cmd": "b", "nice": 1}]}, "it belongs in `jobs[].resources` or `execs[].resources`"),
         ({"projects": {}}, "did you mean `project`?"),
         ({"zzz": 1}, "unknown key"),
     ],

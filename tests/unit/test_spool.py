@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from job_item.keeper.rolling import RollingSpool
 from job_item.keeper.spool import RECORD_BYTES, STDERR, STDOUT, TAIL_BYTES, Spool
 from worker.output import RUNS_AT_ONCE, Output
 
@@ -18,8 +19,8 @@ GAP = re.compile(rb"\n\[job_item: (\d+) bytes of output are missing here: ([a-z 
 chunks = st.lists(st.tuples(st.sampled_from([STDOUT, STDERR]), st.binary(max_size=300)), max_size=30)
 
 
-def write(path: Path, parts: list[tuple[int, bytes]], limit: int, *, rotate: bool = False) -> Spool:
-    spool = Spool(str(path), limit, rotate=rotate)
+def write(path: Path, parts: list[tuple[int, bytes]], limit: int, *, older: int | None = None) -> Spool:
+    spool = Spool(str(path), limit) if older is None else RollingSpool(str(path), limit, older)
     for stream, chunk in parts:
         spool.write(stream, memoryview(chunk))
     spool.close()
@@ -119,15 +120,15 @@ def test_no_output_needs_no_file(tmp_path: Path) -> None:
 
 
 def test_a_rotated_spool_keeps_one_older_file_and_is_bounded(tmp_path: Path) -> None:
-    write(tmp_path / "out", [(STDOUT, b"x" * 100)] * 50, 1000, rotate=True)
+    write(tmp_path / "out", [(STDOUT, b"x" * 100)] * 50, 1000, older=1)
     sizes = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
     assert set(sizes) == {"out", "out.1"}
-    assert max(sizes.values()) <= 1100
+    assert max(sizes.values()) <= 1000
 
 
-@pytest.mark.parametrize("rotate", [False, True])
-def test_the_index_counts_as_output_too(rotate: bool, tmp_path: Path) -> None:
-    write(tmp_path / "out", [(STDOUT if place % 2 else STDERR, b"x") for place in range(10_000)], 4000, rotate=rotate)
+@pytest.mark.parametrize("older", [None, 1])
+def test_the_index_counts_as_output_too(older: int | None, tmp_path: Path) -> None:
+    write(tmp_path / "out", [(STDOUT if place % 2 else STDERR, b"x") for place in range(10_000)], 4000, older=older)
     data, index = (tmp_path / "out").stat().st_size, (tmp_path / "out.idx").stat().st_size
     assert data + index <= 4000 + 100  # the line that marks the gap
 
@@ -135,7 +136,7 @@ def test_the_index_counts_as_output_too(rotate: bool, tmp_path: Path) -> None:
 def test_a_rotated_spool_goes_on_where_the_last_run_ended(tmp_path: Path) -> None:
     runs = [[(STDERR, b"one")], [(STDERR, b"two"), (STDOUT, b"three")], [(STDOUT, b"four")]]
     for parts in runs:
-        write(tmp_path / "out", parts, 1000, rotate=True)
+        write(tmp_path / "out", parts, 1000, older=1)
     output = Output(tmp_path / "out")
     assert output.read(0, 100) == b"onetwothreefour"
     assert stream_of(output, "stderr") == b"onetwo"
@@ -144,7 +145,7 @@ def test_a_rotated_spool_goes_on_where_the_last_run_ended(tmp_path: Path) -> Non
 
 def test_a_file_that_cannot_be_moved_aside_is_no_error(tmp_path: Path) -> None:
     (tmp_path / "out.1" / "full").mkdir(parents=True)
-    spool = write(tmp_path / "out", [(STDOUT, b"x" * 600)] * 4, 1000, rotate=True)
+    spool = write(tmp_path / "out", [(STDOUT, b"x" * 600)] * 4, 1000, older=1)
     assert spool.dropped == 0
     assert (tmp_path / "out").stat().st_size <= 1200
 
@@ -162,3 +163,51 @@ def test_a_full_disk_never_stops_the_writer_and_its_gap_is_counted() -> None:
         spool.write(STDOUT, memoryview(b"x" * 1000))
     spool.close()
     assert (spool.size, spool.dropped, spool.refused, spool.bytes_of[STDOUT]) == (0, 3000, 3000, 3000)
+
+
+@given(parts=chunks, limit=st.integers(10, 2000), older=st.integers(0, 3))
+def test_rolling_files_keep_their_bounds_and_together_the_end_of_the_output(
+    parts: list[tuple[int, bytes]], limit: int, older: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("spool")
+    spool = write(folder / "out", parts, limit, older=older)
+    everything = b"".join(chunk for _, chunk in parts)
+    names = [folder / (f"out.{number}" if number else "out") for number in range(older, -1, -1)]
+    assert {path for path in folder.iterdir() if path.suffix != ".idx"} <= set(names)
+    kept = [path.read_bytes() for path in names if path.exists()]
+    assert everything.endswith(b"".join(kept))
+    assert spool.dropped == 0
+    for path in names:
+        index = Path(f"{path}.idx")
+        if path.exists():
+            assert path.stat().st_size + (index.stat().st_size if index.exists() else 0) <= max(limit, RECORD_BYTES + 1)
+
+
+def test_a_new_file_begins_with_a_whole_line(tmp_path: Path) -> None:
+    lines = [f"line {number} of some\n".encode() for number in range(100)]
+    text = b"".join(lines)
+    parts = [(STDOUT, text[place : place + 70]) for place in range(0, len(text), 70)]
+    write(tmp_path / "out", [(STDOUT, line) for line in lines], 200, older=2)
+    for name in ("out", "out.1", "out.2"):
+        assert (tmp_path / name).read_bytes().startswith(b"line ")
+        assert (tmp_path / name).read_bytes().endswith(b"\n")
+    write(tmp_path / "torn", parts, 200, older=1)
+    assert text.endswith((tmp_path / "torn.1").read_bytes() + (tmp_path / "torn").read_bytes())
+
+
+def test_other_bounds_hold_at_the_next_full_file_and_older_files_beyond_them_go(tmp_path: Path) -> None:
+    spool = RollingSpool(str(tmp_path / "out"), 100, 3)
+    for _ in range(10):
+        spool.write(STDOUT, memoryview(b"x" * 99 + b"\n"))
+    assert {path.name for path in tmp_path.iterdir()} == {"out", "out.1", "out.2", "out.3"}
+    spool.bound(50, 0)
+    spool.write(STDOUT, memoryview(b"y" * 10))
+    spool.close()
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"out": b"y" * 10}
+
+
+def test_a_spool_without_a_file_keeps_nothing() -> None:
+    nothing = Spool("", 0)
+    nothing.write(STDERR, memoryview(b"abc"))
+    nothing.close()
+    assert (nothing.size, nothing.dropped, nothing.bytes_of[STDERR]) == (0, 3, 3)

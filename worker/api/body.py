@@ -29,12 +29,12 @@ async def read_body(request: Request) -> bytes:
             return b"".join(chunks)
 
 
-async def read_json(request: Request, shape: type[Shape]) -> Shape:
+async def read_json(request: Request, shape: type[Shape], *, empty: bytes = b"") -> Shape:
     """Read a JSON body, whatever its content type says (protocol job-item.md, section 7).
 
-    Raises `Refusal` that names everything that is wrong with it.
+    `empty` is what a missing body stands for. Raises `Refusal` that names everything that is wrong with it.
     """
-    body = await read_body(request)
+    body = await read_body(request) or empty
     try:
         return shape.model_validate_json(body)
     except ValidationError as error:

@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from job_item import log
+from job_item import log, orders
 from job_item.codes import REGISTER
 from job_item.errors import BadMessage, NodeError, Unavailable
 from job_item.job import is_task_id
@@ -69,6 +69,13 @@ def unknown_job(task_id: str) -> Refusal:
     """Say that there is no such job; the id is repeated only if it is one."""
     named = f"There is no job {task_id} on this node." if is_task_id(task_id) else None
     return Refusal(404, "ERR-JOB-006", named)
+
+
+def order_refused(refusal: orders.Refusal) -> NodeError:
+    """Make the failure of an order: the parent refuses what cannot be done now, a room what makes no sense there."""
+    if refusal.code.startswith("ERR-SUP-"):
+        return Unavailable(refusal.code, refusal.message)
+    return Refusal(409, refusal.code, refusal.message)
 
 
 def problem(fault: NodeError, path: str) -> dict[str, Any]:

@@ -41,9 +41,9 @@ def parse_position(text: str, attempt: int) -> Position | None:
     return Position(int(found[1] or attempt), int(found[2])) if found else None
 
 
-def encode(name: str, members: dict[str, Any], position: Position | None = None) -> bytes:
+def encode(name: str, members: dict[str, Any], position: object = None) -> bytes:
     """Write one event. Its data are one line of ASCII: many clients take U+2028 and the like for the end of a line."""
-    identity = f"id: {position}\n" if position else ""
+    identity = "" if position is None else f"id: {position}\n"
     return f"{identity}event: {name}\ndata: {json.dumps(members)}\n\n".encode()
 
 

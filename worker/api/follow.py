@@ -1,13 +1,14 @@
-"""Server-sent events over HTTP: waits for news of a job and sends them at the client's pace."""
+"""Server-sent events over HTTP: waits for news of a job or exec and sends them at the client's pace."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from worker.api.feed import Feed
 from worker.api.site import Site
 from worker.desk import Watch
 
@@ -16,19 +17,20 @@ HEARTBEAT_S = 15.0
 
 
 class FollowAnswer(Response):
-    """Sends a feed until the job has ended, the client is gone or the server stops.
+    """Sends events until there are no more, the client is gone or the server stops.
 
-    Nothing is kept for a slow client: what it has not taken stays in the spool.
+    `watching` tells of news for as long as it is entered; `pieces` are events of bounded size and effort, None where
+    news has to be waited for. Nothing is kept for a slow client: what it has not taken stays on disk.
     """
 
     media_type = "text/event-stream"
 
-    def __init__(self, site: Site, task_id: str, feed: Feed) -> None:
+    def __init__(self, site: Site, watching: AbstractContextManager[Watch], pieces: Iterable[bytes | None]) -> None:
         super().__init__(None, headers={"x-accel-buffering": "no"})
         del self.headers["content-length"]
         self._site = site
-        self._task_id = task_id
-        self._feed = feed
+        self._watching = watching
+        self._pieces = pieces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - given by ASGI
         """Send the answer (ASGI)."""
@@ -42,10 +44,10 @@ class FollowAnswer(Response):
 
     async def _send_pieces(self, send: Send, gone: asyncio.Future[None]) -> None:
         closing = self._site.closing
-        with self._site.desk.watch(self._task_id) as watch:
+        with self._watching as watch:
             news: asyncio.Future[None] = asyncio.ensure_future(watch.changed())
             try:
-                for piece in self._feed.pieces():
+                for piece in self._pieces:
                     if piece is None:
                         news = await self._wait(watch, news, gone, send)
                     else:

@@ -1,4 +1,4 @@
-"""The node itself: who it is, whether it takes jobs, its background commands."""
+"""The node itself: who it is, whether it takes jobs, which settings are in force."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from worker.api.answers import documented
-from worker.api.models import ExecList, HealthAnswer, Process, ReadinessAnswer, Welcome
-from worker.api.show import show_exec
+from worker.api.models import HealthAnswer, Process, ReadinessAnswer, Welcome
+from worker.api.show import show_settings
 from worker.api.site import desk_of
 
 router = APIRouter(tags=["node"])
@@ -20,6 +20,7 @@ LINKS = {
     "execs": "execs",
     "health": "healthz",
     "readiness": "readyz",
+    "metrics": "metrics",
 }
 
 
@@ -31,7 +32,7 @@ async def welcome() -> Welcome:
 
 @router.get("/healthz", summary="Who this node is", responses=documented())
 async def healthz(request: Request) -> HealthAnswer:
-    """Show version, identity and processes; whoever gets this answer knows that the job child lives."""
+    """Show version, identity, processes and settings; whoever gets this answer knows that the job child lives."""
     desk = desk_of(request)
     health = desk.health()
     return HealthAnswer(
@@ -42,6 +43,7 @@ async def healthz(request: Request) -> HealthAnswer:
         worker=Process(pid=health.worker_pid),
         execs=Process(pid=health.execs_pid),
         counts=desk.counts(),
+        settings=show_settings(health.settings),
     )
 
 
@@ -56,9 +58,3 @@ async def readyz(request: Request) -> JSONResponse:
     readiness = desk_of(request).readiness()
     answer = ReadinessAnswer(ready=readiness.ready, reasons=list(readiness.reasons))
     return JSONResponse(answer.model_dump(), 200 if readiness.ready else 503)
-
-
-@router.get("/execs", summary="List background commands", responses=documented())
-async def list_execs(request: Request) -> ExecList:
-    """List the background commands of this node with their states."""
-    return ExecList(execs=[show_exec(state) for state in desk_of(request).execs()])

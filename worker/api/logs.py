@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from worker.api.answers import documented
+from worker.api.answers import EVENTS, documented
 from worker.api.excerpt import Excerpt, ExcerptAnswer, Stream, choose, cut
 from worker.api.faults import Refusal
 from worker.api.feed import Feed, Position, parse_position
@@ -20,19 +20,10 @@ LARGEST = 1 << 53
 
 router = APIRouter(tags=["output"])
 
-_BYTES = {"schema": {"type": "string", "format": "binary"}}
-_TEXT = {"type": "string"}
-_EVENTS = {
-    "schema": {
-        "title": "Event",
-        "description": "One event of the stream; `data` is JSON.",
-        "type": "object",
-        "properties": {"event": _TEXT, "data": _TEXT, "id": _TEXT},
-    }
-}
+RAW = {"schema": {"type": "string", "format": "binary"}}
 _DOCUMENTED = documented(404, 416) | {
-    200: {"description": "The output, or its events.", "content": {"text/plain": _BYTES, "text/event-stream": _EVENTS}},
-    206: {"description": "The range of the output that was asked for.", "content": {"text/plain": _BYTES}},
+    200: {"description": "The output, or its events.", "content": {"text/plain": RAW, "text/event-stream": EVENTS}},
+    206: {"description": "The range of the output that was asked for.", "content": {"text/plain": RAW}},
 }
 
 
@@ -66,7 +57,8 @@ async def read_log(
     if follow:
         start = cut(log.size() if log else 0, offset, None, tail).start
         position = last_position(request, attempt) or Position(attempt or max(record.attempt, 1), start)
-        return FollowAnswer(site, task_id, Feed(site.desk, task_id, position, stream, only_attempt=attempt is not None))
+        feed = Feed(site.desk, task_id, position, stream, only_attempt=attempt is not None)
+        return FollowAnswer(site, site.desk.watch(task_id), feed.pieces())
     excerpt = Excerpt(log, stream)
     await excerpt.measure()
     whole = cut(excerpt.size, offset, limit, tail)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from job_item.job import TASK_ID_PATTERN, Status
 
@@ -144,11 +144,14 @@ class ExecAnswer(BaseModel):
 
     key: Text
     name: Text
-    state: str
+    state: str = Field(description="waiting, starting, running, backoff, stopped or failed.")
     pid: int | None
     attempts: int
     exit_code: int | None
     since: Moment
+    ready: bool = Field(description="Whether its `ready` probe has said yes in this run; without one, whether it runs.")
+    health: str | None = Field(description="`healthy` or `unhealthy`; null where no `health` probe has spoken.")
+    reason: Text | None = Field(description="Why it is in this state, in words for people.")
 
 
 class ExecList(BaseModel):
@@ -163,8 +166,17 @@ class Process(BaseModel):
     pid: int | None
 
 
+class SettingsAnswer(BaseModel):
+    """Which settings are in force."""
+
+    digest: str
+    since: Moment
+    faults: list[Text] = Field(description="Why the newest version of the file is not in force; empty when it is.")
+    pending: list[str] = Field(description="Rooms that take new settings over when what runs in them has ended.")
+
+
 class HealthAnswer(BaseModel):
-    """Who this node is, and its processes."""
+    """Who this node is, its processes and its settings."""
 
     version: str
     identity: Text
@@ -173,6 +185,46 @@ class HealthAnswer(BaseModel):
     worker: Process
     execs: Process
     counts: dict[Status, int] = Field(description="How many jobs this node knows in each status.")
+    settings: SettingsAnswer
+
+
+class ReloadRequest(BaseModel):
+    """How the settings are read again: with `plan` nothing is applied, and `candidate` may name another file."""
+
+    plan: bool = False
+    candidate: Text | None = Field(default=None, description="Absolute path of a file on the node's machine.")
+
+    @model_validator(mode="after")
+    def _is_sound(self) -> Self:
+        if self.candidate is not None and not self.plan:
+            raise ValueError("`candidate` goes with `plan` only; the node runs on its own configuration file")
+        if self.candidate is not None and not self.candidate.startswith("/"):
+            raise ValueError("`candidate` is no absolute path")
+        return self
+
+
+class ChangeAnswer(BaseModel):
+    """One thing that differs. `path` is dotted, entries of lists by their key: `jobs.backup.cmd`."""
+
+    path: Text
+    kind: Literal["added", "removed", "changed"]
+    effect: str = Field(
+        description="`in place`, `restarts the exec`, or, after a drain, `restarts the job child` or "
+        "`restarts the execs child`."
+    )
+
+
+class ReloadAnswer(BaseModel):
+    """What a reload did or, with `plan`, would do; with faults nothing, and the old settings stay in force."""
+
+    digest: str = Field(description="Of the settings that were read.")
+    changes: list[ChangeAnswer]
+    faults: list[Text]
+    applied: bool
+
+
+class ReloadProblem(Problem, ReloadAnswer):
+    """A reload of settings with faults."""
 
 
 class ReadinessAnswer(BaseModel):

@@ -8,7 +8,19 @@ from datetime import UTC, datetime
 from job_item.codes import REGISTER
 from job_item.job import AttemptRecord, JobRecord
 from job_item.link import ExecState
-from worker.api.models import AttemptAnswer, ExecAnswer, Failure, JobAnswer, JobSummary, NoteAnswer, UsageAnswer
+from job_item.reload import ReloadReport, SettingsState
+from worker.api.models import (
+    AttemptAnswer,
+    ChangeAnswer,
+    ExecAnswer,
+    Failure,
+    JobAnswer,
+    JobSummary,
+    NoteAnswer,
+    ReloadAnswer,
+    SettingsAnswer,
+    UsageAnswer,
+)
 from worker.desk import Note
 
 
@@ -105,4 +117,24 @@ def show_exec(state: ExecState) -> ExecAnswer:
         attempts=state.attempts,
         exit_code=state.exit_code,
         since=moment(state.since),
+        ready=state.ready,
+        health=state.health,
+        reason=state.reason,
+    )
+
+
+def show_settings(state: SettingsState) -> SettingsAnswer:
+    """Show which settings are in force."""
+    return SettingsAnswer(
+        digest=state.digest, since=moment(state.since), faults=list(state.faults), pending=list(state.pending)
+    )
+
+
+def show_report(report: ReloadReport, *, is_dry: bool) -> ReloadAnswer:
+    """Show what a reload does."""
+    return ReloadAnswer(
+        digest=report.digest,
+        changes=[ChangeAnswer(path=each.path, kind=each.kind, effect=each.effect) for each in report.changes],
+        faults=list(report.faults),
+        applied=not (is_dry or report.faults),
     )

@@ -11,6 +11,6 @@ claim and is never given again: its upper half counts the openings of the journa
 """
 
 from worker.journal.journal import Journal
-from worker.journal.values import Claim, Ended, Recovered, Settlement, Waiting
+from worker.journal.values import Claim, Ended, Recovered, Settlement, Share, Waiting
 
-__all__ = ["Claim", "Ended", "Journal", "Recovered", "Settlement", "Waiting"]
+__all__ = ["Claim", "Ended", "Journal", "Recovered", "Settlement", "Share", "Waiting"]

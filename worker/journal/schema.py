@@ -63,7 +63,21 @@ _FIRST = (
     "INSERT INTO opened VALUES(0)",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+_SHARES = (
+    # The key is not that of `tasks`: data may be shared under an id that is no task of this node.
+    """CREATE TABLE shares(
+        number INTEGER PRIMARY KEY,
+        task_id TEXT NOT NULL,
+        key TEXT NOT NULL,
+        data TEXT NOT NULL,
+        ttl_s REAL,
+        expires_at REAL
+    )""",
+)
+
+_TRACES = ("ALTER TABLE tasks ADD COLUMN trace TEXT",)  # the trace context that came with the job
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SHARES, _TRACES)
 """The statements that lead from each version (PRAGMA user_version) to the next."""
 
 

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import errno
 import json
-import math
 import os
-import resource
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from job_item import payload, trace
 from job_item.errors import JobFailure, Unavailable
 from job_item.keeper import taskfile
 from job_item.keeper.command import Command, Ended
 from job_item.keeper.pool import KeeperPool, Run
 from job_item.log import get
-from job_item.settings import Job, Resources
+from job_item.resources import rlimits
+from job_item.settings import Job
 from job_item.template import Template, TemplateError, compile_command
 from worker.environ import Owner, data_variables, job_variables, node_variables
 from worker.outcome import Outcome
 from worker.output import spool_path
-from worker.seams import Assignment
+from worker.seams import Assignment, given_context
 from worker.standing import Board
 
 _DECODER = json.JSONDecoder()
@@ -67,7 +67,16 @@ class Plan:
 class CommandRunner:
     """Turns assignments into commands and gives them to the keepers."""
 
-    def __init__(self, pool: KeeperPool, places: Places, owner: Owner, board: Board) -> None:
+    def __init__(
+        self,
+        pool: KeeperPool,
+        places: Places,
+        owner: Owner,
+        board: Board,
+        context: Callable[[Assignment], trace.Trace | None] = given_context,
+    ) -> None:
+        """Parameter `context`: which trace a job is told of, by default the one that came with it."""
+        self._context = context
         self._pool = pool
         self._work_dir = places.work_dir
         self._logs = str(places.logs)
@@ -113,13 +122,14 @@ class CommandRunner:
                 **plan.env,
                 **job_variables(self._owner, task_id, assignment.attempt, assignment.fence),
                 **data_variables(data),
+                **trace.variables(self._context(assignment)),
                 **spec.env,
             },
             cwd=plan.directory,
             spool=spool_path(self._logs, task_id, assignment.attempt),
             output_limit=spec.output_limit,
             task_file=f"{plan.directory}/{task_id}.json",
-            task_body=assignment.body,
+            task_body=payload.encode_legacy(data) if spec.render == "legacy" else assignment.body,
             replace=assignment.attempt > 1,
             timeout_s=spec.timeout,
             grace_s=spec.kill_grace,
@@ -156,19 +166,6 @@ def _compile(spec: Job) -> Template:
         return compile_command(spec.cmd, shell=spec.shell, render=spec.render)
     except TemplateError as error:
         raise JobFailure(error.code, error.message) from error
-
-
-def rlimits(resources: Resources) -> dict[int, int]:
-    """The limits of `resources` by the numbers of the `resource` module."""
-    wanted = {
-        resource.RLIMIT_AS: resources.memory,
-        resource.RLIMIT_CPU: None if resources.cpu_time is None else math.ceil(resources.cpu_time),
-        resource.RLIMIT_NOFILE: resources.open_files,
-        resource.RLIMIT_FSIZE: resources.file_size,
-        resource.RLIMIT_NPROC: resources.processes,
-        resource.RLIMIT_CORE: resources.core,
-    }
-    return {kind: value for kind, value in wanted.items() if value is not None}
 
 
 def _outcome(ended: Ended, assignment: Assignment) -> Outcome:
