@@ -20,16 +20,19 @@ run: ## Set up, then run the node in the foreground with config.yaml; Ctrl-C sto
 	@$(SETUP) run
 	@exec $(BIN)/job_item --config config.yaml
 
-test: ## Set up, then run every test; TESTS=tests/unit for a part
+test: ## Set up, servers for tests too where that may be, then run every test; TESTS=tests/unit for a part
 	@$(SETUP) dev
+	@sh tools/servers
 	$(BIN)/python -m pytest $(TESTS)
 
 soak: ## Chaos: kill loops, hostile values; SOAK=quick (minutes) or SOAK=night (an hour)
 	@$(SETUP) dev
+	@sh tools/servers
 	SOAK=$(SOAK) $(BIN)/python -m pytest -m soak $(TESTS)
 
 bench: ## Measure speed and size into benchmarks/results.md; BENCH=quick or BENCH=night
 	@$(SETUP) dev
+	@PYTHON='$(PYTHON)' VENV=.venv-peers sh tools/setup peers
 	$(BIN)/python -m benchmarks $(BENCH)
 
 ci: lint types bench soak test ## What .ci/run runs: lint, types, quick benchmarks, quick chaos, every test
@@ -48,13 +51,14 @@ format: ## Rewrite the code in the one style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: ## Write the generated pages (docs/errors.md) anew
+docs: ## Write what is generated of docs/errors.md and docs/api.md anew
 	@$(SETUP) dev
 	$(BIN)/python -m tools.errors_page
+	$(BIN)/python -m tools.api_page
 
 lock: ## Pin the newest allowed versions, with hashes, in requirements.lock and requirements-dev.lock
 	@sh tools/lock
 
 clean: ## Remove environments, caches and what was built; jobs and their output in .job_item stay
-	rm -rf $(VENV) .venv-lock build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-lock .venv-node-* .venv-peers build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

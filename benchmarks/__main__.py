@@ -18,12 +18,36 @@ from typing import cast, get_args
 
 from rich.console import Console
 
-from benchmarks import creates, idle, latency, output, queue, restart, throughput, usage
+from benchmarks import (
+    creates,
+    idle,
+    latency,
+    notifications,
+    output,
+    queue,
+    restart,
+    supervision,
+    throughput,
+    uploads,
+    usage,
+)
 from benchmarks.table import Figure, Tier, markdown, show
 
 SUBJECTS: dict[str, ModuleType] = {
     module.__name__.rpartition(".")[2]: module
-    for module in (throughput, latency, creates, restart, output, queue, idle, usage)
+    for module in (
+        throughput,
+        latency,
+        creates,
+        notifications,
+        uploads,
+        restart,
+        supervision,
+        output,
+        queue,
+        idle,
+        usage,
+    )
 }
 RESULTS = Path(__file__).with_name("results.md")
 _BESIDE_THE_POINT = re.compile(r"(JOB_ITEM|JOB_MANAGER|PYTHON)|(CONFIG_PATH|LOG_LEVEL|WORKER_ID|STATE_DIRECTORY)$")

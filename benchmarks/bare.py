@@ -1,7 +1,8 @@
 """The same work done by the smallest program that can do it: what the machine allows at best.
 
 `python -m benchmarks.bare answer` answers every request with one constant; `... revive` serves with a child that is
-forked anew whenever it dies. Both print their port and end with their standard input.
+forked anew whenever it dies; `... swallow` reads what is sent and throws it away. All print their port and end with
+their standard input.
 """
 
 from __future__ import annotations
@@ -57,6 +58,35 @@ def revive(listener: socket.socket) -> None:
         os.waitpid(child, 0)
 
 
+def swallow(listener: socket.socket) -> None:
+    """Take in one request after the other, whatever its size, until standard input ends."""
+    threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+    room = bytearray(1 << 20)
+    while True:
+        client, _ = listener.accept()
+        with client:
+            while head := read_head(client):
+                text, _, begun = head.partition(b"\r\n\r\n")
+                headers = dict(line.lower().split(b": ", 1) for line in text.split(b"\r\n")[1:])
+                if b"expect" in headers:
+                    client.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+                left = int(headers.get(b"content-length", 0)) - len(begun)
+                while left > 0 and (taken := client.recv_into(room, min(left, len(room)))):
+                    left -= taken
+                client.sendall(answer_of(b"{}"))
+
+
+def read_head(client: socket.socket) -> bytes:
+    """The head of a request, and what of its body came with it; nothing when there is no further one."""
+    head = b""
+    while b"\r\n\r\n" not in head:
+        chunk = client.recv(1 << 16)
+        if not chunk:
+            return b""
+        head += chunk
+    return head
+
+
 def serve_pid(listener: socket.socket) -> None:
     """Answer each connection once with the pid of this process, for ever."""
     body = b'{"worker":{"pid":%d}}' % os.getpid()
@@ -87,10 +117,13 @@ def main() -> None:
     """Listen, say where, serve."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
     print(listener.getsockname()[1], flush=True)
-    if sys.argv[1] == "answer":
-        asyncio.run(answer(listener))
-    else:
-        revive(listener)
+    match sys.argv[1]:
+        case "answer":
+            asyncio.run(answer(listener))
+        case "swallow":
+            swallow(listener)
+        case _:
+            revive(listener)
 
 
 if __name__ == "__main__":

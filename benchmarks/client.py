@@ -1,6 +1,6 @@
 """A client that costs as little as can be: raw sockets kept open, one request under way on each, one fixed request.
 
-It is a process of its own, `python -m benchmarks.client PORT CONNECTIONS COUNT EVENT DATA`, so that its share of
+It is a process of its own, `python -m benchmarks.client PORT CONNECTIONS COUNT PATH BODY`, so that its share of
 the processor is known, and prints what it did as JSON.
 """
 
@@ -32,13 +32,20 @@ class Pace:
         return self.count / self.wall_s
 
 
-def request_of(event: str, data: dict[str, Any]) -> bytes:
-    """`POST /job/create` as bytes."""
-    body = json.dumps({"app_id": "local", "event": event, "form_body": data}).encode()
-    head = (
-        f"POST /job/create HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
-    )
+def request_of(path: str, body: bytes) -> bytes:
+    """`POST` of a JSON document as bytes."""
+    head = f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
     return head.encode() + b"\r\n\r\n" + body
+
+
+def creation_of(event: str, data: dict[str, Any]) -> bytes:
+    """`POST /job/create` as bytes."""
+    return request_of("/job/create", creation(event, data).encode())
+
+
+def creation(event: str, data: dict[str, Any]) -> str:
+    """The document that creates a job."""
+    return json.dumps({"app_id": "local", "event": event, "form_body": data})
 
 
 def connect(port: int) -> socket.socket:
@@ -95,7 +102,12 @@ def send_all(port: int, connections: int, count: int, request: bytes) -> Pace:
 
 def create(port: int, connections: int, count: int, event: str, data: dict[str, Any] | None = None) -> Pace:
     """Create `count` jobs, from a process of its own."""
-    arguments = (str(port), str(connections), str(count), event, json.dumps(data or {"n": 1}))
+    return post(port, connections, count, "/job/create", creation(event, data or {"n": 1}))
+
+
+def post(port: int, connections: int, count: int, path: str, document: str) -> Pace:
+    """Send one JSON document `count` times, from a process of its own."""
+    arguments = (str(port), str(connections), str(count), path, document)
     done = subprocess.run(
         (sys.executable, "-m", "benchmarks.client", *arguments), check=True, capture_output=True, timeout=LIMIT_S
     )
@@ -105,7 +117,7 @@ def create(port: int, connections: int, count: int, event: str, data: dict[str, 
 def main(arguments: list[str]) -> None:
     """Do what the command line asks for."""
     port, connections, count = map(int, arguments[:3])
-    request = request_of(arguments[3], json.loads(arguments[4]))
+    request = request_of(arguments[3], arguments[4].encode())
     print(json.dumps(asdict(send_all(port, connections, count, request))))
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from benchmarks.client import connect, read_answer, request_of
+from benchmarks.client import connect, creation_of, read_answer
 from benchmarks.table import Figure, Tier, amount, at_most, percentile
 from tests.nodes import Node, running
 
@@ -48,7 +48,7 @@ def measure(tier: Tier) -> list[Figure]:
 
 def _through_node(node: Node) -> list[float]:
     """Milliseconds from each trigger to its process."""
-    request = request_of("clock", {})
+    request = creation_of("clock", {})
     sockets = [connect(node.port) for _ in range(CONNECTIONS)]
     sent_ns: list[int] = []
     task_ids: list[str] = []

@@ -17,6 +17,7 @@ import pickle
 import sys
 from typing import NoReturn
 
+from execs import diary
 from execs.roster import Roster
 from job_item import log, process
 from job_item.errors import NodeError
@@ -93,6 +94,7 @@ class ExecsChild:
             room.say(Adopted(start.digest))
 
         room.adopt = adopt
+        room.dump = lambda: diary.dump(roster.states)
         room.obey = lambda order: room.say(Answer(order.number, roster.obey(order)))
         roster.adopt(self._start)
         return roster

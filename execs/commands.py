@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from job_item.environ import base_environment
+from job_item.environ import base_environment, share_variables
 from job_item.execspec import Exec
 from job_item.keeper.command import Command
 from job_item.link import ChildStart
@@ -20,6 +20,7 @@ def command_of(spec: Exec, start: ChildStart, environ: Mapping[str, str]) -> Com
         env={
             **base_environment(environ, start.dotenv, start.settings.pass_env),
             **exec_variables(start.settings.project, start.local_url()),
+            **share_variables(start.local_url(), {**start.dotenv, **environ}),
             **spec.env,
         },
         cwd=str(folder / spec.working_dir if spec.working_dir else folder),

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from execs.account import signal_name
 from execs.policy import BecameReady, Ended, Event, Life, Started
 from execs.tables import Stage
 from job_item import log
 from job_item.execspec import Exec
+from job_item.link import ExecState
 
 _ASKED = frozenset({Stage.HALTING, Stage.TURNING, Stage.LEAVING})
 _ASKED_WORDS = {Stage.HALTING: "exec.stop_asked", Stage.TURNING: "exec.restart_asked"}
+
+
+def dump(states: Iterable[ExecState]) -> None:
+    """Write down what each exec is at: the answer to SIGUSR1."""
+    logger = log.get("execs")
+    for state in states:
+        told = {"state": state.state, "exec_pid": state.pid, "attempts": state.attempts, "health": state.health}
+        logger.info("exec.dumped", exec=state.key, ready=state.ready, exit_code=state.exit_code, **told)
 
 
 def tell(spec: Exec, before: Life, after: Life, event: Event) -> None:

@@ -54,6 +54,11 @@ class Roster:
         self._told: tuple[ExecState, ...] = ()
         self._is_open = self._is_closed = self._is_due = False
 
+    @property
+    def states(self) -> tuple[ExecState, ...]:
+        """Where each exec stands, as it was told last."""
+        return self._told
+
     def open(self) -> None:
         """From now on execs may be started: nothing of a predecessor is left."""
         self._is_open = True

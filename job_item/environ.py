@@ -9,6 +9,23 @@ BASE = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "LC_*", 
 """What every job gets of the node's environment (globs); `pass_env` adds to it."""
 
 
+SHARE_PATH = "/msg/share/data"
+
+
+def share_variables(base_url: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """Where a job or an exec adds and gets share data (protocol job-item.md, sections 1.5 and 6.2).
+
+    `:task_id` and `:key` stand in the URLs for whoever uses them to fill in. `JOB_ITEM_SHARE_DATA_BASE` of the node's
+    environment is the path in the URLs where something before the node changes it; the node's own routes stay.
+    """
+    host = base_url + (environ.get("JOB_ITEM_SHARE_DATA_BASE") or SHARE_PATH)
+    return {
+        "JOB_ITEM_SHARE_DATA_HOST": host,
+        "JOB_ITEM_SHARE_DATA_ADD": f"{host}/:task_id",
+        "JOB_ITEM_SHARE_DATA_GET": f"{host}/:task_id/:key",
+    }
+
+
 def base_environment(
     environ: Mapping[str, str], dotenv: Mapping[str, str], pass_env: tuple[str, ...]
 ) -> dict[str, str]:

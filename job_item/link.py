@@ -89,6 +89,11 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class Dump:
+    """Write to the log what you hold: the answer of a room to SIGUSR1."""
+
+
+@dataclass(frozen=True, slots=True)
 class Retire:
     """A successor with new settings follows: start nothing new, but go on accepting what the successor will run. Let
     what runs end, however long that takes, then say `Drained` and end. The execs child stops its commands instead.
@@ -110,6 +115,8 @@ class NodeState:
     execs_pid: int | None
     execs: tuple[ExecState, ...] = ()
     settings: SettingsState = SettingsState()
+    births: tuple[tuple[str, int], ...] = ()
+    """How often the process of each room was started since the node was."""
 
 
 # child -> parent
@@ -175,7 +182,7 @@ class ExecStates:
 Out = TypeVar("Out")
 In = TypeVar("In")
 
-ToChild = Swept | Drain | Cancel | Retire | Adopt | NodeState | ExecOrder | Answer
+ToChild = Swept | Drain | Cancel | Dump | Retire | Adopt | NodeState | ExecOrder | Answer
 """`ExecOrder` goes to the execs child, `Answer` to the job child that gave the order."""
 ToParent = Ready | Beat | Drained | Adopted | StopNode | ExecStates | Order | Answer
 """Orders come from the job child (its API), answers from the execs child."""

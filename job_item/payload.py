@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from decimal import Decimal
 from typing import Any, NoReturn
 
 from job_item.errors import BadMessage
@@ -75,14 +76,50 @@ def encode(data: Data) -> bytes:
     Raises `BadMessage` when JSON has no words for it: NaN, infinity, endless depth.
     """
     try:
-        text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True)
+        return _escape(json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True))
     except RecursionError:
         raise _too_deep() from None
     except ValueError as error:
         raise _refusal(f"it cannot be written as JSON ({error})") from None
+
+
+def encode_legacy(data: Data) -> bytes:
+    """Write data that were accepted as the Go worker wrote its task files: numbers went through a 64-bit float there.
+
+    Integers above 2^53 lose digits, `1.0` is `1` (protocol job-item.md, sections 4.1.2 and 11). An integer that no
+    float can hold, with which the Go worker broke down, keeps its digits.
+    """
+    return _escape(_write_legacy(data))
+
+
+def _escape(text: str) -> bytes:
     for sign, escape in _ESCAPES.items():
         text = text.replace(sign, escape)  # these signs stand nowhere in JSON but inside of strings
     return text.encode("utf-8", "backslashreplace")  # half a surrogate pair: its escape is the JSON escape
+
+
+def _write_legacy(value: object) -> str:
+    match value:
+        case dict():
+            members = (f"{_write_legacy(name)}:{_write_legacy(value[name])}" for name in sorted(value))
+            return "{" + ",".join(members) + "}"
+        case list():
+            return "[" + ",".join(map(_write_legacy, value)) + "]"
+        case int() | float() if not isinstance(value, bool):
+            return _number_legacy(value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _number_legacy(value: float) -> str:
+    """The shortest digits that make the same float; an exponent below 1e-6 and from 1e21 on (Go's encoding/json)."""
+    try:
+        number = float(value)
+    except OverflowError:
+        return str(value)
+    if number and not 1e-6 <= abs(number) < 1e21:
+        return re.sub("e-0([0-9])$", r"e-\1", repr(number))
+    whole, _, fraction = format(Decimal(repr(number)), "f").partition(".")
+    return whole if fraction in ("", "0") else f"{whole}.{fraction}"
 
 
 def _mend(text: str) -> str:

@@ -9,8 +9,10 @@ import os
 
 
 def is_portable() -> bool:
-    """Whether the node must do without pidfds, subreapers and the forkserver (`JOB_ITEM_PORTABLE=1`)."""
-    return os.environ.get("JOB_ITEM_PORTABLE") == "1"
+    """Whether the node must do without pidfds, subreapers, /proc and the forkserver: the system has none, or
+    `JOB_ITEM_PORTABLE=1` asks for it.
+    """
+    return os.environ.get("JOB_ITEM_PORTABLE") == "1" or not hasattr(os, "pidfd_open")
 
 
 def fill_standard_descriptors() -> None:
@@ -75,13 +77,27 @@ def own_session() -> None:
 
 def become_subreaper() -> bool:
     """Ask the kernel for the orphans among our descendants; True if we get them (prctl(2), PR_SET_CHILD_SUBREAPER)."""
+    return _prctl(36, 1)
+
+
+def signal_when_orphaned(number: int) -> bool:
+    """Ask the kernel for a signal when our parent dies (prctl(2), PR_SET_PDEATHSIG): True if we get it.
+
+    A stopped process (SIGSTOP) does not see that its leash has ended. With SIGCONT it does, and ends itself; to one
+    that runs this signal means nothing, and the death of a go-between alone does no harm. Only for children that the
+    main thread of their parent has made: the kernel sends it at the end of the thread.
+    """
+    return _prctl(1, number)
+
+
+def _prctl(option: int, value: int) -> bool:
     if is_portable():
         return False
     try:
         import ctypes
 
         libc = ctypes.CDLL(None, use_errno=True)
-        return int(libc.prctl(36, 1, 0, 0, 0)) == 0
+        return int(libc.prctl(option, value, 0, 0, 0)) == 0
     except (ImportError, OSError, AttributeError):
         return False
 
@@ -125,7 +141,7 @@ def pidfd(pid: int) -> int | None:
     Raises ProcessLookupError when there is no such process. Only a pid that cannot have been reused (a child that
     nobody has reaped) may be asked for.
     """
-    if is_portable() or not hasattr(os, "pidfd_open"):
+    if is_portable():
         return None
     try:
         return os.pidfd_open(pid)

@@ -17,6 +17,7 @@ from job_item.link import (
     Connection,
     Drain,
     Drained,
+    Dump,
     Link,
     NodeState,
     Ready,
@@ -51,6 +52,8 @@ class Room:
         self.adopt: Callable[[bytes], None] = lambda _: None
         self.obey: Callable[[ExecOrder], None] = lambda _: None
         self.take_answer: Callable[[Answer], None] = lambda _: None
+        self.dump: Callable[[], None] = lambda: None
+        """Write to the log what this room holds (SIGUSR1)."""
         self._drain_grace_s = settings.drain_grace
         self._interval_s = settings.heartbeat.interval
         self._next_beat: asyncio.TimerHandle | None = None
@@ -79,9 +82,11 @@ class Room:
             self._link.send(message)
 
     def ready(self) -> None:
-        """Say that this room does its work, and from now on that its loop turns."""
+        """Say that this room does its work, and from now on that its loop turns: the first time after an interval, as
+        being ready is not yet getting on.
+        """
         self.say(Ready())
-        self._beat()
+        self._beat_later()
 
     def drained(self) -> None:
         """Say that nothing runs any more. The link stays silent from now on: the parent may end before this child."""
@@ -108,6 +113,7 @@ class Room:
         else:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is for the parent
         self._loop.add_signal_handler(signal.SIGTERM, self._ask)
+        self._loop.add_signal_handler(signal.SIGUSR1, self._dump)
 
     def _ask(self) -> None:
         if self.stop_asked.is_set():
@@ -121,6 +127,9 @@ class Room:
         self.stop_asked.set()
         self.drain_asked.set()
 
+    def _dump(self) -> None:
+        self.dump()
+
     def _hear(self) -> None:
         assert self._link is not None  # noqa: S101 - the reader is registered with it
         match self._link.receive():
@@ -133,6 +142,8 @@ class Room:
             case Cancel():
                 self.cancel_asked.set()
                 self._stop(self.grace_s)
+            case Dump():
+                self.dump()
             case Retire():
                 self._retire()
             case Adopt(packed):
@@ -153,6 +164,10 @@ class Room:
         self._hold_beat()
         if self._link is not None:
             self._link.send(Beat())
+            self._beat_later()
+
+    def _beat_later(self) -> None:
+        if self._link is not None:
             self._next_beat = self._loop.call_later(self._interval_s, self._beat)
 
     def _hold_beat(self) -> None:

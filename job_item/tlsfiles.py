@@ -37,7 +37,7 @@ def find_tls_files(layer: Layer, folder: Path) -> list[Finding]:
         if not given or layer.get((_SECTION, "secure")) is not None:
             return []
         message = f"{given[0]} is set, and secure is not: neither TLS nor plain text is clearly meant"
-        return [Finding((_SECTION, given[0]), "ERR-CFG-027", message, "Set secure to true or to false.")]
+        return [Finding((_SECTION, given[0]), "ERR-CFG-036", message, "Set secure to true or to false.")]
     _fill_in(layer, kind, folder)
     return _prove(layer, folder / "tls" / kind / _LAYOUT[kind]["ca_file"])
 
@@ -68,26 +68,26 @@ def _prove(layer: Layer, expected: Path) -> list[Finding]:
     ca_file, cert_file, key_file = (layer.get((_SECTION, key)) for key in _KEYS)
     if not isinstance(ca_file, str) or not ca_file:
         message = f"there is no ca_file, and no {expected}, to know the server by"
-        return [Finding((_SECTION, "secure"), "ERR-CFG-027", message)]
+        return [Finding((_SECTION, "secure"), "ERR-CFG-036", message)]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         context.load_verify_locations(ca_file)
     except (OSError, ssl.SSLError) as error:
-        return [Finding((_SECTION, "ca_file"), "ERR-CFG-027", f"{ca_file} cannot be used: {_why(error)}")]
+        return [Finding((_SECTION, "ca_file"), "ERR-CFG-036", f"{ca_file} cannot be used: {_why(error)}")]
     if not cert_file and not key_file:
         return []
     for key, file in (("cert_file", cert_file), ("key_file", key_file)):
         if not isinstance(file, str) or not file:
             other = "key_file" if key == "cert_file" else "cert_file"
-            return [Finding((_SECTION, other), "ERR-CFG-027", f"{other} is set without {key}")]
+            return [Finding((_SECTION, other), "ERR-CFG-036", f"{other} is set without {key}")]
         if not Path(file).is_file():
-            return [Finding((_SECTION, key), "ERR-CFG-027", f"{file} cannot be used: there is no such file")]
+            return [Finding((_SECTION, key), "ERR-CFG-036", f"{file} cannot be used: there is no such file")]
     try:
         # A key that is locked with a passphrase would be asked for on the terminal.
         context.load_cert_chain(str(cert_file), str(key_file), password=lambda: b"")
     except (OSError, ssl.SSLError, ValueError) as error:
         message = f"{cert_file} and {key_file} cannot be used together: {_why(error)}"
-        return [Finding((_SECTION, "cert_file"), "ERR-CFG-027", message)]
+        return [Finding((_SECTION, "cert_file"), "ERR-CFG-036", message)]
     return []
 
 

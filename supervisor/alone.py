@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, MutableMapping
 from contextlib import ExitStack
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from job_item.plainlog import PlainLog
 from job_item.state import StateFolder
 from supervisor.listen import bind, url_of
+from supervisor.notify import take_wish
 from supervisor.start import log_of, node_of, refuse_faults, start_of
 from supervisor.tables import ENTRIES, Room
 
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
     from job_item.load import Loaded
 
 
-def run_worker(loaded: Loaded, environ: Mapping[str, str], entry: str = ENTRIES[Room.WORKER]) -> int:
+def run_worker(loaded: Loaded, environ: MutableMapping[str, str], entry: str = ENTRIES[Room.WORKER]) -> int:
     """Run the job child alone, with a socket of its own; returns its exit code. Raises NodeError as the node does."""
     log = log_of(loaded, environ)
+    take_wish(environ, os.getpid())  # what a service manager has set is not for jobs; the whole node answers it
     folder = _prepare(loaded, log)
     with ExitStack() as stack:
         # It is the node of this folder as far as others can see, so it holds the node's lock too.
@@ -34,13 +36,14 @@ def run_worker(loaded: Loaded, environ: Mapping[str, str], entry: str = ENTRIES[
     return code
 
 
-def run_execs(loaded: Loaded, environ: Mapping[str, str], entry: str = ENTRIES[Room.EXECS]) -> int:
+def run_execs(loaded: Loaded, environ: MutableMapping[str, str], entry: str = ENTRIES[Room.EXECS]) -> int:
     """Run the execs child alone; returns its exit code. Raises NodeError as the node does.
 
     Its commands find the API of the node, or of the job child, that runs on the same folder; else where the settings
     would put it.
     """
     log = log_of(loaded, environ)
+    take_wish(environ, os.getpid())  # what a service manager has set is not for jobs; the whole node answers it
     folder = _prepare(loaded, log)
     node = folder.read_node()
     api = loaded.settings.api

@@ -10,7 +10,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
-from job_item.process import pidfd
+from job_item.process import pidfd, signal_when_orphaned
 from supervisor.forkserver import DEAF_TO, Forkserver
 from supervisor.multi import wait
 
@@ -26,10 +26,10 @@ _DYING_TIMEOUT_S = 0.1
 
 def call(entry: str, *arguments: object) -> None:
     """Run `module:function`: the first act in a process of its own."""
-    for number in DEAF_TO:
+    signal_when_orphaned(signal.SIGCONT)
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, DEAF_TO)  # blocked at birth, see `Forkserver`
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     module, _, name = entry.partition(":")
     getattr(import_module(module), name)(*arguments)
 

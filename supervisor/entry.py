@@ -5,6 +5,7 @@ costs anything or does anything on import.
 """
 
 import os
+import sys
 
 PLAN_VARIABLE = "JOB_ITEM_PLAN"
 """Set where this command was executed again to be the parent (`supervisor.handover`)."""
@@ -12,22 +13,38 @@ PLAN_VARIABLE = "JOB_ITEM_PLAN"
 
 def main() -> int:
     """Run the command line of this process, or the parent that it has become, and return its exit code."""
+    if not is_supported(os.name):
+        os.write(2, b"ERR-SUP-015: job_item does not run on this system. Use Linux or macOS; on Windows use WSL 2.\n")
+        return 69
     _open_what_is_closed()
+    if os.getpid() == 1:
+        from supervisor.init import split
+
+        code = split()
+        if code is not None:
+            return code
     if PLAN_VARIABLE in os.environ:
         from supervisor.handover import resume
 
         code = resume(os.environ)
         if code is not None:
             return code
+    if sys.argv[1:] == ["save"]:  # it stands in pipes, many times in a script: a fifth of the time without typer
+        from supervisor.saving import save
+
+        return save()
     from supervisor.cli.app import main as run
 
     return run()
 
 
+def is_supported(system: str) -> bool:
+    """Whether a node can run on `system`, a value of `os.name`."""
+    return system == "posix"
+
+
 def _open_what_is_closed() -> None:
     """Started as in `job_item 2>&-`, the node would take its own lock for the file that it writes its log to."""
-    import sys
-
     from job_item.process import fill_standard_descriptors
 
     fill_standard_descriptors()

@@ -11,8 +11,8 @@ from typing import Any
 from job_item.process import is_portable, pidfd
 from supervisor.multi import forkserver, multiprocess, process, resource_tracker, wait
 
-DEAF_TO = (signal.SIGINT, signal.SIGHUP)
-"""What the terminal sends to its whole process group, and what is meant for the parent alone."""
+DEAF_TO = frozenset({signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1})
+"""What a terminal sends to all processes of its group, or a user by name, and means the parent."""
 
 
 class Forkserver:
@@ -82,8 +82,8 @@ class Forkserver:
 
 @contextmanager
 def _born_deaf() -> Iterator[None]:
-    """What starts in here has SIGINT and SIGHUP blocked: it shares the terminal's process group, and Ctrl-C would end
-    its imports.
+    """What starts in here has the signals of the parent blocked: it shares the terminal's process group, and Ctrl-C
+    would end its imports.
 
     Blocked and not ignored, so that a Ctrl-C that comes right now still reaches us.
     """

@@ -33,16 +33,20 @@ class Notice:
 
 
 class Inotify:
-    """One inotify instance. Raises OSError where the system has none, or none left (fs.inotify.max_user_instances)."""
+    """One inotify instance.
+
+    Raises NotImplementedError where the system has no such thing (or the portable path is asked for), OSError where it
+    has none left (fs.inotify.max_user_instances).
+    """
 
     def __init__(self) -> None:
         if is_portable():
-            raise OSError("the portable path does without inotify")
+            raise NotImplementedError("the portable path does without inotify")
         try:
             self._libc = ctypes.CDLL(None, use_errno=True)
             self._descriptor = self._checked(self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
         except AttributeError:
-            raise OSError("this system has no inotify") from None
+            raise NotImplementedError("this system has no inotify") from None
 
     def fileno(self) -> int:
         """The descriptor to wait on."""

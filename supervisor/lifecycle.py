@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -24,6 +25,7 @@ from supervisor.moves import (
     StopAsked,
     Ticked,
     TookOver,
+    Woke,
 )
 from supervisor.renewal import renew, tell_news
 from supervisor.tables import ALIVE, Cue, Life, News, Phase, Room
@@ -62,7 +64,11 @@ def _react(node: Node, event: Event, now_s: float, draw: float) -> Step:
             node, actions = renew(node, event, now_s)
             result = then(actions, _tick(node, now_s))
         case TookOver(room):
-            result = put(node, replace(node.child(room), news=News.NONE, news_end_s=None)), ()
+            child = node.child(room)
+            has_been_told = child.news is News.TOLD  # before that it cannot speak of these settings
+            result = put(node, replace(child, news=News.NONE, news_end_s=None)) if has_been_told else node, ()
+        case Woke(late_s):
+            result = _wake(node, late_s, now_s), ()
     return result
 
 
@@ -102,6 +108,15 @@ def _hear(node: Node, room: Room, now_s: float) -> Node:
     if child.life not in ALIVE:
         return node
     return put(node, replace(child, deadline_s=now_s + node.rules.silence_s))
+
+
+def _wake(node: Node, late_s: float, now_s: float) -> Node:
+    """Time in which this process could not run is nobody's silence and part of no bound."""
+    for child in node.children:
+        node = _hear(node, child.room, now_s)
+        if child.news_end_s is not None:
+            node = put(node, replace(node.child(child.room), news_end_s=now_s + node.rules.silence_s))
+    return node if node.deadline_s is None else replace(node, deadline_s=node.deadline_s + late_s)
 
 
 def _welcome(node: Node, room: Room, now_s: float) -> Step:
@@ -152,9 +167,9 @@ def _stop(node: Node, exit_code: int, error_code: str, room: Room, fields: Mappi
 
 
 def _climb(node: Node, number: int, now_s: float) -> Step:
-    """Take the next step of the ladder: the first signal drains, the second cancels, the third kills."""
+    """Take the next step of the ladder: the first signal drains, the second cancels, the third kills; QUIT kills."""
     node = replace(node, signals=node.signals + 1)
-    phase = _PHASE_OF_SIGNAL.get(node.signals, Phase.KILLING)
+    phase = Phase.KILLING if number == signal.SIGQUIT else _PHASE_OF_SIGNAL.get(node.signals, Phase.KILLING)
     if phase <= node.phase:
         return node, ()
     if phase > Phase.DRAINING:

@@ -69,7 +69,7 @@ class StopAsked:
 
 @dataclass(frozen=True, slots=True)
 class Signalled:
-    """TERM or INT has come."""
+    """TERM, INT or QUIT has come."""
 
     number: int
 
@@ -93,7 +93,14 @@ class TookOver:
     room: Room
 
 
-Event = Ticked | Heard | BecameReady | Babbled | Died | StopAsked | Signalled | Renewed | TookOver
+@dataclass(frozen=True, slots=True)
+class Woke:
+    """This process had been stopped, for `late_s` seconds as far as that is known: nobody could be heard meanwhile."""
+
+    late_s: float
+
+
+Event = Ticked | Heard | BecameReady | Babbled | Died | StopAsked | Signalled | Woke | Renewed | TookOver
 
 
 # Actions

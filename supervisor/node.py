@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from job_item.load import Loaded
 
 
-def run(loaded: Loaded, environ: Mapping[str, str]) -> int:
+def run(loaded: Loaded, environ: MutableMapping[str, str]) -> int:
     """Run the whole node in the foreground; returns its exit code. Raises as `prepare`."""
     plan = prepare(loaded, environ)
     become_parent(plan, environ)

@@ -64,6 +64,22 @@ class Reload:
         """The process that reads just now."""
         return frozenset({self._reader.pid} if self._reader is not None else ())
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether settings are being read, or brought into force in the children."""
+        request = self._requests.running
+        return self._applying is not None or (request is not None and not request.is_dry and not self._has_result)
+
+    def dumped(self) -> Mapping[str, object]:
+        """What a dump of the node's state says of it."""
+        return {
+            "digest": self.plan.digest,
+            "is_busy": self.is_busy,
+            "faults": len(self._faults),
+            "is_watched": self.plan.sources.is_watched,
+            "waiting": len(self._requests.waiting),
+        }
+
     def state(self, pending: tuple[Room, ...]) -> SettingsState:
         """What the API shows; `pending` are the rooms that take the settings over later."""
         return replace(self._state, pending=tuple(room.value for room in pending))

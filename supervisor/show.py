@@ -13,8 +13,8 @@ from supervisor.wording import harmless
 _STYLES = (
     ("green", ("finish", "running", "ready", "healthy", "ok")),
     ("cyan", ("queued", "starting", "waiting")),
-    ("yellow", ("timeout", "terminate", "backoff", "stopped")),
-    ("red", ("error", "failed", "unhealthy")),
+    ("yellow", ("warn", "timeout", "terminate", "backoff", "stopped")),
+    ("red", ("error", "fail", "failed", "unhealthy")),
 )
 
 

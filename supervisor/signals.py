@@ -1,57 +1,66 @@
-"""TERM, INT and HUP as the parent takes them: the handlers do nothing but wake the one wait."""
+"""Signals as the parent takes them: the handlers do nothing but wake the one wait.
+
+TERM and INT climb the ladder of a stop, QUIT goes to its end at once, HUP asks for a reload, USR1 for a dump. CONT says
+that this process had been stopped, CHLD that a child of it has ended, which may be an orphan that fell to it.
+"""
 
 from __future__ import annotations
 
+import os
 import signal
-import socket
 from types import FrameType
 
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-SIGNALS = (*STOP_SIGNALS, signal.SIGHUP)
-"""All that the parent takes: to stop, and to read its settings again."""
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+HELD_SIGNALS = (*STOP_SIGNALS, signal.SIGUSR1, signal.SIGHUP)
+"""Signals that would end a process which does not know them yet."""
+HEARD_SIGNALS = (*HELD_SIGNALS, signal.SIGCONT, signal.SIGCHLD)
+
+_BUFFER_BYTES = 1 << 16
 
 
 def hold() -> None:
-    """Let signals wait from now on, beyond an `exec` too, until `Signals.install` takes them."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    """Let signals for the parent wait from now on, beyond an `exec` too, until `Signals.install` takes them."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
 
 
 class Signals:
-    """The wake-up socket pair: the interpreter writes the number of each signal into it the moment it comes."""
+    """The wake-up pipe: the interpreter writes the number of each signal into it the moment it comes.
+
+    A pipe, since it holds 65,536 numbers; a socket is full after some 280, and what comes then is lost.
+    """
 
     def __init__(self) -> None:
-        self._receiver, self._sender = socket.socketpair()
-        self._receiver.setblocking(False)
-        self._sender.setblocking(False)
+        self._receiver, self._sender = os.pipe()
+        os.set_blocking(self._receiver, False)
+        os.set_blocking(self._sender, False)
 
     def fileno(self) -> int:
         """The descriptor to wait on."""
-        return self._receiver.fileno()
+        return self._receiver
 
     def install(self) -> None:
         """Take the signals from now on. Only the main thread may call this."""
-        signal.set_wakeup_fd(self._sender.fileno(), warn_on_full_buffer=False)
-        for number in SIGNALS:
+        signal.set_wakeup_fd(self._sender, warn_on_full_buffer=False)
+        for number in HEARD_SIGNALS:
+            # CHLD among them: a parent of ours may have ignored it, and the kernel then throws exit codes away.
             signal.signal(number, _ignore)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-        # A parent of ours may have ignored it, and then the kernel throws the exit codes of children away.
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # see `hold`
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD_SIGNALS)  # see `hold`
 
     def take(self) -> list[int]:
         """The signals that have come since the last call, in their order."""
         try:
-            return [number for number in self._receiver.recv(4096) if number in SIGNALS]
+            return [number for number in os.read(self._receiver, _BUFFER_BYTES) if number in HEARD_SIGNALS]
         except BlockingIOError:
             return []
 
     def close(self) -> None:
         """The process is about to end: a signal would have nothing left to do."""
-        for number in SIGNALS:
+        for number in HELD_SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         signal.set_wakeup_fd(-1)
-        self._receiver.close()
-        self._sender.close()
+        os.close(self._receiver)
+        os.close(self._sender)
 
 
 def _ignore(_number: int, _frame: FrameType | None) -> None:

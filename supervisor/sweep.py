@@ -38,6 +38,11 @@ class Sweep:
         return tuple(self._strays.values())
 
     @property
+    def pids(self) -> tuple[int, ...]:
+        """The strays that live."""
+        return tuple(self._strays)
+
+    @property
     def deadline_s(self) -> float | None:
         """When `collect` must come at the latest."""
         if self._began_s is None:

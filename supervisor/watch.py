@@ -29,6 +29,7 @@ from supervisor.inotify import (
     Inotify,
     Notice,
 )
+from supervisor.observer import Observer
 from supervisor.trail import Step, Trail, follow
 from supervisor.unrest import QUIET_S, Unrest, step
 
@@ -46,7 +47,7 @@ class Watch:
 
     def __init__(self, log: PlainLog) -> None:
         self._log = log
-        self._inotify: Inotify | None = None
+        self._inotify: Inotify | Observer | None = None
         self._is_on = False
         self._seen: Mapping[str, Sign] = {}
         self._needed: frozenset[str] = frozenset()
@@ -64,8 +65,8 @@ class Watch:
             return
         self._is_on = True
         try:
-            self._inotify = Inotify()
-        except OSError as error:
+            self._inotify = open_notices()
+        except (OSError, ImportError) as error:
             self._do_without(error)
 
     def stop(self) -> None:
@@ -170,7 +171,7 @@ class Watch:
             if trails == {path: follow(path) for path in self._seen}:
                 return
 
-    def _watch_all(self, inotify: Inotify, trails: Mapping[str, Trail]) -> None:
+    def _watch_all(self, inotify: Inotify | Observer, trails: Mapping[str, Trail]) -> None:
         folders: dict[str, set[str]] = {}
         for place in (place for trail in trails.values() for place in trail.steps):
             folders.setdefault(place.folder, set()).add(place.name)
@@ -188,12 +189,24 @@ class Watch:
         self._watches = found
         self._open &= found.keys()
 
-    def _do_without(self, error: OSError) -> None:
+    def _do_without(self, error: OSError | ImportError) -> None:
         """Look at the signs once a second, as the system does not tell."""
         if self._inotify is not None:
             self._inotify.close()
             self._inotify = None
         self._watches.clear()
         self._look_s = 0.0
-        reason = "its watches are used up" if error.errno == ENOSPC else error.strerror or str(error)
+        is_full = isinstance(error, OSError) and error.errno == ENOSPC
+        reason = "its watches are used up" if is_full else getattr(error, "strerror", None) or str(error)
         self._log.warning("settings.unwatched", code="ERR-CFG-030", reason=reason, look_every_s=POLL_S)
+
+
+def open_notices() -> Inotify | Observer:
+    """Whoever tells of changes here: the kernel itself, else watchdog.
+
+    Raises OSError or ImportError where nobody does.
+    """
+    try:
+        return Inotify()
+    except NotImplementedError:
+        return Observer()

@@ -79,9 +79,9 @@ def tier() -> Literal["quick", "night"]:
 def clean_environment() -> Iterator[None]:
     """Take the node's own variables out of the environment, so that a developer's shell changes no test.
 
-    `JOB_ITEM_PORTABLE` stays: with it the suite is run on the portable path.
+    `JOB_ITEM_PORTABLE` too: what is to hold on the portable path stands in `tests/portable`.
     """
-    own = re.compile(r"(JOB_ITEM|JOB_MANAGER)_(?!PORTABLE$)|(CONFIG_PATH|LOG_LEVEL|WORKER_ID|STATE_DIRECTORY)$")
+    own = re.compile(r"(JOB_ITEM|JOB_MANAGER)_|(CONFIG_PATH|LOG_LEVEL|WORKER_ID|STATE_DIRECTORY)$")
     with pytest.MonkeyPatch.context() as patch:
         for name in filter(own.match, list(os.environ)):
             patch.delenv(name)

@@ -8,6 +8,7 @@ import json
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,8 @@ from worker.api.server import Server
 from worker.desk import Desk, Health, NewJob, Note, Readiness, Watch
 from worker.execlog import KeptLog
 from worker.lognews import LogNews
+from worker.metrics.meter import Meter
+from worker.metrics.observation import Jobs, Observation
 
 Result = TypeVar("Result")
 
@@ -89,10 +92,12 @@ class MemoryDesk:
         self.settings = SettingsState("0d1e", 1_700_000_000.0)
         self._log_news: LogNews | None = None
         self.requests: list[NewJob] = []
+        self.meter = Meter()
         self.watches: dict[str, list[MemoryWatch]] = {}
         self._jobs: dict[str, JobRecord] = {}
         self._logs: dict[tuple[str, int], MemoryLog] = {}
         self._notes: dict[str, list[Note]] = {}
+        self._shared: dict[tuple[str, str], list[str]] = {}
 
     # what the API asks
 
@@ -130,10 +135,10 @@ class MemoryDesk:
         chosen = [r for r in found if status in (None, r.status) and event in (None, r.event)]
         return [replace(record, attempts=()) for record in chosen[:limit]]
 
-    async def cancel(self, task_id: str) -> JobRecord | None:
+    async def cancel(self, task_id: str, wish: Status = Status.TERMINATE) -> JobRecord | None:
         record = self._jobs.get(task_id)
         if record and not record.status.is_final:
-            self.end(task_id, Status.TERMINATE)
+            self.end(task_id, wish)
         return self._jobs.get(task_id)
 
     async def notify(self, task_id: str, msg: str) -> bool:
@@ -146,6 +151,12 @@ class MemoryDesk:
 
     def notes(self, task_id: str, after: int = 0) -> Sequence[Note]:
         return [note for note in self._notes.get(task_id, []) if note.number > after][-1000:]
+
+    async def share(self, task_id: str, key: str, data: str, ttl_s: float | None) -> None:
+        self._shared.setdefault((task_id, key), []).append(data)
+
+    def shared(self, task_id: str, key: str) -> Sequence[str]:
+        return self._shared.get((task_id, key), [])
 
     def log(self, task_id: str, attempt: int | None = None) -> MemoryLog | None:
         record = self._jobs.get(task_id)
@@ -194,6 +205,11 @@ class MemoryDesk:
 
     def readiness(self) -> Readiness:
         return self.ready
+
+    async def observe(self) -> Observation:
+        counts = Counter((record.event, record.status) for record in self._jobs.values())
+        jobs = Jobs(counts, {}, {}, 0, 4, self.queue, EVENTS, self.meter)
+        return Observation(self.health(), self.ready.ready, jobs, self.exec_states)
 
     # what a test does
 

@@ -35,7 +35,7 @@ class Play:
 
     def stop(self, how: str, grace_s: float) -> None:
         if not self.end.done():
-            self.end.set_result(Outcome("terminate"))
+            self.end.set_result(Outcome("timeout" if how == "timeout" else "terminate"))
 
 
 class Stage:

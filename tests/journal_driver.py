@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 from job_item.job import Status
 from worker.faults import FaultPoints
-from worker.journal import Claim, Journal, Settlement
+from worker.journal import Claim, Journal, Settlement, Share
 from worker.recovery import Rules
 
 EVENT = "work"
@@ -43,7 +45,17 @@ async def attempt(journal: Journal, task_id: str, retry_at: float | None = None)
     tell("settled", task_id, made.attempt, result.hex())
 
 
-async def lane(journal: Journal, name: str) -> None:
+async def share(journal: Journal, number: int, task_id: str) -> None:
+    """Share something under a task, and take some of it away again."""
+    await journal.share(Share(number, task_id, "k", f"text of {task_id}"))
+    tell("shared", task_id)
+    if number % 2:
+        tell("unsharing", task_id)
+        await journal.unshare([number])
+        tell("unshared", task_id)
+
+
+async def lane(journal: Journal, name: str, numbers: Iterator[int]) -> None:
     """Do everything that a journal can do, again and again."""
     for number in range(ROUNDS):
         task_id, other = f"{name}-{number}", f"{name}-{number}-cancelled"
@@ -53,6 +65,7 @@ async def lane(journal: Journal, name: str) -> None:
             tell("accepted", one)
         assert await journal.note(task_id, 1.5, f"note of {task_id}")
         tell("noted", task_id)
+        await share(journal, next(numbers), task_id)
         await attempt(journal, task_id, retry_at=2.5)
         await attempt(journal, task_id)
         assert await journal.ask_cancel(other)
@@ -73,7 +86,8 @@ async def main(folder: Path, incarnation: str) -> None:
         faults=FaultPoints.from_environ(os.environ),
     )
     await journal.recover(RULES, 4.0)
-    await asyncio.gather(*(lane(journal, f"{incarnation}-{number}") for number in range(LANES)))
+    numbers = count(max((share.number for share in journal.shares()), default=0) + 1)
+    await asyncio.gather(*(lane(journal, f"{incarnation}-{number}", numbers) for number in range(LANES)))
     await journal.close()
 
 

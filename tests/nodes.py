@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,14 @@ FINAL = ("finish", "error", "timeout", "terminate")
 class Node:
     """A node under test. `folder` holds its config.yaml, its task files and its state."""
 
-    def __init__(self, folder: Path, settings: dict[str, Any], environ: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: dict[str, Any],
+        environ: dict[str, str] | None = None,
+        command: Sequence[str] = (sys.executable, "-m", "supervisor"),
+    ) -> None:
+        self._command = command
         self.folder = folder
         self.state = folder / ".job_item"
         self.log = folder / "node.log"
@@ -34,14 +41,21 @@ class Node:
         self._url: tuple[str, int] = ("127.0.0.1", 0)
         self.process: subprocess.Popen[bytes] | None = None
 
+    def configure(self, settings: dict[str, Any]) -> None:
+        """Write the configuration as an editor does: a new file takes the place of the old one."""
+        self._settings = {"api": {"port": 0}, "log": {"format": "json"}, **settings}
+        written = self.folder / "config.yaml.new"
+        written.write_text(yaml.safe_dump(self._settings))
+        written.replace(self.folder / "config.yaml")
+
     def start(self, *, ready: bool = True) -> None:
         """Start it in the foreground of a process of its own; with `ready`, wait until it takes and runs jobs."""
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.state / "node.json").unlink(missing_ok=True)  # of a node that was killed
-        (self.folder / "config.yaml").write_text(yaml.safe_dump(self._settings))
+        self.configure(self._settings)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "supervisor", "--config", str(self.folder / "config.yaml")],
+                [*self._command, "--config", str(self.folder / "config.yaml")],
                 cwd=self.folder,
                 env=self._environ,
                 stdin=subprocess.DEVNULL,
@@ -149,12 +163,7 @@ class Node:
 
     def processes(self) -> list[int]:
         """The node's own processes and all below them."""
-        found, todo = [], [self.pid]
-        while todo:
-            pid = todo.pop()
-            found.append(pid)
-            todo += children_of(pid)
-        return found
+        return tree_of(self.pid)
 
     def stop(self, number: int = signal.SIGTERM, within_s: float = 30.0) -> int:
         """Signal it, wait for its end, return its exit code."""
@@ -173,6 +182,16 @@ class Node:
             eventually(lambda: not any(map(is_alive, below)), within_s=10, what="all processes of the node are gone")
 
 
+def tree_of(pid: int) -> list[int]:
+    """A process and all below it."""
+    found, todo = [], [pid]
+    while todo:
+        pid = todo.pop()
+        found.append(pid)
+        todo += children_of(pid)
+    return found
+
+
 def is_alive(pid: int) -> bool:
     """Whether the process runs (a zombie does not)."""
     try:
@@ -183,9 +202,14 @@ def is_alive(pid: int) -> bool:
 
 
 @contextmanager
-def running(folder: Path, settings: dict[str, Any], environ: dict[str, str] | None = None) -> Iterator[Node]:
-    """A node that is ready, for as long as the context lasts."""
-    node = Node(folder, settings, environ)
+def running(
+    folder: Path,
+    settings: dict[str, Any],
+    environ: dict[str, str] | None = None,
+    command: Sequence[str] = (sys.executable, "-m", "supervisor"),
+) -> Iterator[Node]:
+    """A node that is ready, for as long as the context lasts; `command` is how it is started."""
+    node = Node(folder, settings, environ, command)
     try:
         node.start()
         yield node

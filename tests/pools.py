@@ -10,6 +10,7 @@ from pathlib import Path
 from job_item.keeper.command import Command, Ended
 from job_item.keeper.pool import KeeperPool
 from job_item.process import become_subreaper, children_of
+from tests.conftest import eventually
 
 Use = Callable[[KeeperPool], Awaitable[None]]
 
@@ -41,9 +42,16 @@ def shell_in(folder: Path, text: str) -> Command:
 
 
 def zygote_of_this_process() -> int:
-    """The pid of the one zygote; this process may have other children, orphans that fell to it."""
-    lines = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children_of(os.getpid())}
-    (zygote,) = [pid for pid, line in lines.items() if b"job_item.keeper.zygote" in line]
+    """The pid of the one zygote; this process may have other children, orphans that fell to it.
+
+    One that was spawned just now is waited for: its command line is empty while the kernel is about to run it.
+    """
+
+    def found() -> list[int]:
+        lines = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children_of(os.getpid())}
+        return [pid for pid, line in lines.items() if b"job_item.keeper.zygote" in line]
+
+    (zygote,) = eventually(found, what="there is a zygote")
     return zygote
 
 

@@ -48,7 +48,7 @@ class Tap:
 
     def __init__(self, descriptor: int) -> None:
         self.taken = bytearray()
-        self._descriptor = descriptor
+        self.descriptor = descriptor
         self._reader = threading.Thread(target=self._gather)
         self._reader.start()
 
@@ -59,7 +59,7 @@ class Tap:
 
     def _gather(self) -> None:
         try:
-            while chunk := os.read(self._descriptor, 65536):
+            while chunk := os.read(self.descriptor, 65536):
                 self.taken += chunk
         except OSError:  # how a terminal says that nobody is left at its other end
             return
@@ -83,6 +83,10 @@ class Running:
             return err in self.err.taken.decode(errors="replace")
 
         eventually(seen, what=f"{out!r} and {err!r} in {self.out.taken!r} and {self.err.taken!r}")
+
+    def types(self, text: str) -> None:
+        """Type a line at the terminal."""
+        os.write(self.out.descriptor, text.encode() + b"\n")
 
     def interrupt(self) -> None:
         """Press Ctrl-C."""

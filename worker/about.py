@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from pathlib import Path
 
 from job_item import __version__
 from job_item.link import ChildStart, ExecState, NodeState
@@ -19,6 +20,8 @@ from job_item.state import exec_log
 from worker.desk import Health, Watch
 from worker.execlog import KeptLog
 from worker.lognews import LogNews
+from worker.metrics.machine import Lookout, Machine, look
+from worker.metrics.observation import Jobs, Observation
 from worker.orders import Orders
 
 
@@ -32,6 +35,7 @@ class About:
         self.start = start
         self.orders = Orders(say)
         self._node = NodeState(None, None)
+        self._lookout = Lookout(self._look)
         self._heard_of_execs = start.supervisor_pid is None
         self._since = time.time()
         self._log_news = LogNews(start.state_dir / "execs")
@@ -68,6 +72,24 @@ class About:
             worker_pid=os.getpid(),
             execs_pid=self._node.execs_pid,
             settings=self._settings(),
+        )
+
+    async def observe(self, *, is_ready: bool, jobs: Jobs | None = None) -> Observation:
+        """What metrics show; `jobs` is the part that needs a journal."""
+        return Observation(
+            health=self.health(),
+            is_ready=is_ready,
+            jobs=jobs,
+            execs=self.execs(),
+            births=dict(self._node.births),
+            machine=await self._lookout.machine(),
+        )
+
+    def _look(self) -> Machine:
+        start, node = self.start, self._node
+        return look(
+            {"state": start.state_dir, "work": start.work_dir, "root": Path("/")},
+            {"supervisor": start.supervisor_pid, "worker": os.getpid(), "execs": node.execs_pid},
         )
 
     def _settings(self) -> SettingsState:

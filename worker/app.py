@@ -25,6 +25,7 @@ from itertools import count
 from typing import Any
 
 from job_item import log, process
+from job_item.environ import share_variables
 from job_item.errors import NodeError, Unavailable
 from job_item.exits import Exit
 from job_item.keeper.pool import KeeperPool
@@ -38,6 +39,7 @@ from worker.api.server import Server
 from worker.brokers.choose import choose_broker
 from worker.closed import ClosedDesk
 from worker.dispatch import Dispatcher
+from worker.dump import dump
 from worker.environ import Owner
 from worker.execute import Executor
 from worker.faults import FaultPoints
@@ -46,12 +48,15 @@ from worker.gateway import Gateway
 from worker.housekeeping import Housekeeper
 from worker.journal import Journal, Recovered
 from worker.local import LocalDesk
+from worker.metrics.meter import Meter
 from worker.news import News
 from worker.reporters.all import AllReporters
 from worker.reporters.local import LocalReporter
 from worker.runners.command import CommandRunner, Places
-from worker.seams import Reporter
+from worker.seams import given_context
+from worker.share import Shares
 from worker.standing import Board, Standing
+from worker.tracing import open_tracer
 
 STOP_LIMIT_S = 5.0
 """How long after the last kill the end of all jobs is waited for."""
@@ -153,20 +158,24 @@ class JobChild:
         self._tree_lock = TreeLock(start.state_dir / "worker-tree.lock")
         self._pool = KeeperPool(lock=self._tree_lock.descriptor, open_files=process.raise_open_files(), on_fatal=_die)
         news = News()
+        meter = Meter()
+        self._tracer = tracer = open_tracer(os.environ, start.identity, journal.record)
         broker = start.settings.broker_connection
         self._gateway: Gateway | None = None
-        reporter: Reporter = LocalReporter(news)
         if broker is not None:
             self._gateway = Gateway(choose_broker(broker), about, board, journal, news, self._places.logs)
-            reporter = AllReporters([reporter, self._gateway.reporter])
         speaker = self._gateway.reporter if self._gateway is not None else None
+        reporter = AllReporters([one for one in (LocalReporter(news), meter, tracer, speaker) if one is not None])
         self._housekeeper = Housekeeper(self._journal, self._places.logs, board)
-        self._runner = CommandRunner(self._pool, self._places, _owner(start), board)
+        context = tracer.context if tracer else given_context
+        self._runner = CommandRunner(self._pool, self._places, _owner(start), board, context)
         executor = Executor(self._journal, self._runner, reporter, self._housekeeper.job_ended, speaker)
         self._dispatcher = Dispatcher(self._journal, executor, board, _die)
-        parts = (about, board, self._journal, self._dispatcher, reporter, news, self._places.logs)
+        self._shares = Shares(self._journal)
+        logs = self._places.logs
+        parts = (about, board, journal, self._dispatcher, reporter, news, logs, self._shares, meter)
         self._desk: LocalDesk
-        if self._gateway:
+        if self._gateway is not None:
             self._desk = desk = FleetDesk(*parts)
             self._gateway.join(self._dispatcher, reporter, desk)
         else:
@@ -175,6 +184,7 @@ class JobChild:
     async def serve(self, server: Server) -> None:
         """Work until this room is to stop."""
         server.hand_over(self._desk)
+        self._room.dump = partial(dump, self._journal, self._dispatcher, self._pool)
         if not server.is_up:
             await server.start()
             self._room.ready()
@@ -187,8 +197,11 @@ class JobChild:
             await self._gateway.drain()
             await self._gateway.close(is_replaced=self._room.is_replaced)
         await server.stop()
+        await self._shares.stop()
         await self._housekeeper.stop()
         await self._pool.close()
+        if self._tracer is not None:
+            await self._tracer.close()
 
     def refresh(self, before: Standing) -> None:
         """Go by what the board shows now, in place of `before`."""
@@ -217,6 +230,7 @@ class JobChild:
             self._gateway.recovered()
         self._desk.open()
         self._housekeeper.start()
+        self._shares.start()
 
     async def _recover(self) -> Sequence[Recovered]:
         """Settle what a predecessor left running; where the disk takes nothing, that is tried until it does."""
@@ -264,6 +278,7 @@ def _owner(start: ChildStart) -> Owner:
         project_id=settings.credential.project_id,
         project_key=settings.credential.secret_key.get_secret_value(),
         base_url=start.local_url(),
+        share=share_variables(start.local_url(), {**start.dotenv, **os.environ}),
     )
 
 

@@ -10,6 +10,7 @@ from job_item.errors import Unavailable
 from job_item.job import JobRecord, Status
 from worker.about import About
 from worker.desk import Log, NewJob, Note, Readiness, Watch
+from worker.metrics.observation import Observation
 from worker.nodedesk import NodeDesk
 
 
@@ -41,7 +42,11 @@ class ClosedDesk(NodeDesk):
         """Send away."""
         self._refuse()
 
-    async def cancel(self, task_id: str) -> JobRecord | None:  # noqa: ARG002 - nobody knows
+    async def cancel(
+        self,
+        task_id: str,  # noqa: ARG002 - nobody knows
+        wish: Status = Status.TERMINATE,  # noqa: ARG002
+    ) -> JobRecord | None:
         """Send away."""
         self._refuse()
 
@@ -50,6 +55,14 @@ class ClosedDesk(NodeDesk):
         self._refuse()
 
     def notes(self, task_id: str, after: int = 0) -> Sequence[Note]:  # noqa: ARG002 - nobody knows
+        """Send away."""
+        self._refuse()
+
+    async def share(self, task_id: str, key: str, data: str, ttl_s: float | None) -> None:  # noqa: ARG002 - not taken
+        """Send away."""
+        self._refuse()
+
+    def shared(self, task_id: str, key: str) -> Sequence[str]:  # noqa: ARG002 - nobody knows
         """Send away."""
         self._refuse()
 
@@ -68,6 +81,10 @@ class ClosedDesk(NodeDesk):
     def readiness(self) -> Readiness:
         """Not ready, and why."""
         return Readiness(False, (self.reason,))
+
+    async def observe(self) -> Observation:
+        """What metrics show without a journal."""
+        return await self._about.observe(is_ready=False)
 
     def _refuse(self) -> NoReturn:
         raise Unavailable("ERR-STO-001", self.reason)

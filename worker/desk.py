@@ -5,23 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from job_item.job import JobRecord, Status
 from job_item.link import ExecState
 from job_item.orders import Refusal, Verb
 from job_item.reload import ReloadReport, SettingsState
+from job_item.trace import Trace
 from worker.execlog import KeptLog
+
+if TYPE_CHECKING:
+    from worker.metrics.observation import Observation
 
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A request to run `event` with `data`; `app_id` None means the node's own project."""
+    """A request to run `event` with `data`; `app_id` None means the node's own project; `trace` is the caller's."""
 
     event: str
     data: dict[str, Any] | list[Any]
     app_id: str | None = None
     task_id: str | None = None
+    trace: Trace | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +118,26 @@ class Desk(Protocol):
     ) -> Sequence[JobRecord]:
         """The newest jobs first, without their attempts; `before` is the task id to go on from."""
 
-    async def cancel(self, task_id: str) -> JobRecord | None:
-        """Ask for the end of a job at whatever stage it is; returns its record right away, None when it is unknown."""
+    async def cancel(self, task_id: str, wish: Status = Status.TERMINATE) -> JobRecord | None:
+        """Ask for the end of a job at whatever stage it is; returns its record right away, None when it is unknown.
+
+        `wish` is the status that it will have, TERMINATE or TIMEOUT.
+        """
 
     async def notify(self, task_id: str, msg: str) -> bool:
         """Keep a notification with its job; False when the job is unknown."""
 
     def notes(self, task_id: str, after: int = 0) -> Sequence[Note]:
         """The notifications of one job whose number is above `after`, oldest first (the last 1,000 are kept)."""
+
+    async def share(self, task_id: str, key: str, data: str, ttl_s: float | None) -> None:
+        """Add a text to those under a key of a task, durably; it is there for `ttl_s` seconds, None: without an end.
+
+        Raises `BadMessage` when the task, `Unavailable` when the node has no room for it.
+        """
+
+    def shared(self, task_id: str, key: str) -> Sequence[str]:
+        """The texts under a key of a task, oldest first."""
 
     def log(self, task_id: str, attempt: int | None = None) -> Log | None:
         """The output of an attempt (the last one where none is named); None when there is no such attempt."""
@@ -158,3 +175,6 @@ class Desk(Protocol):
 
     def readiness(self) -> Readiness:
         """Whether jobs are taken and run."""
+
+    async def observe(self) -> Observation:
+        """What metrics show, the machine included; takes a bounded time."""

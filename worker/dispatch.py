@@ -19,7 +19,8 @@ from typing import Any
 
 from job_item.errors import Unavailable
 from job_item.log import get
-from worker.execute import Ending, Execution, Executor
+from job_item.trace import kept
+from worker.execute import Execution, Executor
 from worker.journal import Claim, Journal, Waiting
 from worker.line import Line
 from worker.seams import Assignment
@@ -101,12 +102,21 @@ class Dispatcher:
                 self._hopeful.discard(hope)
         return True
 
-    def stop(self, task_id: str, how: Ending) -> bool:
+    def stop(self, task_id: str, how: str) -> bool:
         """End a job that has a slot; False when it has none."""
         execution = self._running.get(task_id)
         if execution is not None:
             execution.stop(how)
         return execution is not None
+
+    @property
+    def slots_free(self) -> int:
+        """How many jobs could start now."""
+        return max(0, self._board.standing.settings.limits.concurrency - self._taken)
+
+    def running(self) -> tuple[tuple[str, str | None], ...]:
+        """The jobs that have a slot, each with how it is being stopped, if it is."""
+        return tuple((task_id, execution.stop_how) for task_id, execution in self._running.items())
 
     def close(self) -> None:
         """Give no more slots away; what runs goes on."""
@@ -114,7 +124,7 @@ class Dispatcher:
         if self._alarm is not None:
             self._alarm.cancel()
 
-    def stop_all(self, how: Ending) -> float:
+    def stop_all(self, how: str) -> float:
         """End everything that runs; returns the longest grace that any of it has, in seconds."""
         executions = list(self._running.values())
         for execution in executions:
@@ -186,12 +196,11 @@ class Dispatcher:
                 outcome = await self._executor.perform(execution, assignment)
             finally:
                 self._release(line)
-            retry_at = await self._executor.settle(assignment, outcome)
+            pause_s = await self._executor.settle(assignment, outcome)
         finally:
             del self._running[waiting.task_id]
-        if retry_at is not None:
-            again = Waiting(waiting.seq, waiting.task_id, assignment.attempt, retry_at)
-            self._postpone(line.spec.event, again)
+        if pause_s is not None:
+            self._postpone(line.spec.event, Waiting(waiting.seq, waiting.task_id, assignment.attempt, None), pause_s)
 
     async def _claimed(self, line: Line, waiting: Waiting, claiming: Awaitable[Claim | None]) -> Assignment | None:
         """The attempt once it is the journal's; None when the job is not to be run (any more, or now)."""
@@ -204,7 +213,17 @@ class Dispatcher:
             return None
         if claim is None:
             return None
-        return Assignment(claim.task_id, line.spec.event, claim.attempt, claim.fence, claim.body, line.spec)
+        return Assignment(
+            claim.task_id,
+            line.spec.event,
+            claim.attempt,
+            claim.fence,
+            claim.body,
+            line.spec,
+            claim.started_at,
+            claim.due_at,
+            kept(claim.trace),
+        )
 
     def _release(self, line: Line) -> None:
         self._taken -= 1
@@ -221,14 +240,8 @@ class Dispatcher:
         if not self._closed:
             self.start()
 
-    def _postpone(self, event: str, waiting: Waiting) -> None:
-        """Give the job back to its line when its moment comes.
-
-        The journal has the moment by the wall clock. That may be set meanwhile, so the rest of the pause is measured
-        by the loop's own clock, and is no longer than any pause of this job can be.
-        """
-        assert waiting.not_before is not None  # noqa: S101 - only such jobs are postponed
-        pause_s = min(waiting.not_before - time.time(), self._lines[event].spec.retries.backoff_max)
+    def _postpone(self, event: str, waiting: Waiting, pause_s: float) -> None:
+        """Give the job back to its line after a pause, measured by the loop's own clock."""
         heapq.heappush(self._later, (self._loop.time() + pause_s, waiting.seq, event, waiting))
         self._set_alarm()
 

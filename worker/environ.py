@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,15 +30,18 @@ class Owner:
     project_key: str
     base_url: str
     """Of the local API, with its token where it needs one."""
+    share: Mapping[str, str]
+    """Where share data are added and got (`job_item.environ.share_variables`)."""
 
 
 def node_variables(owner: Owner) -> dict[str, str]:
-    """What all jobs of this node are told alike (protocol 4.4)."""
+    """What all jobs of this node are told alike (protocol 4.4 and 6.2)."""
     return {
         "JOB_MANAGER_HOST": owner.end_point,
         "JOB_ITEM_PROJECT_ID": owner.project_id,
         "JOB_ITEM_PROJECT_KEY": owner.project_key,
         "JOB_ITEM_BASE_URL": owner.base_url,
+        **owner.share,
     }
 
 

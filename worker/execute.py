@@ -6,8 +6,8 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any
 
 from job_item.errors import JobFailure, Unavailable
 from job_item.job import Status
@@ -18,12 +18,10 @@ from worker.outcome import Outcome, Verdict, judge
 from worker.recovery import may_rerun
 from worker.seams import Assignment, Performance, Reporter, Runner, Spokesman
 
-Ending = Literal["timeout", "terminate"]
-"""What a job can be asked to end with."""
-
 RETRIED = (Status.ERROR, Status.TIMEOUT)
 START_TRIES, START_PAUSE_S = 200, 0.05
 SETTLE_PAUSE_S = 1.0
+TIMED_OUT_ON_REQUEST = "The job was ended on request, as timed out."
 
 
 @dataclass(slots=True)
@@ -31,15 +29,19 @@ class Execution:
     """A task that has a slot. A request to stop it may come before, while and after it runs; the first one counts."""
 
     task_id: str
-    stop_how: Ending | None = None
+    stop_how: str | None = None
     performance: Performance | None = None
     grace_s: float = 0.0
 
-    def stop(self, how: Ending, grace_s: float | None = None) -> None:
+    def stop(self, how: str, grace_s: float | None = None) -> None:
         """End the attempt, or keep it from starting. `grace_s` None means the job's own `kill_grace`."""
         self.stop_how = self.stop_how or how
         if self.performance is not None:
             self.performance.stop(how, self.grace_s if grace_s is None else grace_s)
+
+    def wants(self, how: str) -> bool:
+        """Tell whether this is the end that was asked for."""
+        return self.stop_how == how
 
 
 class Executor:
@@ -63,7 +65,7 @@ class Executor:
     async def perform(self, execution: Execution, assignment: Assignment) -> Outcome:
         """Run one attempt until its last process is gone."""
         if execution.stop_how:
-            return Outcome(execution.stop_how)
+            return _stopped(execution.stop_how)
         self._reporter.started(assignment)
         if self._spokesman is not None:
             await self._spokesman.announce(assignment)
@@ -73,6 +75,8 @@ class Executor:
             return Outcome("failed", error_code=failure.code, error=failure.message)
         if outcome.end == "lost":
             self._runner.clear(assignment.task_id, assignment.spec)
+        if outcome.end == "timeout" and execution.wants("timeout"):
+            return replace(outcome, error=TIMED_OUT_ON_REQUEST)
         return outcome
 
     async def _run(self, execution: Execution, assignment: Assignment) -> Outcome:
@@ -81,7 +85,7 @@ class Executor:
         reason = Unavailable("ERR-RUN-006", "The process that starts jobs did not come back.")
         for _ in range(START_TRIES):
             if execution.stop_how:
-                return Outcome(execution.stop_how)
+                return _stopped(execution.stop_how)
             try:
                 execution.performance = self._runner.start(
                     assignment, lambda: self._reporter.output(assignment.task_id)
@@ -95,8 +99,8 @@ class Executor:
     async def settle(self, assignment: Assignment, outcome: Outcome) -> float | None:
         """Give the attempt its status, durably, and tell it.
 
-        Returns when the next attempt may start (seconds since the epoch), None when there is none. A journal that
-        cannot take it (disk full) is asked again until it can: what a job did is not forgotten.
+        Returns after how many seconds the next attempt may start, None when there is none. A journal that cannot take
+        it (disk full) is asked again until it can: what a job did is not forgotten.
         """
         now = time.time()
         verdict = judge(outcome, assignment.spec.status)
@@ -113,8 +117,13 @@ class Executor:
             return None  # the attempt is not the running one any more: its end does not count
         self._job_ended()
         details = _details(outcome, verdict)
-        self._reporter.settled(assignment.task_id, assignment.event, assignment.attempt, follows, details)
-        return settlement.retry_at if follows is Status.QUEUED else None
+        self._reporter.settled(assignment, settlement, follows, details)
+        return settlement.retry_at - now if follows is Status.QUEUED and settlement.retry_at is not None else None
+
+
+def _stopped(how: str) -> Outcome:
+    """The outcome of an attempt that was stopped before anything of it was started."""
+    return Outcome("timeout", error=TIMED_OUT_ON_REQUEST) if how == "timeout" else Outcome("terminate")
 
 
 def _settlement(assignment: Assignment, outcome: Outcome, verdict: Verdict, now: float) -> Settlement:

@@ -14,7 +14,20 @@ from job_item.errors import NodeError
 
 VARIABLE = "JOB_ITEM_FAULT"
 
-WRITES = ("accept", "claim", "settle", "requeue", "recover", "cancel", "note", "prune", "say", "said")
+WRITES = (
+    "accept",
+    "claim",
+    "settle",
+    "requeue",
+    "recover",
+    "cancel",
+    "note",
+    "share",
+    "unshare",
+    "prune",
+    "say",
+    "said",
+)
 """What is written to the journal."""
 
 MOMENTS = ("begin", "commit", "committed", "resolve")

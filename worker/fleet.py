@@ -9,7 +9,7 @@ from typing import Protocol
 
 from job_item import payload
 from job_item.errors import NodeError, Unavailable
-from job_item.job import JobRecord, new_task_id
+from job_item.job import JobRecord, Status, new_task_id
 from worker import subjects
 from worker.brokers.session import Session
 from worker.desk import Health, Log, NewJob, Readiness
@@ -52,12 +52,15 @@ class Fleet:
             self.followers.drop(task_id)
             raise Unavailable("ERR-SRC-004", f"No node takes jobs of event {event!r} now.")
 
-    async def stop(self, task_id: str) -> None:
+    async def stop(self, task_id: str, wish: Status) -> None:
         """Ask whoever runs a job to end it."""
         connection = self.session.connection
         if connection is not None:
             with suppress(NodeError):
-                await connection.publish(subjects.worker(task_id), write_control(task_id, "terminate"))
+                await connection.publish(
+                    subjects.worker(task_id),
+                    write_control(task_id, "timeout" if wish is Status.TIMEOUT else "terminate"),
+                )
 
 
 class FleetDesk(LocalDesk):
@@ -89,11 +92,11 @@ class FleetDesk(LocalDesk):
         found = super().log(task_id, attempt)
         return found if found is not None or attempt not in (None, 1) else self.fleet.followers.log(task_id)
 
-    async def cancel(self, task_id: str) -> JobRecord | None:
+    async def cancel(self, task_id: str, wish: Status = Status.TERMINATE) -> JobRecord | None:
         """Ask for the end of a job, wherever it runs."""
-        record = await super().cancel(task_id)
+        record = await super().cancel(task_id, wish)
         if record is None and (record := self.fleet.followers.record(task_id)) is not None:
-            await self.fleet.stop(task_id)
+            await self.fleet.stop(task_id, wish)
         return record
 
     async def notify(self, task_id: str, msg: str) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from job_item.errors import NodeError
+from job_item.hardware.host import host_id
 from job_item.log import get
 from job_item.orders import Refusal
 from worker.about import About
@@ -16,16 +17,15 @@ from worker.brokers.seam import Broker
 from worker.brokers.session import Session
 from worker.controls import WAITING_MAX, Controls
 from worker.dispatch import Dispatcher
-from worker.execute import Ending
 from worker.fleet import Fleet, FleetDesk
 from worker.followers import Followers
-from worker.hostid import host_id
 from worker.journal import Journal, LastWords
 from worker.news import News
 from worker.outbox import Outbox
 from worker.reporters.subjects import SubjectReporter
 from worker.seams import Reporter
 from worker.sources.broker import BrokerSource
+from worker.sources.trigger import Action
 from worker.standing import Board
 from worker.stopper import Stopper
 
@@ -108,8 +108,8 @@ class Gateway:
     def _settle_s(self) -> float:
         return self._board.standing.settings.settle_s
 
-    async def _obey(self, task_id: str, how: Ending) -> None:
-        await self._stopper.obey(task_id, how)
+    async def _obey(self, task_id: str, action: Action) -> None:
+        await self._stopper.obey(task_id, action)
 
     def _reload(self) -> None:
         """Have the settings read again, after a moment of chance: all nodes of a project hear of it at once."""

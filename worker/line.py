@@ -39,7 +39,7 @@ class Line:
         """A job that has to be given a slot again: it stands where it came in."""
         insort(self._waiting, waiting)  # by its number, which comes first
 
-    def take(self, journal: Journal, postpone: Callable[[Waiting], None]) -> Waiting | None:
+    def take(self, journal: Journal, postpone: Callable[[Waiting, float], None]) -> Waiting | None:
         """The next job that may start now; None when there is none or the event's own slots are taken."""
         if self.spec.concurrency is not None and self.running >= self.spec.concurrency:
             return None
@@ -47,7 +47,7 @@ class Line:
             self._read(journal, postpone)
         return self._waiting.popleft() if self._waiting else None
 
-    def _read(self, journal: Journal, postpone: Callable[[Waiting], None]) -> None:
+    def _read(self, journal: Journal, postpone: Callable[[Waiting, float], None]) -> None:
         now = time.time()
         while self._more and not self._waiting:
             rows = journal.waiting(self.spec.event, self._read_to, LINE_LENGTH)
@@ -55,6 +55,8 @@ class Line:
             for row in rows:
                 self._read_to = row.seq
                 if row.not_before is not None and row.not_before > now:
-                    postpone(row)
+                    # The journal has the moment by the wall clock, which may have been set since: the pause is no
+                    # longer than any pause of this job can be.
+                    postpone(row, min(row.not_before - now, self.spec.retries.backoff_max))
                 else:
                     self._waiting.append(row)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from job_item import payload
+from job_item import payload, trace
 from job_item.errors import BadMessage, Unavailable
 from job_item.job import JobRecord, Status, is_task_id, new_task_id
 from job_item.settings import Job
@@ -15,10 +15,13 @@ from worker.about import About
 from worker.desk import Log, NewJob, Note, Readiness, Watch
 from worker.dispatch import Dispatcher
 from worker.journal import Journal
+from worker.metrics.meter import Meter
+from worker.metrics.observation import Jobs, Observation
 from worker.news import News
 from worker.nodedesk import NodeDesk
 from worker.output import Output, spool_path
 from worker.seams import Reporter
+from worker.share import Shares
 from worker.standing import Board
 from worker.stopper import Stopper
 
@@ -35,6 +38,8 @@ class LocalDesk(NodeDesk):
         reporter: Reporter,
         news: News,
         logs: Path,
+        shares: Shares,
+        meter: Meter,
     ) -> None:
         super().__init__(about)
         self.project = about.start.settings.project
@@ -45,6 +50,8 @@ class LocalDesk(NodeDesk):
         self._reporter = reporter
         self._news = news
         self._logs = logs
+        self._shares = shares
+        self._meter = meter
         self.stopper = Stopper(journal, dispatcher, news)
         self._entering = 0
         self._draining = False
@@ -63,7 +70,8 @@ class LocalDesk(NodeDesk):
             return self._same(known, event, body)
         self._entering += 1
         try:
-            created, record = await self._journal.accept(task_id, event, "local", body, time.time())
+            kept = trace.keep(request.trace)
+            created, record = await self._journal.accept(task_id, event, "local", body, time.time(), kept)
         finally:
             self._entering -= 1
         if not created:
@@ -106,9 +114,9 @@ class LocalDesk(NodeDesk):
         """The newest jobs first."""
         return self._journal.records(status=status, event=event, before=before, limit=limit)
 
-    async def cancel(self, task_id: str) -> JobRecord | None:
+    async def cancel(self, task_id: str, wish: Status = Status.TERMINATE) -> JobRecord | None:
         """Ask for the end of a job at whatever stage it is."""
-        return await self.stopper.stop(task_id, "terminate")
+        return await self.stopper.stop(task_id, wish)
 
     async def notify(self, task_id: str, msg: str) -> bool:
         """Keep a notification with its job."""
@@ -120,6 +128,14 @@ class LocalDesk(NodeDesk):
     def notes(self, task_id: str, after: int = 0) -> Sequence[Note]:
         """The notifications of one job whose number is above `after`, oldest first."""
         return self._journal.notes(task_id, after)
+
+    async def share(self, task_id: str, key: str, data: str, ttl_s: float | None) -> None:
+        """Add a text to those under a key of a task."""
+        await self._shares.add(task_id, key, data, ttl_s)
+
+    def shared(self, task_id: str, key: str) -> Sequence[str]:
+        """The texts under a key of a task, oldest first."""
+        return self._shares.texts(task_id, key)
 
     def log(self, task_id: str, attempt: int | None = None) -> Log | None:
         """The output of an attempt, the last one where none is named."""
@@ -147,6 +163,22 @@ class LocalDesk(NodeDesk):
         if self._retiring and not reasons:
             return Readiness(True, ("jobs are taken, and run by a new process as soon as the running ones have ended",))
         return Readiness(not reasons, tuple(reasons))
+
+    async def observe(self) -> Observation:
+        """What metrics show."""
+        return await self._about.observe(is_ready=self.readiness().ready, jobs=self._observe_jobs())
+
+    def _observe_jobs(self) -> Jobs:
+        return Jobs(
+            counts=self._journal.counts_by_event(),
+            steps=self._journal.steps(),
+            oldest=self._journal.oldest_waiting(),
+            log_bytes=self._journal.log_bytes,
+            slots=self._board.standing.settings.limits.concurrency,
+            queue_limit=self._board.standing.settings.limits.queue,
+            events=frozenset(self._board.standing.specs),
+            meter=self._meter,
+        )
 
     def open(self) -> None:
         """Jobs are started from now on."""

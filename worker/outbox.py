@@ -222,7 +222,7 @@ class Outbox:
                 if tries == 1:
                     self._hold_unheard(saying.task_id, given_up)
                 if given_up.is_set() or tries >= UNHEARD_TRIES:
-                    self._logger.info("finish.unheard", code="ERR-REP-001", task_id=saying.task_id, tries=tries)
+                    self._logger.info("finish.unheard", code="ERR-REP-100", task_id=saying.task_id, tries=tries)
                     return
                 await _either(given_up, REPEATS.delay_s(tries, 0.0))
         finally:

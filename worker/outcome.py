@@ -15,9 +15,9 @@ class Outcome:
     """How one attempt ended, whoever ran it.
 
     `end` says who ended it: the command itself (`exit`), its time-out, a request (`terminate`), the death of the
-    process that ran it (`lost`), or it could not be run (`failed`, with `error_code` and `error`). `may_pass` says of
-    the last that it failed for want of something that may be there later: such an attempt is tried again as `retries`
-    says.
+    process that ran it (`lost`), or it could not be run (`failed`, with `error_code` and `error`). A time-out that
+    somebody asked for says so in `error`. `may_pass` says of the last that it failed for want of something that may be
+    there later: such an attempt is tried again as `retries` says.
     """
 
     end: Literal["exit", "timeout", "terminate", "lost", "failed"]
@@ -42,7 +42,7 @@ def judge(outcome: Outcome, rule: Rule) -> Verdict:
     """Decide the status. `rule` is the job's `status`: exit code (default), any stderr output, or either."""
     match outcome.end:
         case "timeout":
-            return Verdict(Status.TIMEOUT, "ERR-RUN-007", "The job ran longer than its timeout.")
+            return Verdict(Status.TIMEOUT, "ERR-RUN-007", outcome.error or "The job ran longer than its timeout.")
         case "terminate":
             return Verdict(Status.TERMINATE, "ERR-RUN-008", "The job was ended on request.")
         case "lost":

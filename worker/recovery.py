@@ -25,7 +25,7 @@ class Lost:
     attempt: int
     fence: int
     wish: Status | None
-    """What its end had been asked for with, if it had."""
+    """The end that it should come to, where somebody has asked for its end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from job_item.job import JobRecord, Status
 from job_item.settings import Job
+from job_item.trace import Trace
 from worker.journal import LastWords, Settlement
 from worker.outcome import Outcome
 
@@ -23,6 +24,16 @@ class Assignment:
     body: bytes
     """The canonical JSON of the data, as the task file gets it."""
     spec: Job
+    started_at: float = 0.0
+    due_at: float = 0.0
+    """When it could have been started at the earliest; both in seconds since the epoch."""
+    trace: Trace | None = None
+    """What came with the job."""
+
+
+def given_context(assignment: Assignment) -> Trace | None:
+    """The trace that came with the job."""
+    return assignment.trace
 
 
 class Performance(Protocol):
@@ -76,5 +87,5 @@ class Reporter(Protocol):
     def noted(self, task_id: str) -> None:
         """A script sent a notification."""
 
-    def settled(self, task_id: str, event: str, attempt: int, status: Status, details: dict[str, Any]) -> None:
-        """An attempt has ended and the journal has its status; QUEUED when another attempt follows."""
+    def settled(self, assignment: Assignment, end: Settlement, status: Status, details: dict[str, Any]) -> None:
+        """An attempt has ended and the journal has it; `status` is the job's: QUEUED when another attempt follows."""

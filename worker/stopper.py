@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from job_item.job import JobRecord, Status
 from worker.dispatch import Dispatcher
-from worker.execute import Ending
 from worker.journal import Journal
 from worker.news import News
 from worker.reporters.subjects import SubjectReporter
+from worker.sources.trigger import Action
 
 
 class Stopper:
@@ -21,19 +21,19 @@ class Stopper:
         self._news = news
         self._speaker = speaker
 
-    async def stop(self, task_id: str, how: Ending) -> JobRecord | None:
-        """Ask for the end of a job; returns its record right away, None when it is unknown. Raises Unavailable."""
+    async def stop(self, task_id: str, wish: Status) -> JobRecord | None:
+        """Ask for the end of a job, with the status `wish`; returns its record right away, None when it is unknown. Raises Unavailable."""
         words = self._speaker.last_words() if self._speaker is not None else None
-        record = await self._journal.ask_cancel(task_id, Status(how), words)
+        record = await self._journal.ask_cancel(task_id, wish, words)
         if record is not None:
-            self._dispatcher.stop(task_id, how)
+            self._dispatcher.stop(task_id, wish.value)
             if self._speaker is not None and record.status.is_final:
                 self._speaker.ended(task_id)
             self._news.publish(task_id)
         return record
 
-    async def obey(self, task_id: str, how: Ending) -> None:
+    async def obey(self, task_id: str, action: Action) -> None:
         """Do what a control message asks for."""
         if self._speaker is not None:
             self._speaker.asked(task_id)
-        await self.stop(task_id, how)
+        await self.stop(task_id, Status(action))

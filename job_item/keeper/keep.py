@@ -161,7 +161,7 @@ class Attempt:
             self._stop("timeout", self._command["grace_s"])
         if now >= self._kill_at:
             self._kill_at = now + tree.PAUSE_S * 10  # what is just being forked is killed in the next round
-            tree.kill_children()
+            tree.kill_children(main=0 if self._main_death else self._main)
 
     def _listen(self) -> None:
         if not self._inbox.read():
@@ -187,7 +187,7 @@ class Attempt:
         self._kill_at = min(self._kill_at, time.monotonic() + grace_s)
         self._give_up_at = self._kill_at + SWEEP_LIMIT_S  # a command that changed its user is beyond our rights
         if first and grace_s > 0 and self._main:
-            tree.signal_all(number or self._command["stop_signal"])
+            tree.signal_all(number or self._command["stop_signal"], self._main)
 
     def _reap(self) -> None:
         deaths, self._any_left = tree.reap({self._main: self._command["argv"][0]}, self._main)
@@ -209,7 +209,7 @@ class Attempt:
         survivors = 0
         if self._any_left:
             limit_s = SWEEP_LIMIT_S if self._main_death else 0.0  # else it was waited for already
-            deaths, survivors = tree.sweep(self._wakeup, limit_s)
+            deaths, survivors = tree.sweep(self._wakeup, limit_s, 0 if self._main_death else self._main)
             for death in deaths:
                 self._note(death)
         self._streams.finish(READ_LIMIT_S)

@@ -75,6 +75,11 @@ class KeeperPool:
         if zygote is not None:
             await zygote.close()
 
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """How many keepers there are, and how many of them have nothing to do."""
+        return len(self._keepers), len(self._idle)
+
     def rest(self, keeper: Keeper) -> None:
         """Take a keeper back that has ended its command."""
         self._idle.append(keeper)

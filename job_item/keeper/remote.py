@@ -6,8 +6,10 @@ import asyncio
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Protocol, cast
 
+from job_item.alarm import Alarm
 from job_item.keeper.command import Command, End, Ended
 from job_item.keeper.wire import Frames, pack
 
@@ -39,7 +41,7 @@ class Run:
         self._keeper = keeper
         self._loop = ended.get_loop()
         self._how = "lost"
-        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm: Alarm | None = None
         if command.timeout_s is not None:
             self._expect_end("timeout", command.timeout_s + command.grace_s)
 
@@ -71,12 +73,11 @@ class Run:
         self.settle(Ended(cast(End, self._how)))
 
     def _expect_end(self, how: str, within_s: float) -> None:
-        at = self._loop.time() + within_s + HANG_S
         if self._alarm is not None:
-            if self._alarm.when() <= at:
+            if self._alarm.when() <= self._loop.time() + within_s + HANG_S:
                 return
             self._alarm.cancel()
-        self._alarm = self._loop.call_at(at, self._end_keeper, how)
+        self._alarm = Alarm(self._loop, within_s + HANG_S, partial(self._end_keeper, how))
 
     def _end_keeper(self, how: str) -> None:
         if self._how == "lost":

@@ -16,10 +16,11 @@ _TO_DEFAULT = (
     signal.SIGPIPE,
     signal.SIGXFSZ,
     signal.SIGINT,
+    signal.SIGQUIT,
     signal.SIGCHLD,
     signal.SIGHUP,
     signal.SIGTERM,
-    signal.SIGQUIT,
+    signal.SIGUSR1,
 )
 """Python ignores the first two, a service manager may have the others ignored: the command gets the defaults back."""
 

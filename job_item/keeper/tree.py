@@ -3,6 +3,9 @@
 A subreaper inherits every orphan of its tree, so "no child left" (`ECHILD`) from the kernel means that the whole tree
 is gone. Only direct children are ever killed by pid: nobody but us can reap them, so their pids cannot have been
 reused.
+
+On the portable path no orphan falls to us and no tree can be looked at: there the process group that a command leads
+stands for its tree, and whatever has left the group is not found.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import os
 import select
 import time
 
-from job_item.process import children_of, parent_of
+from job_item.process import children_of, is_portable, parent_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,6 +61,8 @@ def reap(known: dict[int, str], main: int = 0) -> tuple[list[Death], bool]:
     `known` gives names that need no look-up. When `main` has ended its group is killed before it is reaped: until then
     its pid, which names the group, is its own.
     """
+    if is_portable():
+        return _reap_portably(known, main)
     deaths: list[Death] = []
     while True:
         try:
@@ -71,6 +76,24 @@ def reap(known: dict[int, str], main: int = 0) -> tuple[list[Death], bool]:
         if pid == main:
             _kill_own_group(pid)
         _, status, usage = os.wait4(pid, 0)
+        deaths.append(Death(pid, name, status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024))
+
+
+def _reap_portably(known: dict[int, str], main: int) -> tuple[list[Death], bool]:
+    """As `reap`, without a look at the dead before they are reaped: the group of `main` is killed right after, while
+    its members keep the number from being given again.
+    """
+    deaths: list[Death] = []
+    while True:
+        try:
+            pid, status, usage = os.wait4(-1, os.WNOHANG)
+        except ChildProcessError:
+            return deaths, False
+        if pid == 0:
+            return deaths, True
+        if pid == main:
+            _kill_own_group(pid)
+        name = known.get(pid, "?")
         deaths.append(Death(pid, name, status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024))
 
 
@@ -98,11 +121,14 @@ def _kill_own_group(leader: int) -> None:
         pass  # the group is empty, or not ours to signal
 
 
-def kill_children(spare: Container[int] = ()) -> int:
+def kill_children(spare: Container[int] = (), main: int = 0) -> int:
     """Send SIGKILL to each direct child, and to the group it leads, except those in `spare`; return how many there
-    are.
+    are. On the portable path the command `main` is the only child that we know.
     """
-    targets = [pid for pid in children_of(os.getpid()) if pid not in spare]
+    if is_portable():
+        targets = [main] if main else []
+    else:
+        targets = [pid for pid in children_of(os.getpid()) if pid not in spare]
     for pid in targets:
         kill_group(pid)
         try:
@@ -112,12 +138,12 @@ def kill_children(spare: Container[int] = ()) -> int:
     return len(targets)
 
 
-def sweep(wakeup: int | None, limit_s: float) -> tuple[list[Death], int]:
+def sweep(wakeup: int | None, limit_s: float, main: int = 0) -> tuple[list[Death], int]:
     """Kill the whole tree below this process and reap it.
 
     Parameters: `wakeup`, the descriptor that SIGCHLD makes readable (None where another thread owns the signals);
-    `limit_s`, seconds after which what cannot be killed is left. Returns the deaths and the number of survivors (0
-    unless something is beyond our rights).
+    `limit_s`, seconds after which what cannot be killed is left; `main`, as in `kill_children`. Returns the deaths and
+    the number of survivors (0 unless something is beyond our rights).
     """
     deaths: list[Death] = []
     poller = select.poll()
@@ -125,7 +151,7 @@ def sweep(wakeup: int | None, limit_s: float) -> tuple[list[Death], int]:
         poller.register(wakeup, select.POLLIN)
     deadline = time.monotonic() + limit_s
     while True:
-        left = kill_children()
+        left = kill_children(main=main)
         ended, any_left = reap({})
         deaths += ended
         if not any_left:
@@ -145,11 +171,16 @@ def drain(wakeup: int) -> None:
         pass
 
 
-def signal_all(number: int) -> None:
+def signal_all(number: int, main: int) -> None:
     """Send `number` to every process below this one, and SIGCONT so that stopped ones hear it.
+
+    On the portable path that is the group of the command `main`, which is not reaped yet.
 
     Descendants are held by pidfd and looked at again before the signal: their own parents may reap them meanwhile.
     """
+    if is_portable():
+        _signal_group(main, number)
+        return
     todo, seen = children_of(os.getpid()), set()
     while todo:
         pid = todo.pop()
@@ -159,6 +190,14 @@ def signal_all(number: int) -> None:
         todo += children_of(pid)
     for pid in seen:
         _signal_held(pid, seen, number)
+
+
+def _signal_group(leader: int, number: int) -> None:
+    try:
+        os.killpg(leader, number)
+        os.killpg(leader, signal.SIGCONT)
+    except OSError:
+        pass  # it ended meanwhile, or it is beyond our rights
 
 
 def _signal_held(pid: int, tree: set[int], number: int) -> None:

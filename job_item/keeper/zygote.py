@@ -13,7 +13,7 @@ import time
 
 from job_item.keeper import keep, tree
 from job_item.keeper.wire import Frames, pack
-from job_item.process import become_subreaper, children_of, close_all_on_exec
+from job_item.process import become_subreaper, children_of, close_all_on_exec, signal_when_orphaned
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def main(descriptor: int) -> None:
     """Serve one room over the socket `descriptor` until its end."""
     close_all_on_exec()  # a command's descriptors are 0, 1, 2 and nothing else
     become_subreaper()
+    signal_when_orphaned(signal.SIGCONT)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # only the end of the room ends a zygote
     zygote = Zygote(_socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, descriptor))
@@ -111,6 +112,7 @@ class Zygote:
                 os.close(foreign)
             os.set_inheritable(descriptor, False)
             become_subreaper()
+            signal_when_orphaned(signal.SIGCONT)
             wakeup = tree.watch_children()
             keep.run(_socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, descriptor), wakeup)
             code = 0
@@ -156,4 +158,6 @@ class Zygote:
                 self._keepers.pop(death.pid, None)
             if not any_left:
                 return
+        for pid in self._keepers:
+            os.kill(pid, signal.SIGKILL)
         tree.sweep(self._wakeup, END_LIMIT_S)

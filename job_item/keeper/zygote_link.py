@@ -7,11 +7,13 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from job_item import process
+from job_item.alarm import Alarm
 from job_item.errors import Unavailable
 from job_item.keeper import tree
 from job_item.keeper.wire import Frames, pack
@@ -41,7 +43,7 @@ class ZygoteLink:
         self._loop = asyncio.get_running_loop()
         self._frames = Frames()
         self._unanswered = 0
-        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm: Alarm | None = None
         ours, theirs = socket.socketpair()
         with theirs:
             try:
@@ -102,7 +104,7 @@ class ZygoteLink:
     def _expect_answer(self) -> None:
         self._unanswered += 1
         if self._alarm is None:
-            self._alarm = self._loop.call_later(ANSWER_LIMIT_S, self._kill)
+            self._alarm = Alarm(self._loop, ANSWER_LIMIT_S, self._kill)
 
     def _note_answer(self) -> None:
         self._unanswered -= 1
@@ -110,7 +112,7 @@ class ZygoteLink:
             self._alarm.cancel()
             self._alarm = None
         if self._unanswered:
-            self._alarm = self._loop.call_later(ANSWER_LIMIT_S, self._kill)
+            self._alarm = Alarm(self._loop, ANSWER_LIMIT_S, self._kill)
 
     def _kill(self) -> None:
         """It is stopped or stuck; its end is heard as any other."""
@@ -131,7 +133,7 @@ def _spawn(control: int, lock: int | None) -> int:
     return os.posix_spawn(
         sys.executable,
         (sys.executable, "-I", "-S", "-X", "utf8", "-c", _BOOT, str(Path(__file__).parents[2])),
-        {"PATH": os.defpath},
+        {"PATH": os.defpath, **({"JOB_ITEM_PORTABLE": "1"} if process.is_portable() else {})},
         file_actions=actions,
         setsigdef=(signal.SIGCHLD,),
         setsigmask=(),
@@ -140,7 +142,10 @@ def _spawn(control: int, lock: int | None) -> int:
 
 def _await_end(pid: int, limit_s: float) -> None:
     """Wait until child `pid` has ended, kill it when it does not, and what then is left below this process."""
-    descriptor = os.pidfd_open(pid)
+    descriptor = process.pidfd(pid)
+    if descriptor is None:
+        _await_end_portably(pid, limit_s)
+        return
     try:
         if not tree.is_readable(descriptor, limit_s):
             os.kill(pid, signal.SIGKILL)
@@ -148,3 +153,14 @@ def _await_end(pid: int, limit_s: float) -> None:
     finally:
         os.close(descriptor)
     tree.sweep(None, limit_s)
+
+
+def _await_end_portably(pid: int, limit_s: float) -> None:
+    """As `_await_end`, where the death of a child can only be asked for; nothing falls to us there."""
+    deadline = time.monotonic() + limit_s
+    while os.waitpid(pid, os.WNOHANG)[0] == 0:
+        if time.monotonic() > deadline:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            return
+        time.sleep(tree.PAUSE_S)

@@ -8,7 +8,21 @@ from typing import Annotated
 import typer
 
 from job_item import __version__
-from supervisor.cli import execs, jobs, logs, node, register, reload, settings, status, submit
+from supervisor.cli import (
+    doctor,
+    execs,
+    init,
+    jobs,
+    logs,
+    node,
+    register,
+    reload,
+    save,
+    settings,
+    status,
+    submit,
+    upload,
+)
 from supervisor.cli.failure import tell
 from supervisor.cli.given import ConfigOption
 from supervisor.cli.help import HELP_OPTIONS, find_help
@@ -32,7 +46,11 @@ for name, command in (
     ("logs", logs.show_log),
     ("cancel", jobs.cancel_jobs),
     ("reload", reload.reload_settings),
+    ("save", save.save_input),
+    ("upload", upload.upload_files),
+    ("init", init.make_config),
     ("check", node.check_settings),
+    ("doctor", doctor.examine_host),
     ("errors", register.list_codes),
     ("child_process", node.run_child_process),
     ("child_execs_process", node.run_child_execs_process),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -178,27 +177,6 @@ def test_a_job_is_cancelled_once(served: Served) -> None:
     assert (first.status, first.json["status"]) == (200, "terminate")
     again = served.ask("POST", "/jobs/T1/cancel")
     assert (again.status, again.json["finished_at"]) == (200, first.json["finished_at"])
-
-
-def test_a_notification_is_kept_and_repeated(served: Served) -> None:
-    served.create("T1")
-    text = "ä" * 51_200
-    reply = served.ask("POST", "/msg/notif/T1", {"msg": text})
-    assert (reply.status, reply.json) == (200, {"status": "success", "return": {"msg": text}})
-    escaped = b'{"msg":"' + b"\\u0041" * 102_400 + b'"}'
-    assert served.ask("POST", "/msg/notif/T1", escaped, raw=True).status == 200
-    assert [len(note.msg) for note in served.desk.notes("T1")] == [51_200, 102_400]
-
-
-def test_a_notification_that_is_too_long_or_empty_is_refused(served: Served) -> None:
-    served.create("T1")
-    reply = served.ask("POST", "/msg/notif/T1", {"msg": "ä" * 51_201})
-    check_problem(reply, 400, "ERR-API-010")
-    assert reply.json["error"] == "msg exceeds 100KB limit"
-    bodies: tuple[Any, ...] = ({"msg": ""}, {"msg": 1}, {"msg": None}, {}, [], "x")
-    for body in bodies:
-        check_problem(served.ask("POST", "/msg/notif/T1", body), 400, "ERR-JOB-007")
-    check_problem(served.ask("POST", "/msg/notif/T9", {"msg": "x"}), 404, "ERR-JOB-006")
 
 
 def test_the_node_tells_who_it_is(served: Served) -> None:

@@ -41,6 +41,11 @@ def test_every_page_describes_all_its_answers() -> None:
         "/jobs/{task_id}/cancel",
         "/jobs/{task_id}/log",
         "/msg/notif/{task_id}",
+        "/msg/share/data/{task_id}",
+        "/msg/share/data/{task_id}/{key}",
+        "/job/listen/job_record/{task_id}/log",
+        "/job/listen/job_record/{task_id}/notif",
+        "/job/job_record/{task_id}/action/{action}",
         "/execs",
         "/execs/{key}",
         "/execs/{key}/log",
@@ -48,6 +53,7 @@ def test_every_page_describes_all_its_answers() -> None:
         "/reload",
         "/healthz",
         "/readyz",
+        "/metrics",
     }
     for path, operations in paths.items():
         for operation in operations.values():

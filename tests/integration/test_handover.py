@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from job_item.process import is_portable
 from supervisor.entry import PLAN_VARIABLE, main
 from supervisor.handover import resume
 from tests.conftest import eventually
@@ -22,8 +21,6 @@ SETTINGS = {
     "jobs": [{"event": "environment", "cmd": "env"}],
 }
 
-exact = pytest.mark.skipif(is_portable() or not hasattr(os, "memfd_create"), reason="the parent is not executed here")
-
 
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[Node]:
@@ -31,20 +28,17 @@ def node(tmp_path: Path) -> Iterator[Node]:
         yield node
 
 
-@exact
 def test_the_parent_has_none_of_what_reads_settings(node: Node) -> None:
     maps = Path(f"/proc/{node.pid}/maps").read_text()
     assert not [library for library in ("_pydantic_core", "_yaml", "_ssl", "_asyncio") if library in maps]
 
 
-@exact
 def test_its_command_is_the_one_that_was_given_and_shows_no_secret(node: Node) -> None:
     words = Path(f"/proc/{node.pid}/cmdline").read_text().split("\0")[:-1]
     assert words == [sys.executable, "-m", "supervisor", "--config", str(node.folder / "config.yaml")]
     assert SECRET not in Path(f"/proc/{node.pid}/environ").read_text()
 
 
-@exact
 def test_nothing_of_the_handover_stays_open_or_is_passed_on(node: Node) -> None:
     for pid in (node.pid, node.child_pid("worker")):
         assert not any("memfd" in os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir())

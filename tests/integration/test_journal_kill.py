@@ -30,6 +30,9 @@ class Promises:
         self.noted: set[str] = set()
         self.cancelled: set[str] = set()
         self.forgetting: set[str] = set()
+        self.shared: set[str] = set()
+        self.unsharing: set[str] = set()
+        self.unshared: set[str] = set()
         self.fences: list[int] = []
         self.results: dict[tuple[str, int], bytes] = {}
 
@@ -37,12 +40,12 @@ class Promises:
         """Take down the lines of a driver."""
         for line in told.splitlines():
             match line.split():
-                case ["accepted" | "noted" | "cancelled" | "forgetting" as what, task_id]:
-                    getattr(self, what).add(task_id)
                 case ["claimed", _, _, fence]:
                     self.fences.append(int(fence))
                 case ["settled", task_id, attempt, result]:
                     self.results[task_id, int(attempt)] = bytes.fromhex(result)
+                case [what, task_id]:
+                    getattr(self, what).add(task_id)
 
 
 def drive(folder: Path, incarnation: str, promises: Promises, fault: str) -> int:
@@ -112,6 +115,9 @@ async def check(journal: Journal, promises: Promises) -> None:
     for (task_id, attempt), result in promises.results.items():
         if task_id not in promises.forgetting:
             assert journal.result(task_id, attempt) == result
+    shared = {share.task_id: share.data for share in journal.shares()}
+    assert {task_id: f"text of {task_id}" for task_id in promises.shared - promises.unsharing}.items() <= shared.items()
+    assert not promises.unshared & set(shared)
     assert len(set(promises.fences)) == len(promises.fences)
     counted = count(journal._reader._db).counts
     assert journal.counts() == {status: counted.get(status, 0) for status in Status}

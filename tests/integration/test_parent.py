@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from job_item.process import children_of, is_portable
+from job_item.process import children_of
 from job_item.state import StateFolder
 from tests.children import is_alive, living_strays, trace_of
 from tests.conftest import ROOT, eventually, free_port
@@ -26,9 +26,7 @@ from tests.ports import default_port_taken
 
 PROGRAM = "import sys; from tests.children import main; sys.exit(main())"
 EXECS = [{"key": "sample", "cmd": "true"}]
-QUICK_BEATS = {"interval": 0.05, "timeout": 4.0 if is_portable() else 0.8}  # spawned children import all anew
-
-exact = pytest.mark.skipif(is_portable(), reason="the portable path has no pidfds and no subreaper")
+QUICK_BEATS = {"interval": 0.05, "timeout": 0.8}
 
 
 class Node:
@@ -160,7 +158,7 @@ def test_without_execs_there_is_no_execs_child_and_no_process_too_many(start: St
     node = start()
     worker = node.ready()
     eventually(lambda: [str(worker), str(worker), "None", "0"] in node.trace("worker", "state"))
-    assert len(node.processes()) == (2 if is_portable() else 3), "parent, forkserver, worker; no resource tracker"
+    assert len(node.processes()) == 3, "parent, forkserver, worker; no resource tracker"
     node.signal(signal.SIGINT)
     assert node.end() == 0
 
@@ -232,7 +230,6 @@ def test_a_connection_made_while_the_worker_is_dead_is_answered_by_its_successor
     assert node.ready(2) == second
 
 
-@exact
 def test_strays_of_a_dead_worker_are_gone_before_its_successor_may_start_jobs(start: Start) -> None:
     node = start("has_strays")
     os.kill(node.ready(), signal.SIGKILL)
@@ -245,7 +242,6 @@ def test_strays_of_a_dead_worker_are_gone_before_its_successor_may_start_jobs(st
     assert ready < last, "the successor is there before the sweep is over"
 
 
-@exact
 def test_the_strays_of_a_child_that_ends_in_a_stop_are_swept_too(start: Start) -> None:
     node = start("has_strays")
     node.ready()
@@ -331,7 +327,6 @@ def test_nothing_is_left_when_the_parent_is_killed(
     assert len(successor.births()) == 2
 
 
-@exact
 def test_children_outlive_the_forkserver_and_are_still_watched(start: Start) -> None:
     node = start(settings={"execs": EXECS})
     worker, execs = node.ready(), node.ready(room="execs")
@@ -350,7 +345,6 @@ def test_children_outlive_the_forkserver_and_are_still_watched(start: Start) -> 
     assert node.end() == 0
 
 
-@exact
 def test_a_stop_needs_no_forkserver(start: Start) -> None:
     node = start(settings={"execs": EXECS})
     node.ready()
@@ -361,7 +355,6 @@ def test_a_stop_needs_no_forkserver(start: Start) -> None:
     assert node.end() == 0
 
 
-@exact
 def test_forkserver_and_worker_killed_in_one_moment_leave_one_successor(start: Start) -> None:
     node = start()
     worker = node.ready()

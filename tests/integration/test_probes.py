@@ -176,7 +176,9 @@ def test_an_exec_becomes_ready_by_a_line_of_this_run_only(tmp_path: Path) -> Non
     mustered(tmp_path, [{"key": "one", "cmd": text, "ready": {"log": r"^listening on \d+$"}}], use)
 
 
-def test_an_unhealthy_exec_is_restarted_and_gives_up_like_any_that_fails(tmp_path: Path) -> None:
+def test_an_unhealthy_exec_is_restarted_and_gives_up_like_any_that_fails(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     async def use(muster: Muster) -> None:
         (tmp_path / "well").touch()
         first = (await muster.until_state("one", "running", health="healthy")).pid
@@ -187,6 +189,7 @@ def test_an_unhealthy_exec_is_restarted_and_gives_up_like_any_that_fails(tmp_pat
 
     health = {"cmd": "test -e well", "interval": 0.05, "failures": 2}
     mustered(tmp_path, [{"key": "one", "cmd": "exec sleep 600", "attempt": 2, "backoff": 0.05, "health": health}], use)
+    assert "ERR-EXE-013" in capfd.readouterr().err
 
 
 def test_probes_of_many_execs_that_hang_hold_up_nobody(tmp_path: Path) -> None:

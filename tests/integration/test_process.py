@@ -9,11 +9,9 @@ import sys
 
 import pytest
 
-from job_item.process import _scan_for_children, children_of, is_portable, pidfd
+from job_item.process import _scan_for_children, children_of, pidfd
 from tests.children import is_alive
 from tests.conftest import ROOT, eventually
-
-exact = pytest.mark.skipif(is_portable(), reason="the portable path has no pidfds and no subreaper")
 
 
 def bare(program: str, **environ: str) -> str:
@@ -65,7 +63,6 @@ for pid in orphans: os.kill(pid, 9)
 """
 
 
-@exact
 def test_a_subreaper_gets_its_orphans() -> None:
     assert bare(f"exec({ORPHAN!r})") == "True 1"
 
@@ -95,7 +92,6 @@ def test_a_process_that_is_not_there_has_no_children() -> None:
     assert children_of(2**22 + 1) == []
 
 
-@exact
 def test_a_pidfd_is_readable_once_the_process_has_ended() -> None:
     process = subprocess.Popen(["sleep", "300"])
     descriptor = pidfd(process.pid)
@@ -111,7 +107,6 @@ def test_a_pidfd_is_readable_once_the_process_has_ended() -> None:
         pidfd(process.pid)
 
 
-@exact
 def test_a_process_that_raised_its_limit_of_open_files_gives_its_child_the_old_one_back() -> None:
     program = (
         "import os, resource as r; from job_item import process; "

@@ -10,11 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from job_item.process import is_portable
 from supervisor.sweep import LIMIT_S, PATIENCE_S, Sweep
 from tests.conftest import eventually
-
-pytestmark = pytest.mark.skipif(is_portable(), reason="the portable path sweeps nothing")
 
 
 @pytest.fixture

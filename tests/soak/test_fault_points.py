@@ -38,6 +38,7 @@ def test_a_kill_at_any_write_loses_no_job(point: str, tmp_path: Path) -> None:
         for number in range(JOBS):
             _create(node, "note", f"note-{number}")
             _persist(node, "POST", f"/msg/notif/note-{number}", {"msg": "seen"})
+            _persist(node, "POST", f"/msg/share/data/note-{number}", {"key": "k", "data": "x", "ttl_seconds": 0.01})
         _create(node, "twice", "twice-0")
         eventually(lambda: _open_jobs(node) == 0, within_s=60, what=f"all jobs end although {point} kills")
     ran = Counter((tmp_path / "ran").read_text().split())

@@ -10,10 +10,11 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from job_item.environ import base_environment
+from job_item.environ import base_environment, share_variables
 from worker.environ import Owner, data_variables, job_variables, node_variables
 
-OWNER = Owner("http://manager:5280", "P", "secret", "http://127.0.0.1:8080")
+BASE = "http://127.0.0.1:8080"
+OWNER = Owner("http://manager:5280", "P", "secret", BASE, share_variables(BASE, {}))
 
 
 def test_the_seven_variables_are_those_of_the_protocol() -> None:

@@ -13,9 +13,9 @@ from job_item.job import Status
 from job_item.settings import Job, Retries
 from tests.conftest import eventually
 from worker import execute
-from worker.execute import Execution, Executor
+from worker.execute import TIMED_OUT_ON_REQUEST, Execution, Executor
 from worker.journal import Journal, Settlement
-from worker.outcome import Outcome
+from worker.outcome import Outcome, judge
 from worker.seams import Assignment, Performance, Reporter
 
 END = Outcome("exit", 0)
@@ -100,13 +100,29 @@ def test_what_cannot_begin_for_long_is_an_ordinary_failure(attempts: int, monkey
     asyncio.run(body())
 
 
-def test_a_stop_between_two_tries_ends_them() -> None:
+@pytest.mark.parametrize("how", ["terminate", "timeout"])
+def test_a_stop_between_two_tries_ends_them(how: str) -> None:
     async def body() -> None:
         script, execution = Script(), Execution("T1")
         task = asyncio.create_task(executor(script).perform(execution, assignment()))
         await asyncio.to_thread(eventually, lambda: script.starts)
-        execution.stop("terminate")
-        assert (await task).end == "terminate"
+        execution.stop(how)
+        assert (await task).end == how
+
+    asyncio.run(body())
+
+
+def test_a_timeout_on_request_says_that_it_was_one_however_far_the_job_had_come() -> None:
+    async def body() -> None:
+        for turns in (0, 1):  # asked for before it has begun, and while it runs
+            script, execution = Script(Outcome("timeout")), Execution("T1")
+            task = asyncio.create_task(executor(script).perform(execution, assignment()))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            execution.stop("timeout")
+            verdict = judge(await task, "exit_code")
+            assert script.starts == turns
+            assert (verdict.status, verdict.error) == (Status.TIMEOUT, TIMED_OUT_ON_REQUEST)
 
     asyncio.run(body())
 

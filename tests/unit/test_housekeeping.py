@@ -69,7 +69,9 @@ async def test_a_change_of_keep_is_not_waited_for(tmp_path: Path, monkeypatch: p
 
 
 @in_loop
-async def test_a_file_that_cannot_be_removed_keeps_nothing_else(tmp_path: Path) -> None:
+async def test_a_file_that_cannot_be_removed_keeps_nothing_else_and_is_named(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     async with journal_in(tmp_path) as journal:
         await end_some(journal, tmp_path, "a", "b", "c")
         log_of(tmp_path, "a").unlink()
@@ -78,6 +80,7 @@ async def test_a_file_that_cannot_be_removed_keeps_nothing_else(tmp_path: Path) 
         housekeeper.start()
         await until(lambda: journal.ended == 1)
         assert log_of(tmp_path, "a").exists()
+        assert "ERR-STO-007" in capfd.readouterr().err
         assert not log_of(tmp_path, "b").exists()
         await end_some(journal, tmp_path, "d")
         housekeeper.job_ended()

@@ -20,6 +20,7 @@ from job_item.job import AttemptRecord, JobRecord, Status, Usage
 from tests.journals import EVENT, accept, claim, end_of, in_loop, journal_in, open_journal, run
 from worker.journal import Journal, Settlement, Waiting
 from worker.journal.operations import NOTES_KEPT
+from worker.journal.schema import MIGRATIONS
 from worker.journal.tally import count
 from worker.recovery import Rules
 
@@ -120,22 +121,29 @@ async def test_cancelling_ends_a_queued_job_at_once(tmp_path: Path) -> None:
         assert await journal.claim("a", 1.0) is None
         assert await journal.ask_cancel("a") == record
         assert await journal.ask_cancel("unknown") is None
+        await accept(journal, "b")
+        late = await journal.ask_cancel("b", Status.TIMEOUT)
+        assert late is not None
+        assert late.status is Status.TIMEOUT
+        assert journal.counts()[Status.TIMEOUT] == 1
         assert journal.waiting(EVENT, 0, 10) == []
 
 
+@pytest.mark.parametrize("wish", [Status.TERMINATE, Status.TIMEOUT])
 @in_loop
-async def test_a_running_job_that_is_cancelled_is_not_retried(tmp_path: Path) -> None:
+async def test_a_running_job_whose_end_is_asked_for_is_not_retried(wish: Status, tmp_path: Path) -> None:
     async with journal_in(tmp_path) as journal:
         await accept(journal, "a")
         made = await claim(journal, "a")
-        record = await journal.ask_cancel("a")
+        record = await journal.ask_cancel("a", wish)
         assert record is not None
         assert record.status is Status.RUNNING
-        assert await journal.settle(end_of(made, Status.ERROR, retry_at=900.0)) is Status.TERMINATE
+        await journal.ask_cancel("a", Status.TERMINATE if wish is Status.TIMEOUT else Status.TIMEOUT)
+        assert await journal.settle(end_of(made, Status.ERROR, retry_at=900.0)) is wish, "the first wish counts"
         assert journal.waiting(EVENT, 0, 10) == []
         ended = journal.record("a")
         assert ended is not None
-        assert (ended.status, ended.finished_at) == (Status.TERMINATE, 300.0)
+        assert (ended.status, ended.finished_at) == (wish, 300.0)
 
 
 @in_loop
@@ -221,12 +229,12 @@ async def test_what_another_incarnation_left_running_is_recovered(tmp_path: Path
         await accept(journal, "d", event="gone")
         first = {task_id: await claim(journal, task_id) for task_id in "abcd"}
         await journal.settle(end_of(first["b"]))
-        await journal.ask_cancel("c")
+        await journal.ask_cancel("c", Status.TIMEOUT)
     async with journal_in(tmp_path, "second") as journal:
         recovered = await journal.recover(RERUN, 500.0)
         assert {job.task_id: job.status for job in recovered} == {
             "a": Status.QUEUED,
-            "c": Status.TERMINATE,
+            "c": Status.TIMEOUT,
             "d": Status.ERROR,
         }
         assert await journal.recover(RERUN, 501.0) == []
@@ -400,3 +408,36 @@ async def _end(journal: Journal, record: JobRecord, retry_at: float | None) -> N
     running = record.attempts[-1]
     end = Settlement(record.task_id, running.attempt, running.fence, Status.ERROR, 3.0, retry_at=retry_at)
     await journal.settle(end._replace(usage=Usage(stdout_bytes=running.attempt)))
+
+
+@in_loop
+async def test_a_journal_of_the_first_version_is_brought_up_to_date_with_its_jobs(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "journal.sqlite")) as db:
+        for statement in MIGRATIONS[0]:
+            db.execute(statement)
+        db.execute(
+            "INSERT INTO tasks(task_id, event, source, body, status, created_at)"
+            " VALUES('old', ?, 'api', x'7b7d', 'queued', 1)",
+            (EVENT,),
+        )
+        db.execute("PRAGMA user_version = 1")
+        db.commit()
+    async with journal_in(tmp_path) as journal:
+        made = await claim(journal, "old")
+        assert (made.body, made.trace, made.due_at) == (b"{}", None, 1.0)
+        assert await journal.settle(end_of(made)) is Status.FINISH
+        await journal.accept("new", EVENT, "api", b"{}", 2.0, "00-abc a=1")
+        assert (await claim(journal, "new")).trace == "00-abc a=1"
+    async with journal_in(tmp_path, "second") as journal:
+        assert journal.counts()[Status.FINISH] == 1
+
+
+@in_loop
+async def test_a_claim_knows_since_when_it_was_due_and_keeps_its_trace(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        await journal.accept("a", EVENT, "api", b"{}", 100.0, "00-abc")
+        made = await claim(journal, "a")
+        assert (made.due_at, made.trace) == (100.0, "00-abc")
+        await journal.settle(end_of(made, Status.ERROR, retry_at=150.0))
+        again = await claim(journal, "a")
+        assert (again.due_at, again.trace) == (150.0, "00-abc")

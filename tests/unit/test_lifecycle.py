@@ -32,6 +32,7 @@ from supervisor.moves import (
     Tell,
     Ticked,
     TookOver,
+    Woke,
 )
 from supervisor.tables import CHILD_TABLE, Act, Cue, Life, News, Phase, Room
 
@@ -499,3 +500,75 @@ def test_no_history_leads_to_two_processes_of_a_room_or_to_a_lost_one_or_to_a_no
     history.now_s += 11.0
     happen(Ticked())
     assert history.node.phase is Phase.STOPPED
+
+
+# QUIT, and time in which nobody could be heard
+
+
+def test_quit_kills_at_once_also_in_a_drain() -> None:
+    for history in (running(), running().tell(Signalled(TERM))):
+        history.saw.clear()
+        history.tell(Signalled(3))
+        assert set(history.look()) == {Kill(W), Kill(X)}
+        assert (history.node.phase, history.node.exit_code) == (Phase.KILLING, 131)
+
+
+def test_after_a_stop_of_the_parent_nobody_is_hung_and_no_bound_is_over() -> None:
+    history = running().tell(Signalled(TERM))
+    history.saw.clear()
+    history.now_s += 3600.0
+    history.tell(Woke(3600.0), Ticked())
+    assert history.look_all() == []
+    assert history.node.deadline_s == 3640.0
+    assert history.wait(20.1).lives()[0] is Life.KILLED, "who then stays silent is hung all the same"
+
+
+def test_waking_brings_no_dead_child_back_and_puts_off_no_start() -> None:
+    history = History().tell(Ticked(), BecameReady(X), Died(W, 1))
+    due_s = history.node.child(W).deadline_s
+    history.tell(Woke(0.0))
+    assert history.node.child(W).deadline_s == due_s
+
+
+ANY_EVENT = st.one_of(
+    st.sampled_from([Ticked(), Woke(0.0), Woke(50.0)]),
+    st.builds(Signalled, st.sampled_from([TERM, INT, 3])),
+    st.builds(Heard, st.sampled_from([W, X])),
+    st.builds(BecameReady, st.sampled_from([W, X])),
+    st.builds(Babbled, st.sampled_from([W, X])),
+    st.builds(StopAsked, st.sampled_from([W, X]), st.just(76), st.just("so")),
+    st.floats(0.0, 30.0),
+)
+
+
+@given(st.lists(ANY_EVENT, max_size=60), st.lists(st.sampled_from([TERM, INT]), min_size=3, max_size=5))
+def test_any_history_of_signals_ends_and_loses_no_child(events: list[Event | float], stops: list[int]) -> None:
+    """Children here obey only SIGKILL; whoever was spawned must be seen dead, or be given up by name."""
+    history = History()
+    living: set[Room] = set()
+
+    def obey() -> None:
+        while history.saw:
+            action = history.saw.pop(0)
+            if isinstance(action, Spawn):
+                assert action.room not in living, "two at a time"
+                living.add(action.room)
+            elif isinstance(action, Kill):
+                living.discard(action.room)
+                history.tell(Died(action.room, -9))
+
+    history.tell(Ticked())
+    obey()
+    for event in events:
+        if isinstance(event, float):
+            history.wait(event)
+        elif getattr(event, "room", None) in (None, *living):
+            history.tell(event)
+        obey()
+    third_s = history.now_s
+    for number in stops:
+        history.tell(Signalled(number))
+        obey()
+    assert history.node.phase is Phase.STOPPED
+    assert history.now_s == third_s, "the third signal needs no time"
+    assert not living

@@ -20,7 +20,9 @@ from worker.about import About
 from worker.closed import ClosedDesk
 from worker.desk import Desk, NewJob, Readiness
 from worker.local import LocalDesk
+from worker.metrics.meter import Meter
 from worker.news import News
+from worker.share import Shares
 from worker.standing import Board, Standing
 
 SETTINGS = Settings.model_validate(
@@ -38,7 +40,8 @@ async def desk_in(folder: Path, shown: Board | None = None) -> AsyncIterator[Loc
     """A desk whose jobs wait: no slot is given away."""
     async with company(folder, *SETTINGS.jobs) as made:
         shown = shown or Board(Standing.of(start_with(folder, SETTINGS), {}))
-        yield LocalDesk(about(folder), shown, made.journal, made.dispatcher, made.reporter, News(), folder)
+        desk = (made.journal, made.dispatcher, made.reporter, News(), folder, Shares(made.journal), Meter())
+        yield LocalDesk(about(folder), shown, *desk)
 
 
 @in_loop

@@ -38,9 +38,10 @@ def test_a_lost_attempt_is_an_error_and_may_be_followed_by_another() -> None:
     assert not decide(lost(), Rules("error", 5)).rerun
 
 
-def test_a_lost_job_whose_end_was_asked_for_is_terminated() -> None:
-    fate = decide(lost(Status.TERMINATE), Rules("rerun", 5))
-    assert (fate.status, fate.rerun) == (Status.TERMINATE, False)
+@pytest.mark.parametrize("wish", [Status.TERMINATE, Status.TIMEOUT])
+def test_a_lost_job_whose_end_was_asked_for_comes_to_that_end(wish: Status) -> None:
+    fate = decide(lost(wish), Rules("rerun", 5))
+    assert (fate.status, fate.rerun) == (wish, False)
 
 
 def test_a_lost_job_that_is_not_configured_any_more_is_an_error() -> None:

@@ -10,11 +10,22 @@ from worker.api.models import Problem
 
 Documented = dict[int | str, dict[str, Any]]
 
+_TEXT = {"type": "string"}
+EVENTS = {
+    "schema": {
+        "title": "Event",
+        "description": "One event of the stream; `data` is JSON.",
+        "type": "object",
+        "properties": {"event": _TEXT, "data": _TEXT, "id": _TEXT},
+    }
+}
+"""What a stream of server-sent events holds."""
+
 _SAID = {
     400: "A parameter or the body is not acceptable.",
     401: "The token of this node is needed.",
     403: "The request comes from a foreign web page or names a foreign host.",
-    404: "There is no such job, attempt or exec.",
+    404: "There is no such page, job, attempt or exec, or nothing is shared there.",
     408: "The request did not come in time.",
     409: "The order cannot be carried out as things stand.",
     413: "The body of the request is too large.",

@@ -17,11 +17,11 @@ from starlette.responses import JSONResponse, Response
 
 from job_item.link import ExecState
 from job_item.orders import Verb
-from worker.api.answers import documented
+from worker.api.answers import EVENTS, documented
 from worker.api.execfeed import ExecFeed, KeptAnswer, last_lines
 from worker.api.faults import Refusal, order_refused
 from worker.api.follow import FollowAnswer
-from worker.api.logs import EVENTS, LARGEST, RAW
+from worker.api.logs import LARGEST, RAW
 from worker.api.models import ExecAnswer, ExecList
 from worker.api.show import show_exec
 from worker.api.site import Site, desk_of, site_of

@@ -44,7 +44,7 @@ def parse_position(text: str, attempt: int) -> Position | None:
 
 def encode(name: str, members: dict[str, Any], position: object = None) -> bytes:
     """Write one event. Its data are one line of ASCII: many clients take U+2028 and the like for the end of a line."""
-    identity = f"id: {position}\n" if position else ""
+    identity = "" if position is None else f"id: {position}\n"
     return f"{identity}event: {name}\ndata: {json.dumps(members)}\n\n".encode()
 
 

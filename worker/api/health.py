@@ -20,6 +20,7 @@ LINKS = {
     "execs": "execs",
     "health": "healthz",
     "readiness": "readyz",
+    "metrics": "metrics",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
@@ -10,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from job_item.job import JobRecord, Status, is_task_id
+from job_item.trace import Trace, trace_of
 from worker.api.answers import documented
 from worker.api.body import read_json
 from worker.api.faults import CREATE_PATH, Refusal, unknown_job
@@ -45,10 +47,20 @@ async def create(request: Request) -> Response:
     wanted = await read_json(request, CreateRequest)
     echo = dump_request(wanted)
     desk = desk_of(request)
-    record = await desk.create(NewJob(wanted.event, wanted.form_body, wanted.app_id, wanted.task_id))
+    trace = trace_in(request.scope["headers"])
+    record = await desk.create(NewJob(wanted.event, wanted.form_body, wanted.app_id, wanted.task_id, trace))
     head = '{"status":"success","message":"Job created successfully!","job":'
     ids = f',"app_id":{json.dumps(desk.project)},"task_id":"{record.task_id}"}}'
     return Response(head + echo + ids, media_type="application/json")
+
+
+def trace_in(headers: Iterable[tuple[bytes, bytes]]) -> Trace | None:
+    """Find the trace context of a request; None where it names none, or two (W3C Trace Context, section 3.2.2)."""
+    parents = [value for name, value in headers if name == b"traceparent"]
+    if len(parents) != 1:
+        return None
+    states = [value for name, value in headers if name == b"tracestate"]
+    return trace_of(parents[0].decode("latin-1"), b",".join(states).decode("latin-1"))
 
 
 def dump_request(wanted: CreateRequest) -> str:

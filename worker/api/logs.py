@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from worker.api.answers import documented
+from worker.api.answers import EVENTS, documented
 from worker.api.excerpt import Excerpt, ExcerptAnswer, Stream, choose, cut
 from worker.api.faults import Refusal
 from worker.api.feed import Feed, Position, parse_position
@@ -21,15 +21,6 @@ LARGEST = 1 << 53
 router = APIRouter(tags=["output"])
 
 RAW = {"schema": {"type": "string", "format": "binary"}}
-_TEXT = {"type": "string"}
-EVENTS = {
-    "schema": {
-        "title": "Event",
-        "description": "One event of the stream; `data` is JSON.",
-        "type": "object",
-        "properties": {"event": _TEXT, "data": _TEXT, "id": _TEXT},
-    }
-}
 _DOCUMENTED = documented(404, 416) | {
     200: {"description": "The output, or its events.", "content": {"text/plain": RAW, "text/event-stream": EVENTS}},
     206: {"description": "The range of the output that was asked for.", "content": {"text/plain": RAW}},

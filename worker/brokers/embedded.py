@@ -99,7 +99,7 @@ class EmbeddedLife(Life):
     ) -> EmbeddedSubscription:
         """See `Connection`."""
         self.check()
-        self.fit(subject, b"", self.payload_limit)
+        self.fit_subscription(subject)
         subscription = EmbeddedSubscription(self, subject, group, take)
         self.subscriptions.append(subscription)
         return subscription
@@ -122,10 +122,7 @@ class EmbeddedLife(Life):
         subscription = await self.subscribe(subject, None, take)
         try:
             await self.publish(subject, b"")
-            await asyncio.wait((came, self.lost), timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
-            self.check()
-            if not came.done():
-                raise Unavailable("ERR-BRK-004", f"embedded: nothing came in within {limit_s:g} s")
+            await self.await_probe(came, limit_s)
         finally:
             await subscription.cancel()
 

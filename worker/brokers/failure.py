@@ -15,6 +15,8 @@ from job_item.redact import Redactor
 _WORDS = {
     "CERTIFICATE_VERIFY_FAILED": "the server's certificate is not accepted",
     "TLSV13_ALERT_CERTIFICATE_REQUIRED": "the server wants a client certificate",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "the server does not accept the client certificate",
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "the client certificate has expired",
     "TLSV1_ALERT_UNKNOWN_CA": "the server does not know who signed the client certificate",
     "WRONG_VERSION_NUMBER": "the server does not speak TLS at this port",
     "RECORD_LAYER_FAILURE": "the server does not speak TLS at this port",
@@ -30,10 +32,12 @@ def connect_failure(settings: Connection, address: Address, error: BaseException
     words = Redactor(settings.secrets()).text(f"{address}: {why(error)}")
     if is_login:
         return NodeError("ERR-BRK-005", words)
-    if find_tls_error(error) is not None:
+    tls = find_tls_error(error)
+    is_answer = "ALERT" in (tls.reason or "") if tls is not None else _is_hang_up(error)
+    if settings.is_tls and not settings.cert_file and is_answer:
+        return Unavailable("ERR-BRK-007", f"{words}; the server may want a client certificate, and there is none")
+    if tls is not None:
         return Unavailable("ERR-BRK-007", words)
-    if settings.is_tls and not settings.cert_file and _is_hang_up(error):
-        return Unavailable("ERR-BRK-007", f"{words}, after TLS was made; it may want a client certificate")
     return Unavailable("ERR-BRK-001", words)
 
 

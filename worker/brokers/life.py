@@ -7,7 +7,7 @@ from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 
 from job_item import log
-from job_item.errors import BadMessage, Unavailable
+from job_item.errors import BadMessage, NodeError, Unavailable
 from job_item.redact import Redactor
 
 Found = TypeVar("Found")
@@ -25,6 +25,8 @@ class Life:
     def __init__(self, place: str, secrets: Iterable[str]) -> None:
         self.place = place
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.is_deaf = False
+        """A probe did not come back: nothing is worth waiting for on this connection."""
         self._redactor = Redactor(secrets)
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -41,6 +43,14 @@ class Life:
         """Raises Unavailable (ERR-BRK-002) when the connection is lost."""
         if self.lost.done():
             raise Unavailable("ERR-BRK-002", self.lost.result())
+
+    async def await_probe(self, came: asyncio.Future[Any], limit_s: float) -> None:
+        """Wait for a probe to come back. Raises Unavailable: ERR-BRK-004 when it does not, ERR-BRK-002 when lost."""
+        await asyncio.wait((came, self.lost), timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+        self.check()
+        if not came.done():
+            self.is_deaf = True
+            raise Unavailable("ERR-BRK-004", f"{self.place}: nothing came in within {limit_s:g} s")
 
     async def during(self, work: Coroutine[Any, Any, Found], limit_s: float) -> Found:
         """Await what the other end has to answer. Raises Unavailable when the connection is lost before.
@@ -73,6 +83,11 @@ class Life:
                 "ERR-BRK-006",
                 f"a message of {len(body)} bytes is too large for {self.place}, which takes {limit_bytes}",
             )
+
+    def fit_subscription(self, subject: str) -> None:
+        """Raises NodeError (ERR-BRK-003) for what is no subject."""
+        if not is_subject(subject):
+            raise NodeError("ERR-BRK-003", f"{subject[:80]!r} cannot be a subject")
 
     def say_lost_message(self, subject: str, reason: str) -> None:
         """Tell the log that a message is gone for good; its body is nobody's business."""

@@ -196,6 +196,7 @@ class NatsLife(Life):
     ) -> NatsSubscription:
         """See `Connection`; there is nothing to prefetch, as the server pushes."""
         self.check()
+        self.fit_subscription(subject)
         belt: Belt[Msg] = Belt(lambda message: self._hand_over(message, take), self._on_overflow)
 
         async def arrive(message: Msg) -> None:
@@ -238,10 +239,7 @@ class NatsLife(Life):
         reply, answer = self._ask()
         try:
             await self._send(reply, b"")
-            await asyncio.wait((answer, self.lost), timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
-            self.check()
-            if not answer.done():
-                raise Unavailable("ERR-BRK-004", f"{self.place}: nothing came in within {limit_s:g} s")
+            await self.await_probe(answer, limit_s)
         finally:
             self._answers.pop(reply, None)
 
@@ -274,16 +272,17 @@ class NatsLife(Life):
 
     async def close(self) -> None:
         """See `Connection`."""
-        if self._is_open and not self.lost.done():
+        if self._is_open and not self.is_deaf and not self.lost.done():
             with suppress(NodeError):
                 await self._round_trip(CLOSE_S)
-        self._is_open = True  # failures are no news any more
         self.end("closed by this node")
-        try:
-            async with asyncio.timeout(CLOSE_S):
-                await self._client.close()
-        except Exception:  # whatever it is, nothing is wanted of this connection any more
+        if self.is_deaf:
             self._abort()
+        if self._is_open:
+            with suppress(Exception):  # whatever it is, nothing is wanted of this connection any more
+                async with asyncio.timeout(CLOSE_S):
+                    await self._client.close()
+        self._abort()
         for belt in self._belts:
             for message in belt.clear():
                 self.say_lost_message(message.subject, "it waited here when the connection was closed")

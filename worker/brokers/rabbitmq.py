@@ -111,7 +111,10 @@ class RabbitmqLife(Life):
             await self.close()
             if not isinstance(error, Exception) or (isinstance(error, NodeError) and error.code != "ERR-BRK-002"):
                 raise
-            is_login = isinstance(error, exceptions.ProbableAuthenticationError) or "NOT_ALLOWED" in str(error)
+            is_login = isinstance(error, exceptions.ProbableAuthenticationError)
+            if isinstance(error, exceptions.InvalidFrameError) and "Connection.OpenOk" in str(error):
+                host, is_login = self._settings.virtual_host, True  # the library keeps what the server says to itself
+                error = PermissionError(f"the virtual host {host!r} does not exist, or this user may not use it")
             raise connect_failure(self._settings, self._address, error, is_login=is_login) from None
 
     async def _prepare(self) -> None:
@@ -193,7 +196,7 @@ class RabbitmqLife(Life):
     ) -> RabbitmqSubscription:
         """See `Connection`."""
         self.check()
-        self.fit(subject, b"", self.payload_limit)
+        self.fit_subscription(subject)
         subscription = RabbitmqSubscription(self, subject, take)
         try:
             channel = await self.during(self._consume(subscription, prefetch), ANSWER_S)
@@ -259,10 +262,7 @@ class RabbitmqLife(Life):
         sending = asyncio.ensure_future(self._publishing.basic_publish(sign, routing_key=self._own, wait=False))
         sending.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
-            await asyncio.wait((came, self.lost), timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
-            self.check()
-            if not came.done():
-                raise Unavailable("ERR-BRK-004", f"{self.place}: nothing came in within {limit_s:g} s")
+            await self.await_probe(came, limit_s)
         finally:
             self._probes.pop(sign, None)
 
@@ -273,12 +273,12 @@ class RabbitmqLife(Life):
 
     async def close(self) -> None:
         """See `Connection`."""
-        if self._is_open and not self.lost.done():
+        if self._is_open and not self.is_deaf and not self.lost.done():
             with suppress(Exception):  # an answer on the channel that publishes: what was published before is there
                 await self.during(self._publishing.basic_qos(prefetch_count=0), CLOSE_S)
-        is_lost = self.lost.done()
+        is_of_use = not self.is_deaf and not self.lost.done()
         self.end("closed by this node")
-        if not is_lost:
+        if is_of_use:
             with suppress(Exception):
                 async with asyncio.timeout(CLOSE_S):
                     await self._wire.close()

@@ -175,7 +175,7 @@ class RedisLife(Life):
     ) -> RedisSubscription:
         """See `Connection`; there is nothing to prefetch, as the server pushes."""
         self.check()
-        self.fit(subject, b"", self.payload_limit)
+        self.fit_subscription(subject)
         subscription = RedisSubscription(self, subject, group, take)
         self._subscriptions.setdefault(subject.encode(), []).append(subscription)
         try:
@@ -229,10 +229,7 @@ class RedisLife(Life):
         came = self._probes[sign] = asyncio.get_running_loop().create_future()
         try:
             await self._talk.ask("PUBLISH", self._own, sign)
-            await asyncio.wait((came, self.lost), timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
-            self.check()
-            if not came.done():
-                raise Unavailable("ERR-BRK-004", f"{self.place}: nothing came in within {limit_s:g} s")
+            await self.await_probe(came, limit_s)
         finally:
             self._probes.pop(sign, None)
 
@@ -247,7 +244,7 @@ class RedisLife(Life):
 
     async def close(self) -> None:
         """See `Connection`."""
-        if not self.lost.done():
+        if not self.is_deaf and not self.lost.done():
             with suppress(Exception):
                 async with asyncio.timeout(CLOSE_S):
                     await self._talk.flush()

@@ -14,7 +14,7 @@ claim and is never given again: its upper half counts the openings of the journa
 """
 
 from worker.journal.journal import Journal
-from worker.journal.values import Claim, Ended, LastWords, Recovered, Saying, SayingKind, Settlement, Waiting
+from worker.journal.values import Claim, Ended, LastWords, Recovered, Saying, SayingKind, Settlement, Share, Waiting
 
 __all__ = [
     "Claim",
@@ -25,5 +25,6 @@ __all__ = [
     "Saying",
     "SayingKind",
     "Settlement",
+    "Share",
     "Waiting",
 ]

@@ -13,11 +13,23 @@ from typing import Literal
 from job_item.job import JobRecord, Status
 from worker.desk import Note
 from worker.faults import FaultPoints
-from worker.journal.operations import Accept, AddNote, AskCancel, Forget, Recover, Said, Say, Settle, TakeJob
+from worker.journal.operations import (
+    Accept,
+    AddNote,
+    AddShare,
+    AskCancel,
+    DropShares,
+    Forget,
+    Recover,
+    Said,
+    Say,
+    Settle,
+    TakeJob,
+)
 from worker.journal.queries import Reader
 from worker.journal.schema import open_writer, opening
 from worker.journal.tally import Tally
-from worker.journal.values import Claim, Ended, LastWords, Recovered, Saying, SayingKind, Settlement, Waiting
+from worker.journal.values import Claim, Ended, LastWords, Recovered, Saying, SayingKind, Settlement, Share, Waiting
 from worker.journal.writer import Writer
 from worker.recovery import Fate, Lost, Rules, decide
 
@@ -71,13 +83,13 @@ class Journal:
         await self._writer.close()
 
     async def accept(
-        self, task_id: str, event: str, source: str, body: bytes, created_at: float
+        self, task_id: str, event: str, source: str, body: bytes, created_at: float, trace: str | None = None
     ) -> tuple[bool, JobRecord]:
-        """Take a job in; `body` is the canonical JSON of its data.
+        """Take a job in; `body` is the canonical JSON of its data, `trace` its trace context.
 
         False when the task id is known already; its record is returned as it is.
         """
-        return await self._writer.submit(Accept(task_id, event, source, body, created_at))
+        return await self._writer.submit(Accept(task_id, event, source, body, created_at, trace))
 
     def claim(self, task_id: str, started_at: float) -> asyncio.Future[Claim | None]:
         """Make the next attempt of a queued job; None when it is not in the queue any more.
@@ -97,12 +109,14 @@ class Journal:
         return await self._writer.submit(Settle(settlement, write, words))
 
     async def ask_cancel(
-        self, task_id: str, how: Status = Status.TERMINATE, words: LastWords | None = None
+        self, task_id: str, wish: Status = Status.TERMINATE, words: LastWords | None = None
     ) -> JobRecord | None:
-        """Mark that the end of a job is wished, with the status `how`: one in the queue has ended at once, and `words`
-        go to the outbox. None when it is unknown.
+        """Mark that a job is to end with the status `wish`; one in the queue has ended at once, and `words` go to the
+        outbox.
+
+        Returns its record, None when it is unknown.
         """
-        return await self._writer.submit(AskCancel(task_id, time.time(), how, words))
+        return await self._writer.submit(AskCancel(task_id, time.time(), wish, words))
 
     async def note(self, task_id: str, at: float, msg: str, say: bytes | None = None) -> bool:
         """Keep a notification of a job, and `say` in the outbox; False when the job is unknown."""
@@ -125,6 +139,14 @@ class Journal:
     def queue(self, limit: int) -> Sequence[str]:
         """The task ids of some jobs in the queue."""
         return self._reader.queue(limit)
+
+    async def share(self, share: Share) -> None:
+        """Keep a text under a key of a task; its number must be new."""
+        await self._writer.submit(AddShare(share))
+
+    async def unshare(self, numbers: Sequence[int]) -> None:
+        """Drop share data, a slice at a time please."""
+        await self._writer.submit(DropShares(tuple(numbers)))
 
     async def forget(self, task_ids: Sequence[str]) -> int:
         """Drop ended jobs, a slice at a time please; returns how many there were."""
@@ -169,6 +191,10 @@ class Journal:
         """The notifications of a job whose number is above `after`, oldest first (the last 1,000 are kept)."""
         return self._reader.notes(task_id, after)
 
+    def shares(self) -> Sequence[Share]:
+        """All share data, oldest first."""
+        return self._reader.shares()
+
     def waiting(self, event: str, after_seq: int, limit: int) -> Sequence[Waiting]:
         """The queued jobs of an event, oldest first, from those that came after `after_seq` (0: from the first).
 
@@ -187,6 +213,18 @@ class Journal:
     def counts(self) -> dict[Status, int]:
         """How many jobs there are in each status."""
         return self._tally.counts()
+
+    def counts_by_event(self) -> dict[tuple[str, Status], int]:
+        """How many jobs there are by event and status."""
+        return self._tally.by_event()
+
+    def steps(self) -> dict[tuple[str, Status | None, Status | None], int]:
+        """How often a job of an event went from one status to another since this opening (None: came, forgotten)."""
+        return self._tally.steps()
+
+    def oldest_waiting(self) -> dict[str, float]:
+        """When the oldest job in the queue was accepted, by event (seconds since the epoch)."""
+        return self._reader.oldest_waiting()
 
     @property
     def queued(self) -> int:

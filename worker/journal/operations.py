@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from job_item.job import JobRecord, Status
 from worker.journal import records
 from worker.journal.tally import Change
-from worker.journal.values import WISHES, Claim, LastWords, SayingKind, Settlement, wish_of
+from worker.journal.values import WISHES, Claim, LastWords, SayingKind, Settlement, Share
 
 NOTES_KEPT = 1_000
 
@@ -34,18 +34,19 @@ class Accept(NamedTuple):
     source: str
     body: bytes
     created_at: float
+    trace: str | None = None
     write: str = "accept"
 
     def apply(self, db: sqlite3.Cursor) -> tuple[tuple[bool, JobRecord], tuple[Change, ...]]:
         """Returns whether it is new, and its record."""
         db.execute(
-            "INSERT INTO tasks(task_id, event, source, body, status, created_at) VALUES(?, ?, ?, ?, 'queued', ?)"
-            " ON CONFLICT (task_id) DO NOTHING",
-            (self.task_id, self.event, self.source, self.body, self.created_at),
+            "INSERT INTO tasks(task_id, event, source, body, status, created_at, trace)"
+            " VALUES(?, ?, ?, ?, 'queued', ?, ?) ON CONFLICT (task_id) DO NOTHING",
+            (self.task_id, self.event, self.source, self.body, self.created_at, self.trace),
         )
         if db.rowcount:
             record = JobRecord(self.task_id, self.event, Status.QUEUED, 0, self.created_at)
-            return (True, record), (Change(None, Status.QUEUED),)
+            return (True, record), (Change(self.event, None, Status.QUEUED),)
         known = records.find(db, self.task_id)
         assert known is not None  # noqa: S101 - the conflict says so
         return (False, known), ()
@@ -63,19 +64,21 @@ class TakeJob(NamedTuple):
     def apply(self, db: sqlite3.Cursor) -> tuple[Claim | None, tuple[Change, ...]]:
         """Returns None when the job is not in the queue."""
         row = db.execute(
-            "SELECT seq, event, source, attempt, body FROM tasks WHERE task_id = ? AND status = 'queued'",
+            "SELECT seq, event, source, attempt, body, created_at, not_before, trace FROM tasks"
+            " WHERE task_id = ? AND status = 'queued'",
             (self.task_id,),
         ).fetchone()
         if row is None:
             return None, ()
-        seq, event, source, attempt, body = row
+        seq, event, source, attempt, body, created_at, not_before, trace = row
         db.execute(
             "UPDATE tasks SET status = 'running', attempt = ?, fence = ?, incarnation = ?, started_at = ?,"
             " not_before = NULL, exit_code = NULL, error_code = NULL, error = NULL WHERE seq = ?",
             (attempt + 1, self.fence, self.incarnation, self.started_at, seq),
         )
-        claim = Claim(self.task_id, event, source, attempt + 1, self.fence, body, self.started_at)
-        return claim, (Change(Status.QUEUED, Status.RUNNING),)
+        due_at = not_before or created_at
+        claim = Claim(self.task_id, event, source, attempt + 1, self.fence, body, self.started_at, due_at, trace)
+        return claim, (Change(event, Status.QUEUED, Status.RUNNING),)
 
 
 class Settle(NamedTuple):
@@ -89,14 +92,14 @@ class Settle(NamedTuple):
         """Returns the status of the job from now on; None when this attempt does not run (any more)."""
         end = self.settlement
         row = db.execute(
-            "SELECT seq, cancel, incarnation, started_at, log_bytes FROM tasks"
+            "SELECT seq, event, cancel, incarnation, started_at, log_bytes FROM tasks"
             " WHERE task_id = ? AND status = 'running' AND attempt = ? AND fence = ?",
             (end.task_id, end.attempt, end.fence),
         ).fetchone()
         if row is None:
             return None, ()
-        seq, cancel, incarnation, started_at, log_bytes = row
-        status = _follows(end, cancel)
+        seq, event, cancel, incarnation, started_at, log_bytes = row
+        status = _follows(end, WISHES.get(cancel))
         log_bytes += end.log_bytes
         finished_at, not_before = (end.finished_at, None) if status.is_final else (None, end.retry_at)
         db.execute(
@@ -110,7 +113,7 @@ class Settle(NamedTuple):
         )
         if self.words is not None:
             _speak(db, end.task_id, status, self.words)
-        return status, (Change(Status.RUNNING, status, log_bytes if status.is_final else 0),)
+        return status, (Change(event, Status.RUNNING, status, log_bytes if status.is_final else 0),)
 
 
 class Recover(NamedTuple):
@@ -134,25 +137,27 @@ class AskCancel(NamedTuple):
 
     task_id: str
     asked_at: float
-    how: Status = Status.TERMINATE
+    wish: Status = Status.TERMINATE
     words: LastWords | None = None
     write: str = "cancel"
 
     def apply(self, db: sqlite3.Cursor) -> tuple[JobRecord | None, tuple[Change, ...]]:
         """Returns its record; None when it is unknown."""
-        row = db.execute("SELECT seq, status, log_bytes FROM tasks WHERE task_id = ?", (self.task_id,)).fetchone()
+        wanted = "SELECT seq, event, status, log_bytes FROM tasks WHERE task_id = ?"
+        row = db.execute(wanted, (self.task_id,)).fetchone()
         changes: tuple[Change, ...] = ()
+        mark = next(mark for mark, status in WISHES.items() if status is self.wish)
         match row:
-            case (seq, Status.QUEUED, log_bytes):
+            case (seq, event, Status.QUEUED, log_bytes):
                 db.execute(
                     "UPDATE tasks SET status = ?, cancel = ?, not_before = NULL, finished_at = ? WHERE seq = ?",
-                    (self.how.value, WISHES[self.how], self.asked_at, seq),
+                    (self.wish.value, mark, self.asked_at, seq),
                 )
                 if self.words is not None:
-                    _speak(db, self.task_id, self.how, self.words)
-                changes = (Change(Status.QUEUED, self.how, log_bytes),)
-            case (seq, Status.RUNNING, _):
-                db.execute("UPDATE tasks SET cancel = ? WHERE seq = ? AND cancel = 0", (WISHES[self.how], seq))
+                    _speak(db, self.task_id, self.wish, self.words)
+                changes = (Change(event, Status.QUEUED, self.wish, log_bytes),)
+            case (seq, _, Status.RUNNING, _):
+                db.execute("UPDATE tasks SET cancel = ? WHERE seq = ? AND cancel = 0", (mark, seq))
         return records.find(db, self.task_id), changes
 
 
@@ -182,27 +187,30 @@ class AddNote(NamedTuple):
         return True, ()
 
 
-class Forget(NamedTuple):
-    """Ended jobs leave the journal with all that belongs to them."""
+class AddShare(NamedTuple):
+    """A text is left under a key of a task."""
 
-    task_ids: tuple[str, ...]
-    write: str = "prune"
+    share: Share
+    write: str = "share"
 
-    def apply(self, db: sqlite3.Cursor) -> tuple[int, tuple[Change, ...]]:
-        """Returns how many there were."""
-        changes = []
-        for task_id in self.task_ids:
-            row = db.execute(
-                "SELECT seq, status, log_bytes FROM tasks WHERE task_id = ? AND finished_at IS NOT NULL", (task_id,)
-            ).fetchone()
-            if row is not None:
-                seq, status, log_bytes = row
-                db.execute("DELETE FROM notes WHERE seq = ?", (seq,))
-                db.execute("DELETE FROM attempts WHERE seq = ?", (seq,))
-                db.execute("DELETE FROM outbox WHERE task_id = ?", (task_id,))
-                db.execute("DELETE FROM tasks WHERE seq = ?", (seq,))
-                changes.append(Change(Status(status), None, -log_bytes))
-        return len(changes), tuple(changes)
+    def apply(self, db: sqlite3.Cursor) -> tuple[None, tuple[Change, ...]]:
+        """Nothing is returned."""
+        db.execute(
+            "INSERT INTO shares(number, task_id, key, data, ttl_s, expires_at) VALUES(?, ?, ?, ?, ?, ?)", self.share
+        )
+        return None, ()
+
+
+class DropShares(NamedTuple):
+    """Share data of these numbers leave the journal."""
+
+    numbers: tuple[int, ...]
+    write: str = "unshare"
+
+    def apply(self, db: sqlite3.Cursor) -> tuple[None, tuple[Change, ...]]:
+        """Nothing is returned."""
+        db.executemany("DELETE FROM shares WHERE number = ?", [(number,) for number in self.numbers])
+        return None, ()
 
 
 class Say(NamedTuple):
@@ -232,11 +240,35 @@ class Said(NamedTuple):
         return None, ()
 
 
-def _follows(end: Settlement, cancel: int) -> Status:
+class Forget(NamedTuple):
+    """Ended jobs leave the journal with all that belongs to them."""
+
+    task_ids: tuple[str, ...]
+    write: str = "prune"
+
+    def apply(self, db: sqlite3.Cursor) -> tuple[int, tuple[Change, ...]]:
+        """Returns how many there were."""
+        changes = []
+        for task_id in self.task_ids:
+            row = db.execute(
+                "SELECT seq, event, status, log_bytes FROM tasks WHERE task_id = ? AND finished_at IS NOT NULL",
+                (task_id,),
+            ).fetchone()
+            if row is not None:
+                seq, event, status, log_bytes = row
+                db.execute("DELETE FROM notes WHERE seq = ?", (seq,))
+                db.execute("DELETE FROM attempts WHERE seq = ?", (seq,))
+                db.execute("DELETE FROM outbox WHERE task_id = ?", (task_id,))
+                db.execute("DELETE FROM tasks WHERE seq = ?", (seq,))
+                changes.append(Change(event, Status(status), None, -log_bytes))
+        return len(changes), tuple(changes)
+
+
+def _follows(end: Settlement, wish: Status | None) -> Status:
     """The status of the job after the end of an attempt: no other attempt follows once its end was asked for."""
     if end.retry_at is None:
         return end.status
-    return wish_of(cancel) or Status.QUEUED
+    return wish or Status.QUEUED
 
 
 def _speak(db: sqlite3.Cursor, task_id: str, status: Status, words: LastWords) -> None:

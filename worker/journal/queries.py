@@ -14,7 +14,7 @@ from job_item.job import JobRecord, Status
 from worker.desk import Note
 from worker.journal import errors, records
 from worker.journal.schema import open_reader
-from worker.journal.values import Ended, Saying, Waiting, wish_of
+from worker.journal.values import WISHES, Ended, Saying, Share, Waiting
 from worker.recovery import Lost
 
 _NO_SEQ = 2**63 - 1
@@ -78,6 +78,13 @@ class Reader:
         )
         return [Note(*row) for row in rows]
 
+    def shares(self) -> Sequence[Share]:
+        """All share data, oldest first: bounded by whoever adds them (`worker.share`)."""
+        return [
+            Share(*row)
+            for row in self._rows("SELECT number, task_id, key, data, ttl_s, expires_at FROM shares ORDER BY number")
+        ]
+
     def waiting(self, event: str, after_seq: int, limit: int) -> Sequence[Waiting]:
         """The queued jobs of an event that came after another, oldest first; some may have to wait for their moment."""
         rows = self._rows(
@@ -98,6 +105,12 @@ class Reader:
             event = self._one("SELECT min(event) FROM tasks WHERE status = ? AND event > ?", status.value, event)
         return found
 
+    def oldest_waiting(self) -> dict[str, float]:
+        """When the oldest queued job of each event was accepted: two steps in the index for each event."""
+        oldest = "SELECT created_at FROM tasks WHERE status = 'queued' AND event = ? ORDER BY seq LIMIT 1"
+        found = {event: self._one(oldest, event) for event in self.events(Status.QUEUED)}
+        return {event: moment for event, moment in found.items() if moment is not None}
+
     def lost(self, incarnation: str) -> Sequence[Lost]:
         """What runs by the word of another incarnation than this one."""
         rows = self._rows(
@@ -105,7 +118,7 @@ class Reader:
             incarnation,
         )
         return [
-            Lost(task_id, event, attempt, fence, wish_of(cancel)) for task_id, event, attempt, fence, cancel in rows
+            Lost(task_id, event, attempt, fence, WISHES.get(cancel)) for task_id, event, attempt, fence, cancel in rows
         ]
 
     def sayings(self, after: int, limit: int) -> Sequence[Saying]:

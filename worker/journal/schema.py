@@ -63,6 +63,20 @@ _FIRST = (
     "INSERT INTO opened VALUES(0)",
 )
 
+_SHARES = (
+    # The key is not that of `tasks`: data may be shared under an id that is no task of this node.
+    """CREATE TABLE shares(
+        number INTEGER PRIMARY KEY,
+        task_id TEXT NOT NULL,
+        key TEXT NOT NULL,
+        data TEXT NOT NULL,
+        ttl_s REAL,
+        expires_at REAL
+    )""",
+)
+
+_TRACES = ("ALTER TABLE tasks ADD COLUMN trace TEXT",)  # the trace context that came with the job
+
 _OUTBOX = (
     # What is still to be said over the broker; the order within a task is that of `number`.
     """CREATE TABLE outbox(
@@ -75,7 +89,7 @@ _OUTBOX = (
     "CREATE INDEX outbox_by_task ON outbox(task_id)",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _OUTBOX)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SHARES, _TRACES, _OUTBOX)
 """The statements that lead from each version (PRAGMA user_version) to the next."""
 
 

@@ -1,4 +1,7 @@
-"""How many jobs the journal has in each status, kept in memory so that nobody has to count more than once."""
+"""How many jobs the journal has in each status, kept in memory so that nobody has to count more than once.
+
+Every step of a job is counted by its event too, since the journal was opened: that is what metrics show.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,9 @@ from job_item.job import Status
 
 
 class Change(NamedTuple):
-    """One job goes from a status to another (None: it comes, or is forgotten); `log_bytes` is what that adds."""
+    """A job of `event` goes from a status to another (None: it comes, or is forgotten); `log_bytes` is what it adds."""
 
+    event: str
     before: Status | None
     after: Status | None
     log_bytes: int = 0
@@ -23,14 +27,19 @@ class Start(NamedTuple):
     """What the journal held when it was opened."""
 
     counts: dict[Status, int]
+    by_event: dict[tuple[str, Status], int]
     log_bytes: int
 
 
 def count(db: sqlite3.Connection) -> Start:
     """Count everything: some 20 ms for 100,000 jobs, without Python's lock."""
-    counts = db.execute("SELECT status, count(*) FROM tasks GROUP BY status").fetchall()
+    rows = db.execute("SELECT status, event, count(*) FROM tasks GROUP BY status, event").fetchall()
+    by_event = {(event, Status(status)): number for status, event, number in rows}
+    counts: Counter[Status] = Counter()
+    for (_, status), number in by_event.items():
+        counts[status] += number
     row = db.execute("SELECT coalesce(sum(log_bytes), 0) FROM tasks WHERE finished_at IS NOT NULL").fetchone()
-    return Start({Status(status): number for status, number in counts}, row[0])
+    return Start(dict(counts), by_event, row[0])
 
 
 class Tally:
@@ -39,19 +48,35 @@ class Tally:
     def __init__(self) -> None:
         self.start: Future[Start] = Future()
         self._changes: Counter[Status | None] = Counter()
+        self._steps: Counter[tuple[str, Status | None, Status | None]] = Counter()
         self._log_bytes = 0
 
     def apply(self, changes: Iterable[Change]) -> None:
         """Follow what was committed."""
-        for before, after, log_bytes in changes:
+        for event, before, after, log_bytes in changes:
             self._changes[before] -= 1
             self._changes[after] += 1
+            self._steps[event, before, after] += 1
             self._log_bytes += log_bytes
 
     def counts(self) -> dict[Status, int]:
         """Jobs by status."""
         start = self.start.result().counts
         return {status: start.get(status, 0) + self._changes[status] for status in Status}
+
+    def by_event(self) -> dict[tuple[str, Status], int]:
+        """Jobs by event and status."""
+        found = Counter(self.start.result().by_event)
+        for (event, before, after), number in self._steps.items():
+            if before is not None:
+                found[event, before] -= number
+            if after is not None:
+                found[event, after] += number
+        return dict(found)
+
+    def steps(self) -> dict[tuple[str, Status | None, Status | None], int]:
+        """How often a job of an event went from one status to another since the journal was opened."""
+        return dict(self._steps)
 
     def number(self, status: Status) -> int:
         """Jobs in one status: a fifth of the time that it takes to tell all."""

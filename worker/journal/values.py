@@ -12,16 +12,10 @@ from typing import Literal, NamedTuple
 
 from job_item.job import Status, Usage
 
+WISHES: Mapping[int, Status] = MappingProxyType({1: Status.TERMINATE, 2: Status.TIMEOUT})
+"""What the column `cancel` of a task says of the end that was asked for; 0 is none."""
+
 _encode = json.JSONEncoder(separators=(",", ":")).encode
-
-
-WISHES: Mapping[Status, int] = MappingProxyType({Status.TERMINATE: 1, Status.TIMEOUT: 2})
-"""How the column `cancel` of a task writes down what its end was asked for with."""
-
-
-def wish_of(cancel: int) -> Status | None:
-    """What the column `cancel` says."""
-    return next((how for how, number in WISHES.items() if number == cancel), None)
 
 
 class Waiting(NamedTuple):
@@ -52,6 +46,10 @@ class Claim(NamedTuple):
     fence: int
     body: bytes
     started_at: float
+    due_at: float
+    """When it could have been started at the earliest: its acceptance, or the end of the pause before a retry."""
+    trace: str | None = None
+    """The trace context that came with the job, as it is kept (`job_item.trace`)."""
 
 
 class Settlement(NamedTuple):
@@ -96,6 +94,20 @@ class Settlement(NamedTuple):
             },
         }
         return _encode(members).encode()  # the members above are sorted
+
+
+class Share(NamedTuple):
+    """A text that was left under a key of a task. `ttl_s` None: it stays as long as its task is of interest.
+
+    Numbers grow with every one. `expires_at` is the moment by the wall clock, for whoever opens the journal next.
+    """
+
+    number: int
+    task_id: str
+    key: str
+    data: str
+    ttl_s: float | None = None
+    expires_at: float | None = None
 
 
 SayingKind = Literal["who", "note", "output", "failed", "finish"]

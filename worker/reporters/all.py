@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from job_item.job import JobRecord, Status
+from worker.journal import Settlement
 from worker.seams import Assignment, Reporter
 
 
@@ -35,7 +36,7 @@ class AllReporters:
         for reporter in self._reporters:
             reporter.noted(task_id)
 
-    def settled(self, task_id: str, event: str, attempt: int, status: Status, details: dict[str, Any]) -> None:
+    def settled(self, assignment: Assignment, end: Settlement, status: Status, details: dict[str, Any]) -> None:
         """An attempt has ended."""
         for reporter in self._reporters:
-            reporter.settled(task_id, event, attempt, status, details)
+            reporter.settled(assignment, end, status, details)

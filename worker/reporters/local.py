@@ -6,6 +6,7 @@ from typing import Any
 
 from job_item.job import JobRecord, Status
 from job_item.log import get
+from worker.journal import Settlement
 from worker.news import News
 from worker.seams import Assignment
 
@@ -36,8 +37,15 @@ class LocalReporter:
         """A script sent a notification."""
         self._news.publish(task_id)
 
-    def settled(self, task_id: str, event: str, attempt: int, status: Status, details: dict[str, Any]) -> None:
+    def settled(
+        self,
+        assignment: Assignment,
+        end: Settlement,  # noqa: ARG002 - its details are told
+        status: Status,
+        details: dict[str, Any],
+    ) -> None:
         """An attempt has ended."""
+        task_id, event, attempt = assignment.task_id, assignment.event, assignment.attempt
         name = "job.retried" if status is Status.QUEUED else "job.finished"
         write = self._logger.info if status is Status.FINISH else self._logger.warning
         write(name, task_id=task_id, job_event=event, attempt=attempt, status=str(status), **details)

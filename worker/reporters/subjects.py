@@ -123,8 +123,9 @@ class SubjectReporter:
         """What is said of a job that ends now without having run here."""
         return LastWords(time.time() + self.settle_s(), None, failed)
 
-    def settled(self, task_id: str, event: str, attempt: int, status: Status, details: dict[str, Any]) -> None:  # noqa: ARG002 - given by the seam
+    def settled(self, assignment: Assignment, end: Settlement, status: Status, details: dict[str, Any]) -> None:  # noqa: ARG002 - given by the seam
         """An attempt has ended: what it left to be said is in the journal."""
+        task_id = assignment.task_id
         self.told.pop(task_id, None)
         if status.is_final:
             self.controls.drop(task_id)

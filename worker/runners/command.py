@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from job_item import payload, trace
 from job_item.errors import JobFailure, Unavailable
 from job_item.keeper import taskfile
 from job_item.keeper.command import Command, Ended
@@ -21,7 +22,7 @@ from job_item.template import Template, TemplateError, compile_command
 from worker.environ import Owner, data_variables, job_variables, node_variables
 from worker.outcome import Outcome
 from worker.output import spool_path
-from worker.seams import Assignment
+from worker.seams import Assignment, given_context
 from worker.standing import Board
 
 _DECODER = json.JSONDecoder()
@@ -66,7 +67,16 @@ class Plan:
 class CommandRunner:
     """Turns assignments into commands and gives them to the keepers."""
 
-    def __init__(self, pool: KeeperPool, places: Places, owner: Owner, board: Board) -> None:
+    def __init__(
+        self,
+        pool: KeeperPool,
+        places: Places,
+        owner: Owner,
+        board: Board,
+        context: Callable[[Assignment], trace.Trace | None] = given_context,
+    ) -> None:
+        """Parameter `context`: which trace a job is told of, by default the one that came with it."""
+        self._context = context
         self._pool = pool
         self._work_dir = places.work_dir
         self._logs = str(places.logs)
@@ -112,13 +122,14 @@ class CommandRunner:
                 **plan.env,
                 **job_variables(self._owner, task_id, assignment.attempt, assignment.fence),
                 **data_variables(data),
+                **trace.variables(self._context(assignment)),
                 **spec.env,
             },
             cwd=plan.directory,
             spool=spool_path(self._logs, task_id, assignment.attempt),
             output_limit=spec.output_limit,
             task_file=f"{plan.directory}/{task_id}.json",
-            task_body=assignment.body,
+            task_body=payload.encode_legacy(data) if spec.render == "legacy" else assignment.body,
             replace=assignment.attempt > 1,
             timeout_s=spec.timeout,
             grace_s=spec.kill_grace,

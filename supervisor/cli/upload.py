@@ -1,0 +1,88 @@
+"""`upload`: files of a job to the Job Manager."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from supervisor.cli.given import ConfigOption
+
+if TYPE_CHECKING:
+    from job_item.sdk.filebody import Watch
+    from job_item.sdk.receipt import Receipt
+
+
+def upload_files(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files to send.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document a line for each file.")] = False,
+    _config: ConfigOption = None,
+) -> None:
+    """Send files of this job to the Job Manager.
+
+    Works in a job, and wherever JOB_MANAGER_UPLOAD_FILE and JOB_ITEM_PROJECT_KEY are exported. Files of any size: they
+    are sent as they are read. A broken connection is tried again; where the server speaks tus 1.0.0, a large file goes
+    on from where it broke off.
+    """
+    import os
+
+    from job_item.sdk.filebody import OpenFile
+    from job_item.sdk.surroundings import project_key, upload_url
+    from job_item.sdk.upload import upload
+
+    upload_url(os.environ)
+    project_key(os.environ)
+    for path in files:  # nothing is sent while one of them cannot be
+        with OpenFile(path):
+            pass
+    for path in files:
+        with _shown(path.name) as watch:
+            receipt = upload(path, watch=watch)
+        _print(receipt, as_json)
+
+
+def _print(receipt: Receipt, as_json: bool) -> None:
+    from supervisor.wording import harmless, size
+
+    if as_json:
+        typer.echo(json.dumps(asdict(receipt), ensure_ascii=False))
+        return
+    typer.echo(f"sent {harmless(receipt.path)} ({size(receipt.size_bytes)})")
+    for name, text in (
+        ("download", receipt.download_url),
+        ("security", receipt.security_notice),
+        ("expiry", receipt.expiry_notice),
+        ("upload", receipt.location),
+    ):
+        if text:
+            typer.echo(f"  {name}: {harmless(text)}")
+
+
+@contextmanager
+def _shown(name: str) -> Iterator[Watch | None]:
+    """Give who is told of each block; a bar where standard error is a terminal, else nobody."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.text import Text
+
+    from supervisor.wording import harmless
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(binary_units=True))
+    with Progress(
+        *columns, TransferSpeedColumn(), TimeRemainingColumn(), console=Console(stderr=True), transient=True
+    ) as bar:
+        task = bar.add_task(Text(harmless(name)).markup, total=None)
+
+        def watch(sent_bytes: int, size_bytes: int) -> None:
+            bar.update(task, completed=sent_bytes, total=size_bytes)
+
+        yield watch
