@@ -22,7 +22,10 @@ class Stopper:
         self._speaker = speaker
 
     async def stop(self, task_id: str, wish: Status) -> JobRecord | None:
-        """Ask for the end of a job, with the status `wish`; returns its record right away, None when it is unknown. Raises Unavailable."""
+        """Ask for the end of a job, with the status `wish`.
+
+        Returns its record right away, None when it is unknown. Raises Unavailable.
+        """
         words = self._speaker.last_words() if self._speaker is not None else None
         record = await self._journal.ask_cancel(task_id, wish, words)
         if record is not None:
