@@ -115,12 +115,15 @@ async def test_a_status_is_repeated_until_somebody_has_it_and_then_never_again(t
 
 
 @in_loop
-async def test_a_status_that_nobody_wants_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_status_that_nobody_wants_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(module, "REPEATS", Backoff(0.001, 1.0, 0.001, 0.0))
     async with office(tmp_path, Hub()) as made:
         await made.say("a", ("finish", b"finish"))
         await until(made.is_empty)
         await made.outbox.cleared("a")
+    assert "ERR-REP-100" in capfd.readouterr().err
 
 
 @in_loop
