@@ -63,10 +63,6 @@ class Proxy:
         """Cut all connections with a TCP reset."""
         self._do(self._reset())
 
-    def count(self) -> int:
-        """How many connections stand, counted on both sides."""
-        return len(self._writers)
-
     def _do(self, work: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
 
@@ -93,7 +89,8 @@ class Proxy:
         for writer in list(self._writers):
             writer.transport.abort()
         await asyncio.gather(*self._pumps, return_exceptions=True)
-        await asyncio.sleep(0)
+        for _ in range(3):  # what was aborted is closed in the loop's next turns
+            await asyncio.sleep(0)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -101,6 +98,7 @@ class Proxy:
         except OSError:
             writer.transport.abort()
             return
+        self._writers |= {writer, far_writer}
         for source, sink, is_client in ((reader, far_writer, True), (far_reader, writer, False)):
             pump = asyncio.ensure_future(self._pump(source, sink, is_client=is_client))
             self._pumps.add(pump)
@@ -111,7 +109,6 @@ class Proxy:
             await self._changed.wait()
 
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, is_client: bool) -> None:
-        self._writers.add(sink)
         try:
             while True:
                 await self._stall()
@@ -132,5 +129,5 @@ class Proxy:
         except OSError:
             pass
         finally:
-            self._writers.discard(sink)
-            sink.transport.abort() if sink.transport.is_closing() else sink.close()
+            if not sink.transport.is_closing():
+                sink.close()
