@@ -71,6 +71,23 @@ def test_what_the_service_manager_has_set_reaches_nobody_else(short_tmp: Path, t
             assert not [line for line in seen.split(b"\n") if line.startswith((b"NOTIFY_", b"WATCHDOG_", b"LISTEN_"))]
 
 
+@pytest.mark.parametrize("jobs", [[], [{"event": "new", "cmd": "true"}]], ids=["unchanged", "edited"])
+def test_a_reload_is_told_from_its_begin_to_its_end(jobs: list[Any], short_tmp: Path, tmp_path: Path) -> None:
+    settings = {"reload": "manual"}
+    with ServiceManager(short_tmp / "notify") as service, running(tmp_path, settings, service.environ()) as node:
+        service.await_line("READY=1")
+        before = len(service.lines())
+        asked_us = time.monotonic_ns() // 1000
+        node.configure({**settings, "jobs": jobs})
+        os.kill(node.pid, signal.SIGHUP)
+        service.await_line("RELOADING=1", after=before)
+        service.await_line("READY=1", after=before)
+        told = service.lines()[before:]
+        assert told.index("RELOADING=1") < told.index("READY=1")
+        (moment,) = [line for line in told if line.startswith("MONOTONIC_USEC=")]
+        assert int(moment.partition("=")[2]) >= asked_us
+
+
 def test_the_watchdog_is_fed_at_half_its_time(short_tmp: Path, tmp_path: Path) -> None:
     with ServiceManager(short_tmp / "notify") as service, running(tmp_path, {}, service.environ(watchdog_s=0.4)):
         eventually(lambda: service.lines().count("WATCHDOG=1") >= 6, within_s=20)

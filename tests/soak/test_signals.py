@@ -33,7 +33,15 @@ GRACE_S = 0.5
 SLACK_S = 15.0
 """For a machine that does a dozen of these at a time; what the node itself allows is far less."""
 STOPS = (signal.SIGTERM, signal.SIGINT)
-HARMLESS = (signal.SIGUSR1, signal.SIGCHLD, signal.SIGCONT, signal.SIGWINCH, signal.SIGURG, signal.SIGPIPE)
+HARMLESS = (
+    signal.SIGHUP,
+    signal.SIGUSR1,
+    signal.SIGCHLD,
+    signal.SIGCONT,
+    signal.SIGWINCH,
+    signal.SIGURG,
+    signal.SIGPIPE,
+)
 WORKERS = ("worker", "worker", "deaf_to_drain", "deaf", "cascades")
 ENDS_ITSELF = {"cascades": 76}
 
