@@ -55,6 +55,15 @@ async def share(journal: Journal, number: int, task_id: str) -> None:
         tell("unshared", task_id)
 
 
+async def speak(journal: Journal, task_id: str) -> None:
+    """Have two things to say of a task, and say the first."""
+    await journal.say(task_id, ("who", b"first"), ("failed", task_id.encode()))
+    tell("saying", task_id)
+    own = [saying for saying in journal.sayings(0, 10_000) if saying.task_id == task_id]
+    await journal.said(own[0].number)
+    tell("said", task_id)
+
+
 async def lane(journal: Journal, name: str, numbers: Iterator[int]) -> None:
     """Do everything that a journal can do, again and again."""
     for number in range(ROUNDS):
@@ -66,6 +75,7 @@ async def lane(journal: Journal, name: str, numbers: Iterator[int]) -> None:
         assert await journal.note(task_id, 1.5, f"note of {task_id}")
         tell("noted", task_id)
         await share(journal, next(numbers), task_id)
+        await speak(journal, task_id)
         await attempt(journal, task_id, retry_at=2.5)
         await attempt(journal, task_id)
         assert await journal.ask_cancel(other)

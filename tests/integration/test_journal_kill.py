@@ -33,6 +33,8 @@ class Promises:
         self.shared: set[str] = set()
         self.unsharing: set[str] = set()
         self.unshared: set[str] = set()
+        self.saying: set[str] = set()
+        self.said: set[str] = set()
         self.fences: list[int] = []
         self.results: dict[tuple[str, int], bytes] = {}
 
@@ -103,8 +105,17 @@ def test_a_disk_that_takes_no_more_costs_only_what_does_not_fit(tmp_path: Path) 
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def check_outbox(journal: Journal, promises: Promises) -> None:
+    """What was to be said is there in its order, and what was said is not."""
+    for task_id in promises.saying - promises.forgetting:
+        own = [saying.body for saying in journal.sayings(0, 10_000) if saying.task_id == task_id]
+        assert own in ([b"first", task_id.encode()], [task_id.encode()]), own
+        assert (b"first" in own) <= (task_id not in promises.said)
+
+
 async def check(journal: Journal, promises: Promises) -> None:
     """Hold the journal against what was promised."""
+    check_outbox(journal, promises)
     for task_id in promises.accepted - promises.forgetting:
         record = journal.record(task_id)
         assert record is not None, f"{task_id} is lost"

@@ -108,7 +108,7 @@ class SubjectReporter:
 
     async def conclude(self, end: Settlement) -> LastWords:
         """What is to be said of the end of an attempt."""
-        told = self.told.get(end.task_id)
+        told = self.told.pop(end.task_id, None)
         if told is None:
             return self.last_words(_reason(end))
         sent = await told.live.stop()
@@ -125,10 +125,8 @@ class SubjectReporter:
 
     def settled(self, assignment: Assignment, end: Settlement, status: Status, details: dict[str, Any]) -> None:  # noqa: ARG002 - given by the seam
         """An attempt has ended: what it left to be said is in the journal."""
-        task_id = assignment.task_id
-        self.told.pop(task_id, None)
         if status.is_final:
-            self.controls.drop(task_id)
+            self.controls.drop(assignment.task_id)
         self.outbox.grow()
 
     def ended(self, task_id: str) -> None:
