@@ -20,12 +20,14 @@ run: ## Set up, then run the node in the foreground with config.yaml; Ctrl-C sto
 	@$(SETUP) run
 	@exec $(BIN)/job_item --config config.yaml
 
-test: ## Set up, then run every test; TESTS=tests/unit for a part
+test: ## Set up, servers for tests too where that may be, then run every test; TESTS=tests/unit for a part
 	@$(SETUP) dev
+	@sh tools/servers
 	$(BIN)/python -m pytest $(TESTS)
 
 soak: ## Chaos: kill loops, hostile values; SOAK=quick (minutes) or SOAK=night (an hour)
 	@$(SETUP) dev
+	@sh tools/servers
 	SOAK=$(SOAK) $(BIN)/python -m pytest -m soak $(TESTS)
 
 bench: ## Measure speed and size into benchmarks/results.md; BENCH=quick or BENCH=night
