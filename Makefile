@@ -52,10 +52,12 @@ format: ## Rewrite the code in the one style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: ## Write what is generated of docs/errors.md and docs/api.md anew
+docs: ## Write what is generated of docs/ anew: errors, routes of the API, command line, templates
 	@$(SETUP) dev
 	$(BIN)/python -m tools.errors_page
 	$(BIN)/python -m tools.api_page
+	$(BIN)/python -m tools.cli_page
+	$(BIN)/python -m tools.templates_page
 
 lock: ## Pin the newest allowed versions, with hashes, in requirements.lock and requirements-dev.lock
 	@sh tools/lock

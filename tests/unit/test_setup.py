@@ -17,9 +17,10 @@ from pydantic import BaseModel
 
 import job_item
 from job_item.execspec import Exec
+from job_item.exits import Exit
 from job_item.settings import Job, Settings
 from tests.conftest import ROOT
-from tools import errors_page
+from tools import cli_page, errors_page
 
 LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-peers.lock")
 IMPORT_NAMES = {"nats-py": "nats", "pyyaml": "yaml"}
@@ -132,6 +133,13 @@ def test_make_run_starts_the_node_with_the_config_of_the_repository() -> None:
 
 def test_the_page_of_error_codes_is_up_to_date() -> None:
     assert errors_page.PAGE.read_text() == errors_page.page(), "run `make docs`"
+
+
+def test_the_page_of_the_command_line_is_up_to_date() -> None:
+    page = cli_page.PAGE.read_text()
+    assert page == cli_page.page(), "run `make docs`"
+    assert set(cli_page.EXITS) == set(Exit)
+    assert "`job_item execs restart`" in page
 
 
 def test_the_sample_configuration_is_valid_and_needs_no_server() -> None:
