@@ -1,6 +1,7 @@
 # Everything a developer or a newcomer runs. Each target sets up what it needs; nothing has to be installed by hand.
 # Variables: PYTHON=python3.12 picks the interpreter, VENV=.venv-3.12 keeps a second environment beside the first,
-# TESTS=tests/unit runs a part, PROCESSES=1 one test at a time (most of them wait for others), SOAK and BENCH pick the tier (quick or night).
+# TESTS=tests/unit runs a part, PROCESSES=1 one test at a time (most of them wait for others), SOAK and BENCH pick the
+# tier (quick or night).
 
 VENV ?= .venv
 TESTS ?=
@@ -29,7 +30,7 @@ test: ## Set up, servers for tests too where that may be, then run every test; T
 soak: ## Chaos: kill loops, hostile values; SOAK=quick (minutes) or SOAK=night (an hour)
 	@$(SETUP) dev
 	@sh tools/servers
-	SOAK=$(SOAK) $(BIN)/python -m pytest -m soak $(TESTS)
+	SOAK=$(SOAK) $(BIN)/python -m pytest -m soak --numprocesses $(PROCESSES) --dist loadfile $(TESTS)
 
 bench: ## Measure speed and size into benchmarks/results.md; BENCH=quick or BENCH=night
 	@$(SETUP) dev
