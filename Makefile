@@ -25,12 +25,12 @@ run: ## Set up, then run the node in the foreground with config.yaml; Ctrl-C sto
 test: ## Set up, servers for tests too where that may be, then run every test; TESTS=tests/unit for a part
 	@$(SETUP) dev
 	@sh tools/servers
-	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile $(TESTS)
+	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadgroup $(TESTS)
 
 soak: ## Chaos: kill loops, hostile values; SOAK=quick (minutes) or SOAK=night (an hour)
 	@$(SETUP) dev
 	@sh tools/servers
-	SOAK=$(SOAK) $(BIN)/python -m pytest -m soak --numprocesses $(PROCESSES) --dist loadfile $(TESTS)
+	SOAK=$(SOAK) $(BIN)/python -m pytest -m soak --numprocesses $(PROCESSES) --dist loadgroup $(TESTS)
 
 bench: ## Measure speed and size into benchmarks/results.md; BENCH=quick or BENCH=night
 	@$(SETUP) dev

@@ -254,8 +254,11 @@ def eventually_grandchildren(pids: list[int]) -> list[int]:
 def lists_descriptors(start: ChildStart, connection: Any, api_socket: socket.socket) -> None:
     """Notes what a process that it starts, careless of descriptors, is given."""
     life = Life("worker", start, connection)
-    with subprocess.Popen(["sleep", "300"], close_fds=False) as started:
-        life.note("descriptors", *os.listdir(f"/proc/{started.pid}/fd"))
+    pipe = subprocess.PIPE
+    with subprocess.Popen(["sh", "-c", "echo up; read line"], stdin=pipe, stdout=pipe, close_fds=False) as started:
+        assert started.stdout is not None
+        started.stdout.readline()  # now it has loaded its libraries
+        life.note("descriptors", *sorted(os.listdir(f"/proc/{started.pid}/fd")))
         started.kill()
     life.ready().serve()
 

@@ -26,6 +26,13 @@ ROOT = Path(__file__).resolve().parent.parent
 """The folder of the checkout."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run several at a time those of a file stay together; those of brokers share one RabbitMQ."""
+    for item in items:
+        group = "brokers" if item.path.name.startswith("test_broker") else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 def eventually(look: Callable[[], Found], *, within_s: float = 10.0, what: str = "") -> Found:
     """Call `look` until it returns something true, and return that; fail after `within_s` seconds.
 

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,8 @@ class RabbitmqServer(Server):
         if self.process is None:
             return
         group = self.process.pid
-        os.killpg(group, 9)
+        with suppress(ProcessLookupError):  # a test that sweeps everything below itself has met it
+            os.killpg(group, 9)
         self.process.wait()
         self.process = None
 

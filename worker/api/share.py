@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from job_item.environ import SHARE_PATH
@@ -15,6 +15,7 @@ from worker.api.answers import documented
 from worker.api.body import read_json
 from worker.api.faults import Refusal
 from worker.api.jobs import TaskId
+from worker.api.segments import with_slashes
 from worker.api.site import desk_of
 
 TTL_LIMIT_S = 1e9
@@ -25,6 +26,9 @@ Ttl = Annotated[
     float | None,
     Field(ge=0, le=TTL_LIMIT_S, allow_inf_nan=False, description="Seconds until it is gone; 0 or none: no such time."),
 ]
+
+
+ShareKey = Annotated[str, Path(description="The key, as it was added."), AfterValidator(with_slashes)]
 
 
 class ShareRequest(BaseModel):
@@ -75,9 +79,7 @@ async def add(request: Request, task_id: TaskId) -> ShareAnswer:
 
 
 @router.get(SHARE_PATH + "/{task_id}/{key:path}", summary="Get what is shared", responses=documented(404))
-async def get(
-    request: Request, task_id: TaskId, key: Annotated[str, Path(description="The key, as it was added.")]
-) -> SharedAnswer:
+async def get(request: Request, task_id: TaskId, key: ShareKey) -> SharedAnswer:
     """Get the texts under a key of a task, oldest first."""
     texts = desk_of(request).shared(task_id, key)
     if not texts:
