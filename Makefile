@@ -1,9 +1,10 @@
 # Everything a developer or a newcomer runs. Each target sets up what it needs; nothing has to be installed by hand.
 # Variables: PYTHON=python3.12 picks the interpreter, VENV=.venv-3.12 keeps a second environment beside the first,
-# TESTS=tests/unit runs a part, SOAK and BENCH pick the tier (quick or night).
+# TESTS=tests/unit runs a part, PROCESSES=1 one test at a time (most of them wait for others), SOAK and BENCH pick the tier (quick or night).
 
 VENV ?= .venv
 TESTS ?=
+PROCESSES ?= 3
 SOAK ?= quick
 BENCH ?= quick
 BIN := $(VENV)/bin
@@ -20,12 +21,14 @@ run: ## Set up, then run the node in the foreground with config.yaml; Ctrl-C sto
 	@$(SETUP) run
 	@exec $(BIN)/job_item --config config.yaml
 
-test: ## Set up, then run every test; TESTS=tests/unit for a part
+test: ## Set up, servers for tests too where that may be, then run every test; TESTS=tests/unit for a part
 	@$(SETUP) dev
-	$(BIN)/python -m pytest $(TESTS)
+	@sh tools/servers
+	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile $(TESTS)
 
 soak: ## Chaos: kill loops, hostile values; SOAK=quick (minutes) or SOAK=night (an hour)
 	@$(SETUP) dev
+	@sh tools/servers
 	SOAK=$(SOAK) $(BIN)/python -m pytest -m soak $(TESTS)
 
 bench: ## Measure speed and size into benchmarks/results.md; BENCH=quick or BENCH=night

@@ -57,6 +57,7 @@ _ENTRIES = (
     Code("ERR-CFG-033", "An exec waits for something that can never come true.", "Choose another condition in `depends_on`: started, ready, healthy (needs a `health` probe) or completed."),
     Code("ERR-CFG-034", "A regular expression cannot be read.", "Correct it; put a backslash before a sign that is meant literally, and single quotes around the whole."),
     Code("ERR-CFG-035", "A probe does not say which one thing it looks at.", "Set exactly one of cmd, http and tcp; `ready` may have log instead."),
+    Code("ERR-CFG-036", "The connection to the message broker is to be secure, and its certificates cannot be used.", "Put the certificates where the message says, or name them with ca_file, cert_file and key_file; without TLS, remove secure and these files."),
     # SUP: the parent process
     Code("ERR-SUP-001", "A child process ended unexpectedly.", "The node replaces it; look at the lines before this one.", was="ERR-60350903200"),
     Code("ERR-SUP-002", "A child process was silent for too long and is replaced.", "Look at what kept it busy; heartbeat.timeout says how long it may be silent."),
@@ -91,6 +92,15 @@ _ENTRIES = (
     Code("ERR-LNK-003", "The rest of the node did not answer an order in time.", "Look at the log of the node; the order may still be carried out."),
     Code("ERR-LNK-004", "A room that is run alone takes no orders.", "Start the whole node with `job_item`, or end and start this room again."),
     # BRK: brokers
+    Code("ERR-BRK-001", "The message broker cannot be reached.", "Check broker_connection and that the server runs; the node keeps trying, and what runs goes on."),
+    Code("ERR-BRK-002", "The connection to the message broker is lost.", "Nothing has to be done: the node connects again, and what it has to say waits in its journal."),
+    Code("ERR-BRK-003", "The message broker refuses a subscription.", "Look at the reason: the user's permissions, or a queue that was declared with other flags."),
+    Code("ERR-BRK-004", "The connection to the message broker stands, but nothing comes in on it; it is made anew.", "Look at the network between, if it happens again."),
+    Code("ERR-BRK-005", "The message broker refuses the credentials.", "Check user, password, token and certificates in broker_connection."),
+    Code("ERR-BRK-006", "A message cannot be published as it is.", "Look at the reason: it is larger than the broker takes, or its subject has a form that the broker does not know."),
+    Code("ERR-BRK-007", "TLS with the message broker fails.", "Look at the reason: ca_file must hold who signed the server's certificate, host must be a name in it, and a client certificate may be wanted; renew what has expired."),
+    Code("ERR-BRK-008", "A message from the broker is lost to this node.", "Look at the reason; with this broker nobody keeps a message that was delivered, and other nodes of the project may have taken it."),
+    Code("ERR-BRK-009", "The message broker refuses what this node publishes.", "Give the user of broker_connection the permissions that docs/brokers.md lists."),
     # SRC: sources
     # JOB: jobs as they come in
     Code("ERR-JOB-001", "No job is configured for this event.", "Use an event of `jobs` in the configuration file."),

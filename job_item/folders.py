@@ -17,6 +17,9 @@ _PATHS = (
     ("api", "token_file"),
     ("broker_connection", "password_file"),
     ("broker_connection", "token_file"),
+    ("broker_connection", "ca_file"),
+    ("broker_connection", "cert_file"),
+    ("broker_connection", "key_file"),
 )
 _PATHS_OF_ENTRIES = ("working_dir", "shell")
 """Of jobs and execs; a shell only where it is no bare name."""

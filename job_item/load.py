@@ -24,6 +24,7 @@ from job_item.redact import Redactor, secret_values
 from job_item.secretfile import SECRETS, exposed, file_key_of, read_secret_files
 from job_item.settings import Settings
 from job_item.sign import Sign, signs
+from job_item.tlsfiles import find_tls_files
 from job_item.yamlfile import Document, KeyPath, Place, Tree, dotted, nearest, parse
 
 _DEFAULT_NAME = "config.yaml"
@@ -146,7 +147,7 @@ def _merge_layers(
     layer = merge(layer, variable_layer(("log", "level"), "LOG_LEVEL", environ, dotenv))
     layer = merge(layer, variable_layer(("identity_id",), "WORKER_ID", environ, dotenv))
     make_absolute(layer, config_path.parent)
-    return layer, [*found, *read_secret_files(layer)]
+    return layer, [*found, *read_secret_files(layer), *find_tls_files(layer, config_path.parent)]
 
 
 def _duplicates(tree: Mapping[str, Tree], section: str, keys: tuple[str, ...], code: str) -> Iterator[Finding]:

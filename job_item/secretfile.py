@@ -17,6 +17,7 @@ SECRETS: tuple[KeyPath, ...] = (
     ("broker_connection", "token"),
 )
 """Settings that may stand in a file, which the same key with `_file` names."""
+PRIVATE_KEY: KeyPath = ("broker_connection", "key_file")
 _SIZE_MAX_BYTES = 64 << 10
 
 
@@ -70,6 +71,9 @@ def exposed(layer: Layer, config_path: Path) -> Iterator[tuple[KeyPath, Path]]:
         if file is not None and file not in checked and is_readable_by_others(file):
             yield key, file
             checked.add(file)
+    private = layer.get(PRIVATE_KEY)
+    if isinstance(private, str) and is_readable_by_others(Path(private)):
+        yield PRIVATE_KEY, Path(private)
 
 
 def _home(key: KeyPath, layer: Layer, config_path: Path) -> Path | None:

@@ -14,10 +14,11 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
+from job_item.connections import BrokerConnection
 from job_item.execspec import Exec
 from job_item.kinds import Bytes, Command, Environment, Event, Identity, Passable, Seconds, Shell, level_of
 from job_item.quantity import Unfit
-from job_item.redact import is_secret_name, secret_values
+from job_item.redact import secret_values
 from job_item.resources import Resources
 from job_item.section import Section
 
@@ -138,7 +139,7 @@ class Settings(Section):
     jobs: tuple[Job, ...] = ()
     execs: tuple[Exec, ...] = ()
     uuid: str = ""
-    broker_connection: dict[str, object] | None = None
+    broker_connection: BrokerConnection | None = None
     project_record: object = Field(default=None, alias="project", exclude=True, repr=False)
     job_item_version_number: int | None = None
     job_item_version: str = ""
@@ -171,6 +172,5 @@ class Settings(Section):
             yield self.api.token.get_secret_value()
         for env in (*(job.env for job in self.jobs), *(entry.env for entry in self.execs)):
             yield from secret_values(env)
-        for name, value in (self.broker_connection or {}).items():
-            if is_secret_name(name):
-                yield str(value)
+        if self.broker_connection is not None:
+            yield from self.broker_connection.secrets()

@@ -38,10 +38,9 @@ def reach(settings: Settings, connect: Connect = connect) -> tuple[Fault, ...]:
 def servers(settings: Settings) -> dict[str, tuple[str, int]]:
     """The addresses that the settings name, by the setting; one that cannot be read is for other checks to judge."""
     found: dict[str, tuple[str, int]] = {}
-    broker = settings.broker_connection or {}
-    host, port = broker.get("host"), str(broker.get("port"))  # what stands in a file comes as text
-    if isinstance(host, str) and port.isascii() and port.isdigit():
-        found["broker_connection"] = (host, int(port))
+    for address in settings.broker_connection.addresses if settings.broker_connection else ():
+        place = "broker_connection" if not found else f"broker_connection ({address})"
+        found[place] = (address.host, address.port)
     url = urlsplit(settings.end_point)
     if url.hostname:
         found["end_point"] = (url.hostname, url.port or (443 if url.scheme == "https" else 80))

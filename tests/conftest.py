@@ -20,6 +20,8 @@ import pytest
 
 Found = TypeVar("Found")
 
+pytest_plugins = ("tests.brokers.fixtures",)
+
 ROOT = Path(__file__).resolve().parent.parent
 """The folder of the checkout."""
 

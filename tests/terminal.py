@@ -8,6 +8,7 @@ import pty
 import signal
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Iterator
@@ -87,6 +88,15 @@ class Running:
     def types(self, text: str) -> None:
         """Type a line at the terminal."""
         os.write(self.out.descriptor, text.encode() + b"\n")
+
+    def types_unseen(self, text: str) -> None:
+        """Type a line where the terminal shows nothing of it: whatever was typed before that is thrown away."""
+
+        def is_blind() -> bool:
+            return not termios.tcgetattr(self.out.descriptor)[3] & termios.ECHO
+
+        eventually(is_blind, what="the terminal shows nothing of what is typed")
+        self.types(text)
 
     def interrupt(self) -> None:
         """Press Ctrl-C."""

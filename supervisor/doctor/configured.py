@@ -101,19 +101,14 @@ def connectivity(case: Case, reach: Reach | None = None) -> Iterator[Line]:
 
 
 def secured(settings: Settings) -> Mapping[str, bool]:
-    """Which servers are spoken to with TLS."""
-    broker = settings.broker_connection or {}
-    return {
-        "end_point": urlsplit(settings.end_point).scheme == "https",
-        "broker_connection": str(broker.get("secure")).lower() == "true" and broker.get("type") != "nats",
-    }
+    """Which servers are tried with TLS. A broker has certificates of its own, which were proved when they were loaded,
+    and NATS begins in the clear: these are tried with TCP only.
+    """
+    return {"end_point": urlsplit(settings.end_point).scheme == "https"}
 
 
 def connect(host: str, number: int, is_secure: bool) -> None:
-    """Make a connection, with a TLS handshake where it is asked for, and end it. Raises OSError.
-
-    A NATS server begins in the clear and turns to TLS later: its port is tried with TCP only.
-    """
+    """Make a connection, with a TLS handshake where it is asked for, and end it. Raises OSError."""
     with socket.create_connection((host, number), timeout=REACH_S) as plain:
         if is_secure:
             with ssl.create_default_context().wrap_socket(plain, server_hostname=host):

@@ -42,13 +42,13 @@ execs:
     [
         ("end_point: http://manager", 1, "end_point", "ERR-CFG-019", "not supported by this version yet"),
         (
-            "\nbroker_connection: {type: nats}",
+            "\nbroker_connection: {type: nats, host: h}",
             2,
             "broker_connection",
             "ERR-CFG-019",
             "not supported by this version yet",
         ),
-        ("end_point: x\nbroker_connection: {type: nats}", 1, "end_point", "ERR-CFG-019", "not supported"),
+        ("end_point: x\nbroker_connection: {type: nats, host: h}", 1, "end_point", "ERR-CFG-019", "not supported"),
         ("api: {host: 0.0.0.0}", 1, "api.host", "ERR-CFG-018", "0.0.0.0 is open to other machines"),
         ('api: {host: "::", token: ""}', 1, "api.host", "ERR-CFG-018", ":: is open"),
         ("work_dir: none", 1, "work_dir", "ERR-CFG-020", "none does not exist"),

@@ -292,8 +292,9 @@ def test_every_server_of_the_settings_is_tried() -> None:
         if host == "away":
             raise ConnectionRefusedError(111, "Connection refused")
 
-    broker: dict[str, object] = {"type": "nats", "host": "away", "port": 4222}
-    faults = reach(Settings(end_point="https://manager", broker_connection=broker), connect)
+    broker = {"type": "nats", "host": "away", "port": "4222"}
+    settings = Settings.model_validate({"end_point": "https://manager", "broker_connection": broker})
+    faults = reach(settings, connect)
     assert tried == [("away", 4222), ("manager", 443)]
     assert [(fault.code, fault.path, fault.warning) for fault in faults] == [
         ("ERR-SUP-057", "broker_connection", False)

@@ -350,7 +350,7 @@ def test_a_node_that_runs_has_its_port_already(tmp_path: Path) -> None:
         assert "has its port" in only(configured.port(known), "ok").said
 
 
-SERVERS = "{end_point: 'http://127.0.0.1:1', broker_connection: {type: redis, host: 127.0.0.1, port: 2, secure: true}}"
+SERVERS = "{end_point: 'https://127.0.0.1:1', broker_connection: {type: redis, host: 127.0.0.1, port: 2}}"
 
 
 def test_servers_may_be_out_of_reach(tmp_path: Path) -> None:
@@ -362,9 +362,9 @@ def test_servers_may_be_out_of_reach(tmp_path: Path) -> None:
             raise ssl.SSLCertVerificationError(1, "certificate verify failed")
 
     lines = {line.said.split(":")[0]: line for line in configured.connectivity(case(tmp_path, SERVERS), reach)}
-    assert sorted(asked) == [("127.0.0.1", 1, False), ("127.0.0.1", 2, True)]
-    assert (lines["end_point"].verdict, lines["broker_connection"].verdict) == ("ok", "fail")
-    assert lines["broker_connection"].code == "ERR-SUP-057"
+    assert sorted(asked) == [("127.0.0.1", 1, True), ("127.0.0.1", 2, False)]
+    assert (lines["end_point"].verdict, lines["broker_connection"].verdict) == ("fail", "ok")
+    assert lines["end_point"].code == "ERR-SUP-057"
     only(configured.connectivity(case(tmp_path, "jobs: []")), "ok")
 
 

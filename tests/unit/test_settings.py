@@ -258,10 +258,17 @@ def test_secrets_are_all_found_and_never_shown() -> None:
             "api": {"token": "secret-2"},
             "jobs": [JOB | {"env": {"DB_PASSWORD": "secret-3", "COLOUR": "red"}}],
             "execs": [{"key": "e", "cmd": "true", "env": {"API_KEY": "secret-4"}}],
-            "broker_connection": {"password": "secret-5", "host": "h"},
+            "broker_connection": {
+                "type": "nats",
+                "user": "u",
+                "password": "secret-5",
+                "token": "secret-6",
+                "auth_type": "none",
+                "host": "h",
+            },
         }
     )
-    assert set(settings.secrets()) == {f"secret-{number}" for number in range(1, 6)}
+    assert set(settings.secrets()) == {f"secret-{number}" for number in range(1, 7)}
     assert "secret-1" not in repr(settings)
     assert Settings(api=Api(token=SecretStr("x"))).secrets() == ("x",)
 

@@ -22,7 +22,7 @@ from tests.conftest import ROOT
 from tools import errors_page
 
 LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-peers.lock")
-IMPORT_NAMES = {"pyyaml": "yaml"}
+IMPORT_NAMES = {"nats-py": "nats", "pyyaml": "yaml"}
 """Distributions whose import name is another."""
 
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())

@@ -21,6 +21,7 @@ from job_item.without import without
 from worker.api.faults import CREATE_PATH, Shield, on_bad_parameter, on_http_exception
 from worker.api.guard import Guard
 from worker.api.rehearsal import rehearse
+from worker.api.segments import Segments
 
 with without("pydantic.v1"):  # FastAPI would load it to see that no model is of that kind: 25 ms and 1.5 MB
     from worker.api import execs, health, jobs, logs, messages, metrics, page, records, reload, share
@@ -88,5 +89,5 @@ def build() -> Api:
 
 
 _api = build()
-app = Shield(Guard(Lane(_api, CREATE_PATH, jobs.create)))
+app = Shield(Guard(Lane(Segments(_api), CREATE_PATH, jobs.create)))
 rehearse(app, _api.routes)

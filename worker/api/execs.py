@@ -1,7 +1,6 @@
 """Background commands: list, look at, order about, read and follow their output.
 
-A key may hold any character; in a path it stands percent-encoded, `/` as `%2F`. As a slash that is not encoded works
-too, only a key that ends in `/log` depends on that.
+A key may hold any character; in a path it stands percent-encoded, `/` as `%2F` (`worker.api.segments`).
 """
 
 from __future__ import annotations
@@ -12,8 +11,9 @@ from contextlib import closing, contextmanager, suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
+from pydantic import AfterValidator
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from job_item.link import ExecState
 from job_item.orders import Verb
@@ -23,6 +23,7 @@ from worker.api.faults import Refusal, order_refused
 from worker.api.follow import FollowAnswer
 from worker.api.logs import LARGEST, RAW
 from worker.api.models import ExecAnswer, ExecList
+from worker.api.segments import with_slashes
 from worker.api.show import show_exec
 from worker.api.site import Site, desk_of, site_of
 from worker.desk import Desk, Watch
@@ -35,7 +36,9 @@ CARRIED_OUT_LIMIT_S = 10.0
 
 router = APIRouter(tags=["execs"])
 
-ExecKey = Annotated[str, Path(description="The key of an exec, percent-encoded (`/` as `%2F`).")]
+ExecKey = Annotated[
+    str, Path(description="The key of an exec, percent-encoded (`/` as `%2F`)."), AfterValidator(with_slashes)
+]
 
 _LOG = documented(404) | {
     200: {"description": "The output, or its events.", "content": {"text/plain": RAW, "text/event-stream": EVENTS}}
@@ -48,7 +51,7 @@ async def list_execs(request: Request) -> ExecList:
     return ExecList(execs=[show_exec(state) for state in desk_of(request).execs()])
 
 
-@router.get("/execs/{key:path}/log", summary="Read or follow an exec's output", response_class=Response, responses=_LOG)
+@router.get("/execs/{key}/log", summary="Read or follow an exec's output", response_class=Response, responses=_LOG)
 async def read_log(
     request: Request,
     key: ExecKey,
@@ -64,8 +67,6 @@ async def read_log(
     sent; `end` when there is no such exec any more. They go on over rotations of the log and restarts of the exec. Give
     the last `id` back as `Last-Event-ID` to go on without loss or repetition.
     """
-    if not request.scope["raw_path"].endswith(b"/log"):
-        return JSONResponse(show_exec(find(desk_of(request), f"{key}/log")).model_dump())
     site = site_of(request)
     find(site.desk, key)
     kept = site.desk.exec_log(key)
@@ -82,20 +83,37 @@ async def read_log(
         raise
 
 
-@router.get("/execs/{key:path}", summary="Look at an exec", responses=documented(404))
+@router.get("/execs/{key}", summary="Look at an exec", responses=documented(404))
 async def look(request: Request, key: ExecKey) -> ExecAnswer:
     """Show one background command."""
     return show_exec(find(desk_of(request), key))
 
 
-@router.post("/execs/{key:path}/{verb}", summary="Start, stop or restart an exec", responses=documented(404, 409))
-async def order(
-    request: Request, key: ExecKey, verb: Annotated[Verb, Path(description="What is to be done.")]
-) -> ExecAnswer:
-    """Order an exec about, and show its state when that is done, or after 10 s (an exec may take its time to end).
+_ORDERED = documented(404, 409)
+
+
+@router.post("/execs/{key}/start", summary="Start an exec", responses=_ORDERED)
+async def start(request: Request, key: ExecKey) -> ExecAnswer:
+    """Start a background command that is down, with its tries counted from the beginning; as `restart`."""
+    return await _order(request, key, "start")
+
+
+@router.post("/execs/{key}/stop", summary="Stop an exec", responses=_ORDERED)
+async def stop(request: Request, key: ExecKey) -> ExecAnswer:
+    """Stop a background command until it is started again; as `restart`."""
+    return await _order(request, key, "stop")
+
+
+@router.post("/execs/{key}/restart", summary="Restart an exec", responses=_ORDERED)
+async def restart(request: Request, key: ExecKey) -> ExecAnswer:
+    """Restart a background command, and show its state when that is done, or after 10 s (it may take its time to end).
 
     Where the order makes no sense (an exec that runs is to be started) the answer is 409 with the reason.
     """
+    return await _order(request, key, "restart")
+
+
+async def _order(request: Request, key: str, verb: Verb) -> ExecAnswer:
     site = site_of(request)
     before = find(site.desk, key)
     with site.desk.watch_exec(key) as watch:

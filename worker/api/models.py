@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from job_item.job import TASK_ID_PATTERN, Status
 
@@ -190,6 +190,8 @@ class HealthAnswer(BaseModel):
 
 class ReloadRequest(BaseModel):
     """How the settings are read again: with `plan` nothing is applied, and `candidate` may name another file."""
+
+    model_config = ConfigDict(strict=True)
 
     plan: bool = False
     candidate: Text | None = Field(default=None, description="Absolute path of a file on the node's machine.")

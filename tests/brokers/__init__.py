@@ -1,0 +1,1 @@
+"""Private broker servers for tests: real processes on free loopback ports, ended by pid."""

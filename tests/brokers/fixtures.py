@@ -1,0 +1,81 @@
+"""Fixtures of broker servers: NATS and Redis for each test, RabbitMQ once for the session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.brokers.certificates import Certificates, make_certificates
+from tests.brokers.rabbitmq import RabbitmqServer
+from tests.brokers.servers import Access, NatsServer, RedisServer, Server
+from tests.brokers.stages import STAGES, Stage
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """Certificates of this session."""
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_of_session(
+    tmp_path_factory: pytest.TempPathFactory, certificates: Certificates
+) -> Iterator[RabbitmqServer]:
+    """The one rabbitmq-server; tests ask for `rabbitmq`."""
+    server = RabbitmqServer(tmp_path_factory.mktemp("rabbitmq"), certificates)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def rabbitmq(rabbitmq_of_session: RabbitmqServer) -> RabbitmqServer:
+    """A rabbitmq-server that runs, whatever another test did to it."""
+    if rabbitmq_of_session.process is None:
+        rabbitmq_of_session.start()
+    return rabbitmq_of_session
+
+
+@pytest.fixture
+def nats(tmp_path: Path, certificates: Certificates) -> Iterator[Callable[[Access], NatsServer]]:
+    """Starts a nats-server of this test's own."""
+    with ExitStack() as stack:
+
+        def start(access: Access = "plain") -> NatsServer:
+            server = NatsServer(tmp_path / f"nats-{access}", access, certificates)
+            stack.callback(server.stop)
+            server.start()
+            return server
+
+        yield start
+
+
+@pytest.fixture
+def redis(tmp_path: Path, certificates: Certificates) -> Iterator[Callable[[Access], RedisServer]]:
+    """Starts a redis-server of this test's own."""
+    with ExitStack() as stack:
+
+        def start(access: Access = "plain") -> RedisServer:
+            server = RedisServer(tmp_path / f"redis-{access}", access, certificates)
+            stack.callback(server.stop)
+            server.start()
+            return server
+
+        yield start
+
+
+@pytest.fixture(params=STAGES)
+def stage(request: pytest.FixtureRequest) -> Stage:
+    """A broker of each kind and way in; `indirect` picks some."""
+    kind, _, access = request.param.partition("-")
+    server: Server | None = None
+    if kind == "rabbitmq":
+        server = request.getfixturevalue("rabbitmq")
+    elif kind != "embedded":
+        server = request.getfixturevalue(kind)(access)
+    return Stage(request.param, server)

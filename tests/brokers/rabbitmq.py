@@ -1,0 +1,140 @@
+"""The rabbitmq-server of a test session: as it takes seconds to start there is one, with virtual hosts for tests."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.brokers.certificates import Certificates
+from tests.brokers.servers import PASSWORD, USER, Server, find
+from tests.conftest import eventually, free_port
+
+VIRTUAL_HOSTS = 12
+
+
+class RabbitmqServer(Server):
+    """rabbitmq-server with a plain listener and one for TLS with client certificates.
+
+    It has its own epmd, which we start ourselves, as the one that it would start stays behind.
+    """
+
+    kind = "rabbitmq"
+
+    def __init__(self, folder: Path, certificates: Certificates) -> None:
+        super().__init__(folder, "password", certificates)
+        self.tls_port = free_port()
+        self._epmd_port = free_port()
+        self._dist_port = free_port()
+        self._epmd: subprocess.Popen[bytes] | None = None
+        self._turn = itertools.count()
+        self._write_settings()
+
+    def _write_settings(self) -> None:
+        hosts = ["/", *(f"test-{number}" for number in range(VIRTUAL_HOSTS))]
+        probes = r"^job_item\.probe\..*"
+        everything = {"configure": ".*", "write": ".*", "read": ".*"}
+        definitions = {
+            "users": [
+                {"name": USER, "password": PASSWORD, "tags": "administrator"},
+                {"name": "guest-of-few", "password": PASSWORD, "tags": ""},
+            ],
+            "vhosts": [{"name": host} for host in hosts],
+            "permissions": [
+                *({"user": USER, "vhost": host, **everything} for host in hosts),
+                {
+                    "user": "guest-of-few",
+                    "vhost": "/",
+                    "configure": probes,
+                    "write": ".*",
+                    "read": ".*",
+                },
+            ],
+        }
+        (self.folder / "definitions.json").write_text(json.dumps(definitions))
+        pair = self.certificates.server
+        lines = [
+            f"listeners.tcp.1 = 127.0.0.1:{self.port}",
+            f"listeners.ssl.1 = 127.0.0.1:{self.tls_port}",
+            f"ssl_options.cacertfile = {self.certificates.ca.crt}",
+            f"ssl_options.certfile = {pair.crt}",
+            f"ssl_options.keyfile = {pair.key}",
+            "ssl_options.verify = verify_peer",
+            "ssl_options.fail_if_no_peer_cert = true",
+            f"load_definitions = {self.folder / 'definitions.json'}",
+            "vm_memory_high_watermark.absolute = 1GB",
+            "disk_free_limit.absolute = 1MB",
+        ]
+        (self.folder / "rabbitmq.conf").write_text("\n".join(lines) + "\n")
+        (self.folder / "enabled_plugins").write_text("[].\n")
+
+    def command(self) -> list[str]:
+        return [find("rabbitmq-server", "/usr/lib/rabbitmq/bin")]
+
+    def environment(self) -> Mapping[str, str]:
+        kernel = "-kernel inet_dist_use_interface {127,0,0,1}"
+        return {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "LANG": "C.UTF-8",
+            "HOME": str(self.folder),
+            "RABBITMQ_NODENAME": f"test{self.port}@localhost",
+            "RABBITMQ_MNESIA_BASE": str(self.folder / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(self.folder / "log"),
+            "RABBITMQ_LOGS": "-",
+            "RABBITMQ_CONFIG_FILE": str(self.folder / "rabbitmq.conf"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "enabled_plugins"),
+            "RABBITMQ_PID_FILE": str(self.folder / "server.pid"),
+            "RABBITMQ_DIST_PORT": str(self._dist_port),
+            "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "ERL_EPMD_PORT": str(self._epmd_port),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"{kernel} +S 2:2 +sbwt none",
+        }
+
+    def start(self, within_s: float = 90.0) -> None:
+        if self._epmd is None:
+            command = [find("epmd"), "-port", str(self._epmd_port), "-address", "127.0.0.1"]
+            self._epmd = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        self.log.write_bytes(b"")
+        super().start(within_s)
+
+    def is_ready(self) -> bool:
+        return "Server startup complete" in self.log.read_text(errors="replace") and super().is_ready()
+
+    def kill(self) -> None:
+        """End it at once; what the script started ends with the beam, or is in its process group."""
+        if self.process is None:
+            return
+        group = self.process.pid
+        os.killpg(group, 9)
+        self.process.wait()
+        self.process = None
+
+        def is_gone() -> bool:
+            try:
+                os.killpg(group, 9)
+            except ProcessLookupError:
+                return True
+            return False
+
+        eventually(is_gone, within_s=10, what="all processes of the server are gone")
+
+    def stop(self) -> None:
+        """There is nothing on its disk that anybody wants."""
+        self.kill()
+        if self._epmd is not None:
+            self._epmd.kill()
+            self._epmd.wait()
+            self._epmd = None
+
+    def client_settings(self, *, is_tls: bool) -> dict[str, Any]:
+        """The `broker_connection` of a client, with the next virtual host."""
+        self.access = "tls" if is_tls else "password"
+        found = super().settings() | {"user": USER, "password": PASSWORD}
+        found["virtual_host"] = f"test-{next(self._turn) % VIRTUAL_HOSTS}"
+        found["port"] = self.tls_port if is_tls else self.port
+        return found

@@ -1,0 +1,1 @@
+"""Message brokers: one seam, an adapter for each."""

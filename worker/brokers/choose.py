@@ -1,0 +1,23 @@
+"""The broker that the settings name. Its client library is imported here, and no other one."""
+
+from __future__ import annotations
+
+from job_item.connections import NatsConnection, RabbitmqConnection, RedisConnection
+from worker.brokers.seam import Broker
+
+
+def choose_broker(settings: NatsConnection | RabbitmqConnection | RedisConnection) -> Broker:
+    """Make the adapter; nothing is connected yet."""
+    match settings:
+        case NatsConnection():
+            from worker.brokers.nats import NatsBroker
+
+            return NatsBroker(settings)
+        case RabbitmqConnection():
+            from worker.brokers.rabbitmq import RabbitmqBroker
+
+            return RabbitmqBroker(settings)
+        case RedisConnection():
+            from worker.brokers.redis import RedisBroker
+
+            return RedisBroker(settings)

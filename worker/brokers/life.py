@@ -1,0 +1,101 @@
+"""One life of a connection, as all adapters know it: whether it is of use, and why not any more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterable
+from typing import Any, TypeVar
+
+from job_item import log
+from job_item.errors import BadMessage, NodeError, Unavailable
+from job_item.redact import Redactor
+
+Found = TypeVar("Found")
+
+PROBE_SUBJECT = "job_item.probe."
+"""How the private subjects begin on which connections prove that they are not deaf; what follows is random."""
+
+
+class Life:
+    """Ends once, with a reason.
+
+    Parameters: `place`, who is at the other end, in words; `secrets`, what no reason may show.
+    """
+
+    def __init__(self, place: str, secrets: Iterable[str]) -> None:
+        self.place = place
+        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.is_deaf = False
+        """A probe did not come back: nothing is worth waiting for on this connection."""
+        self._redactor = Redactor(secrets)
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def end(self, reason: str) -> None:
+        """The connection is of no use any more; the first reason counts."""
+        if not self.lost.done():
+            self.lost.set_result(self.clean(f"{self.place}: {reason}"))
+
+    def clean(self, text: str) -> str:
+        """`text` without credentials."""
+        return self._redactor.text(text)
+
+    def check(self) -> None:
+        """Raises Unavailable (ERR-BRK-002) when the connection is lost."""
+        if self.lost.done():
+            raise Unavailable("ERR-BRK-002", self.lost.result())
+
+    async def await_probe(self, came: asyncio.Future[Any], limit_s: float) -> None:
+        """Wait for a probe to come back. Raises Unavailable: ERR-BRK-004 when it does not, ERR-BRK-002 when lost."""
+        await asyncio.wait((came, self.lost), timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+        self.check()
+        if not came.done():
+            self.is_deaf = True
+            raise Unavailable("ERR-BRK-004", f"{self.place}: nothing came in within {limit_s:g} s")
+
+    async def during(self, work: Coroutine[Any, Any, Found], limit_s: float) -> Found:
+        """Await what the other end has to answer. Raises Unavailable when the connection is lost before.
+
+        `work` is never cancelled while the connection lives, as client libraries lose step when an answer comes that
+        nobody awaits any more. No answer within `limit_s` seconds is the end of this life.
+        """
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._forget)
+        await asyncio.wait((task, self.lost), timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            self.end(f"no answer within {limit_s:g} s")
+            task.cancel()
+            self.check()
+        return task.result()
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        """Its failure is told to whoever awaits it, and of no interest when nobody does."""
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()
+
+    def fit(self, subject: str, body: bytes, limit_bytes: int) -> None:
+        """Raises BadMessage (ERR-BRK-006) for what is no subject or too large."""
+        if not is_subject(subject):
+            raise BadMessage("ERR-BRK-006", f"{subject[:80]!r} cannot be a subject")
+        if len(body) > limit_bytes:
+            raise BadMessage(
+                "ERR-BRK-006",
+                f"a message of {len(body)} bytes is too large for {self.place}, which takes {limit_bytes}",
+            )
+
+    def fit_subscription(self, subject: str) -> None:
+        """Raises NodeError (ERR-BRK-003) for what is no subject."""
+        if not is_subject(subject):
+            raise NodeError("ERR-BRK-003", f"{subject[:80]!r} cannot be a subject")
+
+    def say_lost_message(self, subject: str, reason: str) -> None:
+        """Tell the log that a message is gone for good; its body is nobody's business."""
+        log.get("worker").warning(
+            "broker.message_lost", code="ERR-BRK-008", subject=subject, broker=self.place, reason=self.clean(reason)
+        )
+
+
+def is_subject(text: str) -> bool:
+    """Whether a text can be a subject of every broker: 1 to 255 bytes (AMQP), no blanks and controls (NATS)."""
+    return 0 < len(text.encode(errors="replace")) <= 255 and all(sign.isprintable() and sign != " " for sign in text)

@@ -1,0 +1,330 @@
+"""NATS: core publish and subscribe with queue groups (protocol job-item.md, section 3.3).
+
+A subscription is confirmed by a round trip, `deliver` by the server's answer that nobody is there (status 503), which
+comes before the answer to a ping sent after the message. Nothing is stored: what nobody takes is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from job_item import log
+from job_item.address import Address
+from job_item.connections import NatsConnection
+from job_item.errors import BadMessage, NodeError, Unavailable
+from job_item.without import without
+from worker.brokers.belt import Belt
+from worker.brokers.failure import all_failures, connect_failure, why
+from worker.brokers.life import Life
+from worker.brokers.seam import Delivery, Take
+from worker.brokers.tls import tls_context
+
+with without("aiohttp"):  # for websockets, which are not used here: four times the time and memory
+    from nats import errors
+    from nats.aio.client import Client
+    from nats.aio.msg import Msg
+    from nats.aio.subscription import Subscription as Subscribed
+
+CONNECT_S = 5.0
+ANSWER_S = 10.0
+CLOSE_S = 2.0
+_PENDING_BYTES = 4 << 20
+_PING_S = 20
+_VIOLATION = re.compile(r'permissions violation for (subscription|publish) to "([^"]*)"')
+
+
+class NatsBroker:
+    """Connects to one of the servers of the settings, each time beginning with the next one."""
+
+    name = "nats"
+
+    def __init__(self, settings: NatsConnection) -> None:
+        self._settings = settings
+        self._next = 0
+
+    async def connect(self) -> NatsLife:
+        """See `Broker`."""
+        failures: list[NodeError] = []
+        addresses = self._settings.addresses
+        for _ in addresses:
+            address = addresses[self._next % len(addresses)]
+            self._next += 1
+            life = NatsLife(self._settings, address)
+            try:
+                await life.open(self._settings, address)
+            except NodeError as failure:
+                failures.append(failure)
+            else:
+                return life
+        raise all_failures(failures)
+
+
+class _ConnectFailed(Exception):  # noqa: N818 - not for others to see
+    """Carries the first failure out of the client, which would try again by itself."""
+
+
+class _Client(Client):
+    """The client, and the rule that it shows no credentials in plain text where TLS is wanted.
+
+    The library makes TLS when the server says that it must be, and goes on in plain text when it does not.
+    """
+
+    def __init__(self, *, is_tls: bool) -> None:
+        super().__init__()
+        self._is_tls = is_tls
+        self._is_checked = False
+
+    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
+        if initial_connection and self._is_tls:
+            if not (info.get("tls_required") or info.get("tls_available")):
+                raise _ConnectFailed from errors.Error("the server does not speak TLS at this port")
+            info["tls_required"] = True
+        self._is_checked = True
+        await super()._process_info(info, initial_connection)
+
+    def shown(self, secret: str | None) -> Callable[[], str] | None:
+        """A credential, as the library asks for it when it is about to be sent."""
+        if secret is None:
+            return None
+
+        def show() -> str:
+            if not self._is_checked:
+                raise _ConnectFailed from errors.Error("the library has not checked what the server says of TLS")
+            return secret
+
+        return show
+
+
+class NatsLife(Life):
+    """One connection to one server; see `Connection`."""
+
+    def __init__(self, settings: NatsConnection, address: Address) -> None:
+        super().__init__(f"nats {address}", settings.secrets())
+        self.payload_limit = 0
+        self._client = _Client(is_tls=settings.is_tls)
+        self._is_open = False
+        self._belts: set[Belt[Msg]] = set()
+        self._refused: dict[str, str] = {}
+        self._inbox = ""
+        self._asked = 0
+        self._answers: dict[str, asyncio.Future[bool]] = {}
+
+    async def open(self, settings: NatsConnection, address: Address) -> None:
+        """Connect. Raises as `Broker.connect`."""
+        try:
+            await self._connect(settings, address)
+        except BaseException as error:
+            await self.close()
+            if isinstance(error, NodeError) or not isinstance(error, Exception):
+                raise
+            cause = error.__cause__ if isinstance(error, _ConnectFailed) and error.__cause__ else error
+            is_login = isinstance(cause, errors.AuthorizationError) or "authorization violation" in str(cause).lower()
+            raise connect_failure(settings, address, cause, is_login=is_login) from None
+
+    async def _connect(self, settings: NatsConnection, address: Address) -> None:
+        client, auth = self._client, settings.auth
+        user = settings.user if auth == "user_password" else None
+        password = settings.password.get_secret_value() if auth == "user_password" and settings.password else None
+        token = settings.token.get_secret_value() if auth == "token" and settings.token else None
+        async with asyncio.timeout(CONNECT_S):
+            await client.connect(
+                f"nats://{address}",
+                error_cb=self._on_error,
+                closed_cb=self._on_closed,
+                name=settings.name or "job_item",
+                allow_reconnect=False,
+                connect_timeout=int(CONNECT_S),
+                ping_interval=_PING_S,
+                pending_size=_PENDING_BYTES,
+                tls=tls_context(settings),
+                user=client.shown(user),
+                password=client.shown(password),
+                token=client.shown(token),
+            )
+        self._is_open = True
+        self.payload_limit = client.max_payload
+        # When its reader dies of a bug, the library says so to its log only.
+        if client._reading_task is not None:
+            client._reading_task.add_done_callback(lambda _: self._on_end())
+        self._inbox = client.new_inbox()
+        await client.subscribe(f"{self._inbox}.*", cb=self._on_answer)
+        await self._round_trip(ANSWER_S)
+        self._raise_if_refused(f"{self._inbox}.*")
+
+    async def publish(self, subject: str, body: bytes) -> None:
+        """See `Connection`."""
+        self.check()
+        self.fit(subject, body, self.payload_limit)
+        await self._send(subject, body)
+
+    async def _send(self, subject: str, body: bytes, reply: str = "") -> None:
+        sending = self._client.publish(subject, body, reply)
+        try:
+            if self._client.pending_data_size + len(body) < _PENDING_BYTES // 2:
+                await sending
+            else:  # may have to wait for the link, on which the library waits for ever
+                await self.during(sending, ANSWER_S * 6)
+        except errors.BadSubjectError:
+            raise BadMessage("ERR-BRK-006", f"{subject!r} cannot be a subject") from None
+        except errors.Error as error:
+            self._on_end()
+            raise Unavailable("ERR-BRK-002", self.clean(f"{self.place}: {why(error)}")) from error
+
+    async def deliver(self, subject: str, body: bytes) -> bool:
+        """See `Connection`. The further reply subject is invisible to who takes the message (section 9.1, L8)."""
+        self.check()
+        self.fit(subject, body, self.payload_limit)
+        reply, answer = self._ask()
+        try:
+            await self._send(subject, body, reply)
+            await self._round_trip(ANSWER_S)
+            return not (answer.done() and answer.result())
+        finally:
+            self._answers.pop(reply, None)
+
+    async def subscribe(
+        self,
+        subject: str,
+        group: str | None,
+        take: Take,
+        *,
+        prefetch: int = 1,  # noqa: ARG002 - of the Protocol
+    ) -> NatsSubscription:
+        """See `Connection`; there is nothing to prefetch, as the server pushes."""
+        self.check()
+        self.fit_subscription(subject)
+        belt: Belt[Msg] = Belt(lambda message: self._hand_over(message, take), self._on_overflow)
+
+        async def arrive(message: Msg) -> None:
+            belt.put(message, len(message.data))
+
+        try:
+            subscribed = await self._client.subscribe(subject, group or "", cb=arrive)
+        except errors.BadSubjectError:
+            raise NodeError("ERR-BRK-003", f"{subject!r} of group {group!r} cannot be subscribed to") from None
+        except errors.Error as error:
+            self._on_end()
+            raise Unavailable("ERR-BRK-002", self.clean(f"{self.place}: {why(error)}")) from error
+        self._belts.add(belt)
+        await self._round_trip(ANSWER_S)
+        self._raise_if_refused(subject)
+        return NatsSubscription(self, subscribed, belt)
+
+    def _raise_if_refused(self, subject: str) -> None:
+        if reason := self._refused.pop(subject.lower(), None):
+            raise NodeError("ERR-BRK-003", self.clean(f"{self.place}: {reason}"))
+
+    async def _hand_over(self, message: Msg, take: Take) -> None:
+        """Let one message be taken; the server has forgotten it already."""
+
+        async def give_back() -> None:
+            self.say_lost_message(message.subject, "NATS takes nothing back")
+
+        await take(Delivery(message.subject, message.data, _nothing, _nothing, give_back))
+
+    async def probe(self, limit_s: float) -> None:
+        """See `Connection`: a message to this connection's own inbox."""
+        self.check()
+        reply, answer = self._ask()
+        try:
+            await self._send(reply, b"")
+            await self.await_probe(answer, limit_s)
+        finally:
+            self._answers.pop(reply, None)
+
+    def _ask(self) -> tuple[str, asyncio.Future[bool]]:
+        """A subject of this connection's own, and what comes in on it: whether it says that nobody is there."""
+        self._asked += 1
+        reply = f"{self._inbox}.{self._asked}"
+        answer = self._answers[reply] = asyncio.get_running_loop().create_future()
+        return reply, answer
+
+    async def _on_answer(self, message: Msg) -> None:
+        answer = self._answers.get(message.subject)
+        if answer is not None and not answer.done():
+            answer.set_result((message.headers or {}).get("Status") == "503")
+
+    async def _round_trip(self, limit_s: float) -> None:
+        """Return when the server has seen all that was sent. Raises Unavailable when the connection is lost."""
+        try:
+            await self.during(self._client.flush(timeout=86_400), limit_s)
+        except errors.Error as error:
+            self._on_end()
+            raise Unavailable("ERR-BRK-002", self.clean(f"{self.place}: {why(error)}")) from error
+
+    async def end_subscription(self, subscribed: Subscribed, belt: Belt[Msg]) -> None:
+        """Unsubscribe, and wait until what the server sent before has come; the belt runs on until it is empty."""
+        self._belts.discard(belt)
+        if not self.lost.done():
+            with suppress(errors.Error, Unavailable):
+                await self.during(subscribed.drain(), ANSWER_S)  # type: ignore[no-untyped-call]  # the library's
+
+    async def close(self) -> None:
+        """See `Connection`."""
+        if self._is_open and not self.is_deaf and not self.lost.done():
+            with suppress(NodeError):
+                await self._round_trip(CLOSE_S)
+        self.end("closed by this node")
+        if self.is_deaf:
+            self._abort()
+        if self._is_open:
+            with suppress(Exception):  # whatever it is, nothing is wanted of this connection any more
+                async with asyncio.timeout(CLOSE_S):
+                    await self._client.close()
+        self._abort()
+        for belt in self._belts:
+            for message in belt.clear():
+                self.say_lost_message(message.subject, "it waited here when the connection was closed")
+
+    def _abort(self) -> None:
+        """Close the socket without waiting for a link that takes nothing; the library has no word for that."""
+        writer = getattr(self._client._transport, "_io_writer", None)
+        if writer is not None:
+            writer.transport.abort()
+
+    async def _on_error(self, error: Exception) -> None:
+        """What the library has to say. While it connects, the first failure ends it."""
+        if not self._is_open:
+            raise _ConnectFailed from error
+        if isinstance(error, errors.SlowConsumerError):
+            self._on_overflow()
+        if found := _VIOLATION.search(str(error)):
+            kind, subject = found.groups()
+            if kind == "subscription":
+                self._refused[subject] = f"the user may not subscribe to {subject}"
+            else:
+                log.get("worker").error(
+                    "broker.publish_refused", code="ERR-BRK-009", broker=self.place, subject=self.clean(subject)
+                )
+
+    async def _on_closed(self) -> None:
+        self._on_end()
+
+    def _on_end(self) -> None:
+        error = self._client.last_error
+        self.end(why(error) if error is not None else "the server ended the connection")
+
+    def _on_overflow(self) -> None:
+        """Messages would be dropped without a word: rather be lost and come back."""
+        self.end("this node takes its messages too slowly")
+
+
+class NatsSubscription:
+    """See `Subscription`."""
+
+    def __init__(self, life: NatsLife, subscribed: Subscribed, belt: Belt[Msg]) -> None:
+        self._life = life
+        self._subscribed = subscribed
+        self._belt = belt
+
+    async def cancel(self) -> None:
+        """See `Subscription`."""
+        await self._life.end_subscription(self._subscribed, self._belt)
+
+
+async def _nothing() -> None:
+    """The server forgets a message when it sends it."""

@@ -1,0 +1,357 @@
+"""RabbitMQ: a queue for each subject, declared as the Go worker declares it (protocol job-item.md, section 3.4).
+
+Built on aiormq, the protocol layer of aio-pika: what aio-pika adds (its own reconnection, a `mandatory` that is on by
+default and logs the bodies that come back, two tasks for each message) is not wanted here. A subscription has a channel
+of its own, so that one that the server closes is known by its subject, and acknowledges by hand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import ssl
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any, TypeVar, cast
+
+import aiormq
+from aiormq import exceptions, spec
+from aiormq.abc import DeliveredMessage
+from aiormq.channel import Channel
+from aiormq.connection import TransportFactory
+from yarl import URL
+
+from job_item.connections import ROUTING_SUBJECT, RabbitmqConnection
+from job_item.errors import NodeError, Unavailable
+from worker.brokers.belt import Belt
+from worker.brokers.failure import connect_failure, why
+from worker.brokers.life import PROBE_SUBJECT, Life
+from worker.brokers.seam import Delivery, Take
+from worker.brokers.tls import tls_context
+
+Found = TypeVar("Found")
+
+CONNECT_S = 5.0
+ANSWER_S = 10.0
+CLOSE_S = 2.0
+HEARTBEAT_S = 10
+"""As in the Go worker."""
+PAYLOAD_LIMIT_BYTES = 16 << 20
+"""`max_message_size` of RabbitMQ 4; older ones take more."""
+
+_DEPRECATED = "transient_nonexcl_queues"
+_PERMIT = f"Set deprecated_features.permit.{_DEPRECATED} = true in rabbitmq.conf; this protocol has such queues."
+_OTHER_FLAGS = (
+    "Somebody declared the queue with other flags than the protocol wants (not durable, auto-delete, not exclusive): "
+    "delete it, and let its maker use these flags."
+)
+
+
+class RabbitmqBroker:
+    """Connects to the server of the settings."""
+
+    name = "rabbitmq"
+
+    def __init__(self, settings: RabbitmqConnection) -> None:
+        self._settings = settings
+        # It logs each failure with a trace before it raises it; what matters is told by `lost` and by exceptions.
+        logging.getLogger("aiormq").setLevel(logging.CRITICAL + 1)
+
+    async def connect(self) -> RabbitmqLife:
+        """See `Broker`."""
+        life = RabbitmqLife(self._settings)
+        await life.open()
+        return life
+
+
+class _Transport(TransportFactory):
+    """Opens the socket, and can close it at once."""
+
+    def __init__(self, context: ssl.SSLContext | None) -> None:
+        self._context = context
+        self._writer: asyncio.StreamWriter | None = None
+
+    async def create(self, url: URL, **_: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Called by the library."""
+        reader, self._writer = await asyncio.open_connection(url.host, url.port, ssl=self._context)
+        return reader, self._writer
+
+    def abort(self) -> None:
+        """Close it without waiting for a link that takes nothing."""
+        if self._writer is not None:
+            self._writer.transport.abort()
+
+
+class RabbitmqLife(Life):
+    """One life of a connection; see `Connection`."""
+
+    def __init__(self, settings: RabbitmqConnection) -> None:
+        self._settings = settings
+        self._address = settings.addresses[0]
+        super().__init__(f"rabbitmq {self._address}", settings.secrets())
+        self.payload_limit = PAYLOAD_LIMIT_BYTES
+        self._transport = _Transport(tls_context(settings))
+        self._wire = aiormq.Connection(_url(settings), transport_factory=self._transport)
+        self._publishing: Channel
+        self._delivering: Channel
+        self._own = PROBE_SUBJECT + secrets.token_hex(8)
+        self._probes: dict[bytes, asyncio.Future[None]] = {}
+        self._is_open = False
+
+    async def open(self) -> None:
+        """Connect. Raises as `Broker.connect`."""
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                await self._wire.connect()
+            self._wire.closing.add_done_callback(lambda done: self.end(_reason_of(done)))
+            await self.during(self._prepare(), ANSWER_S)
+            self._is_open = True
+        except BaseException as error:
+            await self.close()
+            if not isinstance(error, Exception) or (isinstance(error, NodeError) and error.code != "ERR-BRK-002"):
+                raise
+            is_login = isinstance(error, exceptions.ProbableAuthenticationError)
+            if isinstance(error, exceptions.InvalidFrameError) and "Connection.OpenOk" in str(error):
+                host, is_login = self._settings.virtual_host, True  # the library keeps what the server says to itself
+                error = PermissionError(f"the virtual host {host!r} does not exist, or this user may not use it")
+            raise connect_failure(self._settings, self._address, error, is_login=is_login) from None
+
+    async def _prepare(self) -> None:
+        """Channels to publish on, the exchange if one is named, and a queue of this connection's own for probes."""
+        if self._settings.exchange:
+            await self._ensure_exchange()
+        self._publishing = await self._channel()
+        self._delivering = await self._channel(is_confirmed=True)
+        listening = await self._channel()
+        await listening.queue_declare(self._own, exclusive=True, auto_delete=True)
+        await listening.basic_consume(self._own, self._on_probe, no_ack=True)
+        for channel in (self._publishing, self._delivering, listening):
+            self._watch(channel, "a channel to publish on")
+
+    async def _channel(self, *, is_confirmed: bool = False) -> Channel:
+        """A new channel; a confirmed one raises what comes back."""
+        opened = await self._wire.channel(publisher_confirms=is_confirmed, on_return_raises=is_confirmed)
+        return cast(Channel, opened)
+
+    async def _ensure_exchange(self) -> None:
+        """Take the exchange as it is; make a durable one where there is none."""
+        channel = await self._channel()
+        try:
+            await channel.exchange_declare(self._settings.exchange, passive=True)
+        except exceptions.ChannelNotFoundEntity:
+            channel = await self._channel()
+            await channel.exchange_declare(
+                self._settings.exchange, exchange_type=self._settings.exchange_type, durable=True
+            )
+        await channel.close()
+
+    def _watch(self, channel: Channel, what: str) -> None:
+        channel.closing.add_done_callback(lambda done: self.end(f"{what} was closed: {_reason_of(done)}"))
+
+    def _routing_key(self, subject: str) -> str:
+        return self._settings.routing_key.replace(ROUTING_SUBJECT, subject) if self._settings.exchange else subject
+
+    async def publish(self, subject: str, body: bytes) -> None:
+        """See `Connection`. The manager's queues are never declared here; where there is none, the message is gone."""
+        self.check()
+        self.fit(subject, body, self.payload_limit)
+        await self._ask(self._send(self._publishing, subject, body, is_mandatory=False))
+
+    async def deliver(self, subject: str, body: bytes) -> bool:
+        """See `Connection`: mandatory and confirmed, so a queue has it or it comes back."""
+        self.check()
+        self.fit(subject, body, self.payload_limit)
+        return await self._ask(self._send(self._delivering, subject, body, is_mandatory=True))
+
+    async def _send(self, channel: Channel, subject: str, body: bytes, *, is_mandatory: bool) -> bool:
+        try:
+            await channel.basic_publish(
+                body,
+                exchange=self._settings.exchange,
+                routing_key=self._routing_key(subject),
+                properties=spec.Basic.Properties(content_type="text/plain"),
+                mandatory=is_mandatory,
+                wait=False,
+            )
+        except exceptions.DeliveryError:  # came back, or the server could not keep it
+            return False
+        return True
+
+    async def _ask(self, work: Coroutine[Any, Any, Found]) -> Found:
+        """Await an answer of the server; an error of the connection is the end of this life."""
+        try:
+            return await self.during(work, ANSWER_S)
+        except (exceptions.AMQPError, RuntimeError, OSError) as error:
+            self.end(explain(error))
+            raise Unavailable("ERR-BRK-002", self.lost.result()) from error
+
+    async def subscribe(
+        self,
+        subject: str,
+        group: str | None,  # noqa: ARG002 - of the Protocol
+        take: Take,
+        *,
+        prefetch: int = 1,
+    ) -> RabbitmqSubscription:
+        """See `Connection`."""
+        self.check()
+        self.fit_subscription(subject)
+        subscription = RabbitmqSubscription(self, subject, take)
+        try:
+            channel = await self.during(self._consume(subscription, prefetch), ANSWER_S)
+        except exceptions.ChannelPreconditionFailed as error:
+            raise NodeError("ERR-BRK-003", self.clean(f"{self.place}: {explain(error)}"), _OTHER_FLAGS) from None
+        except exceptions.AMQPChannelError as error:
+            raise NodeError("ERR-BRK-003", self.clean(f"{self.place}: {explain(error)}")) from None
+        except (Unavailable, exceptions.AMQPError, RuntimeError, OSError) as error:
+            self.end(explain(error))
+            if _DEPRECATED in self.lost.result():
+                raise NodeError("ERR-BRK-003", self.lost.result(), _PERMIT) from None
+            raise Unavailable("ERR-BRK-002", self.lost.result()) from error
+        self._watch_subscription(channel, subscription)
+        return subscription
+
+    async def _consume(self, subscription: RabbitmqSubscription, prefetch: int) -> Channel:
+        """Declare the queue with exactly the flags of the protocol, and consume it."""
+        subject = subscription.subject
+        channel = subscription.channel = await self._channel()
+        await channel.basic_qos(prefetch_count=prefetch)
+        await channel.queue_declare(subject, durable=False, auto_delete=True, exclusive=False)
+        if self._settings.exchange:
+            await channel.queue_bind(subject, self._settings.exchange, self._routing_key(subject))
+        channel.on_consumer_cancel_callbacks.add(
+            lambda _: self.end(f"the server cancelled the consumer of {subject}; its queue may have been deleted")
+        )
+        consuming = await channel.basic_consume(subject, subscription.arrive, no_ack=False)
+        subscription.tag = consuming.consumer_tag or ""
+        return channel
+
+    def _watch_subscription(self, channel: Channel, subscription: RabbitmqSubscription) -> None:
+        def closed(done: asyncio.Future[Any]) -> None:
+            subscription.belt.clear()  # the server has them all
+            if not subscription.is_over:
+                self.end(f"the channel of {subscription.subject} was closed: {_reason_of(done)}")
+
+        channel.closing.add_done_callback(closed)
+
+    async def tell(self, work: Coroutine[Any, Any, object]) -> None:
+        """Let the server know something about a message; nothing has to be known when the connection is lost."""
+        if self.lost.done():
+            work.close()
+            return
+        with suppress(NodeError):
+            await self._ask(work)
+
+    async def probe(self, limit_s: float) -> None:
+        """See `Connection`: a message to this connection's own queue."""
+        self.check()
+        sign = secrets.token_hex(8).encode()
+        came = self._probes[sign] = asyncio.get_running_loop().create_future()
+        sending = asyncio.ensure_future(self._publishing.basic_publish(sign, routing_key=self._own, wait=False))
+        sending.add_done_callback(lambda done: done.cancelled() or done.exception())
+        try:
+            await self.await_probe(came, limit_s)
+        finally:
+            self._probes.pop(sign, None)
+
+    async def _on_probe(self, message: DeliveredMessage) -> None:
+        came = self._probes.get(message.body)
+        if came is not None and not came.done():
+            came.set_result(None)
+
+    async def close(self) -> None:
+        """See `Connection`."""
+        if self._is_open and not self.is_deaf and not self.lost.done():
+            with suppress(Exception):  # an answer on the channel that publishes: what was published before is there
+                await self.during(self._publishing.basic_qos(prefetch_count=0), CLOSE_S)
+        is_of_use = not self.is_deaf and not self.lost.done()
+        self.end("closed by this node")
+        if is_of_use:
+            with suppress(Exception):
+                async with asyncio.timeout(CLOSE_S):
+                    await self._wire.close()
+        self._transport.abort()
+        with suppress(Exception):
+            async with asyncio.timeout(CLOSE_S):
+                await self._wire.close()
+
+
+class RabbitmqSubscription:
+    """See `Subscription`."""
+
+    def __init__(self, life: RabbitmqLife, subject: str, take: Take) -> None:
+        self._life = life
+        self.subject = subject
+        self._take = take
+        self.belt: Belt[DeliveredMessage] = Belt(self._work, lambda: None)  # `prefetch` bounds it
+        self.channel: Channel
+        self.tag = ""
+        self.is_over = False
+        self._open_ends = 0
+
+    async def arrive(self, message: DeliveredMessage) -> None:
+        """Called by the library, in a task for each message; they are begun in the order of arrival."""
+        self._open_ends += 1
+        self.belt.put(message, len(message.body))
+
+    async def _work(self, message: DeliveredMessage) -> None:
+        async def accept() -> None:
+            await self._end(self.channel.basic_ack(message.delivery_tag or 0, wait=False))
+
+        async def refuse() -> None:
+            await self._end(self.channel.basic_reject(message.delivery_tag or 0, requeue=False, wait=False))
+
+        async def give_back() -> None:
+            await self._end(self.channel.basic_reject(message.delivery_tag or 0, requeue=True, wait=False))
+
+        await self._take(Delivery(self.subject, message.body, accept, refuse, give_back))
+
+    async def _end(self, work: Coroutine[Any, Any, object]) -> None:
+        """One of the three ends of a message; after the last one of a subscription that is over, its channel goes."""
+        self._open_ends -= 1
+        await self._life.tell(work)
+        await self._close_when_done()
+
+    async def cancel(self) -> None:
+        """See `Subscription`. The last consumer takes the queue with it, which the Go worker deletes by name."""
+        if self.is_over:
+            return
+        await self._life.tell(self.channel.basic_cancel(self.tag))
+        self.is_over = True
+        await self._close_when_done()
+
+    async def _close_when_done(self) -> None:
+        if self.is_over and not self._open_ends:
+            await self._life.tell(self.channel.close())
+
+
+def explain(error: BaseException) -> str:
+    """What the server said, as `406 PRECONDITION_FAILED ...`; for anything else the reason in words."""
+    if isinstance(error, exceptions.AMQPError) and error.args:
+        return " ".join(str(part) for part in error.args)
+    return str(error) if isinstance(error, NodeError) else why(error)
+
+
+def _reason_of(closed: asyncio.Future[Any]) -> str:
+    """Why a channel or connection was closed."""
+    if closed.cancelled():
+        return "the link was silent for too long"
+    error = closed.exception()
+    if error is None or isinstance(error, asyncio.CancelledError):
+        return "it was ended"
+    return explain(error)
+
+
+def _url(settings: RabbitmqConnection) -> URL:
+    """What the library wants to know, credentials included: this is shown nowhere."""
+    address = settings.addresses[0]
+    return URL.build(
+        scheme="amqp",
+        host=address.host,
+        port=address.port,
+        user=settings.user,
+        password=settings.password.get_secret_value(),
+        path=f"/{settings.virtual_host}",
+        query={"heartbeat": str(HEARTBEAT_S), "name": settings.name or "job_item"},
+    )
