@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
@@ -29,7 +31,17 @@ def share_variables(base_url: str, environ: Mapping[str, str]) -> dict[str, str]
 def base_environment(
     environ: Mapping[str, str], dotenv: Mapping[str, str], pass_env: tuple[str, ...]
 ) -> dict[str, str]:
-    """Choose what of the node's own environment jobs and execs see; it wins over `.env`, as in protocol 2.3."""
+    """Choose what of the node's own environment jobs and execs see; it wins over `.env`, as in protocol 2.3.
+
+    The folder of the node's own programs ends PATH, so that scripts find `job_item save` however the node started.
+    """
     patterns = (*BASE, *pass_env)
     passed = {name: value for name, value in environ.items() if any(fnmatchcase(name, glob) for glob in patterns)}
-    return {"PATH": "/usr/local/bin:/usr/bin:/bin", **dotenv, **passed}
+    chosen = {"PATH": "/usr/local/bin:/usr/bin:/bin", **dotenv, **passed}
+    return {**chosen, "PATH": _with_own_programs(chosen["PATH"])}
+
+
+def _with_own_programs(path: str) -> str:
+    """PATH with the folder of this node's programs at its end: what is elsewhere by the same name wins."""
+    own = os.path.dirname(sys.executable)  # noqa: PTH120 - as text: a symbolic link stays one
+    return path if not own or own in path.split(os.pathsep) else os.pathsep.join(filter(None, (path, own)))

@@ -17,10 +17,10 @@ class Echo:
     """Shows what comes in until it ends or `stop`, a descriptor, becomes readable.
 
     A reader that went away stops the showing, not the taking; so does any other failure to write, which `failure` then
-    holds.
+    holds. Where nobody takes (`take` is None), the end of the showing is the end of all.
     """
 
-    def __init__(self, take: Callable[[bytes], None], stop: int) -> None:
+    def __init__(self, take: Callable[[bytes], None] | None, stop: int) -> None:
         self.failure: OSError | None = None
         self._take = take
         self._stop = stop
@@ -39,9 +39,12 @@ class Echo:
                 return
             if not chunk:
                 return
-            self._take(chunk)
+            if self._take is not None:
+                self._take(chunk)
             if self._is_shown:
                 self._show(chunk)
+            if self._take is None and not self._is_shown:
+                return
 
     def _show(self, chunk: bytes) -> None:
         poller = self._poller(_SINK, select.POLLOUT)

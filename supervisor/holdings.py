@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from job_item.errors import NodeError
 from job_item.state import StateFolder
 from supervisor.plan import Plan
 
@@ -46,6 +47,8 @@ class Holdings:
             self._folders[plan.lock] = StateFolder(plan.state_dir)
             with suppress(OSError):  # whose lock it is, for people; another process of ours has taken it
                 os.pwrite(plan.lock, f"{os.getpid():<20}".encode(), 0)
+            with suppress(NodeError):  # `tell` says so later; until then the command line finds the node as it is now
+                self._folders[plan.lock].write_node(self._told[1])
 
     def tell(self, plan: Plan) -> bool:
         """Let `node.json` say what is true now; whether the address has changed. Raises NodeError."""

@@ -55,6 +55,7 @@ class Reload:
         self._has_result = False
         self._applying: tuple[Request[Order], ReloadReport] | None = None
         self._faults: tuple[Finding, ...] = ()
+        self._doubts: tuple[Finding, ...] = ()
         self._state = SettingsState(plan.digest, time.time())
         self._is_open = True
         self._follow(plan.sources.files)
@@ -235,11 +236,17 @@ class Reload:
         self._log.become(plan.log, (*self.plan.log.secrets, *plan.log.secrets))
         self.plan = plan
         self._state = SettingsState(plan.digest, time.time())
-        for doubt in reading.warnings:
-            self._log.warning("settings.doubted", code=doubt.code, at=doubt.at, reason=doubt.reason)
+        self._doubt(reading.warnings)
         self._follow(reading.files)
         self._applying = request, reading.report
         self._enforce(plan)
+
+    def _doubt(self, doubts: tuple[Finding, ...]) -> None:
+        """Say what is doubtful, but not what the reading before has said already."""
+        for doubt in doubts:
+            if doubt not in self._doubts:
+                self._log.warning("settings.doubted", code=doubt.code, at=doubt.at, reason=doubt.reason)
+        self._doubts = doubts
 
     def _clear(self) -> None:
         self._faults = ()

@@ -43,7 +43,7 @@ def save(status: str | None = None, limit_bytes: int = LIMIT_BYTES) -> int:
     has_place = all(os.environ.get(name) for name in _NEEDED)
     if not has_place:
         _tell(_judge_place, failures)
-    echo = Echo(capture.add if has_place else _forget, interrupt.descriptor)
+    echo = Echo(capture.add if has_place else None, interrupt.descriptor)
     _tell(echo.run, failures)
     for failure in filter(None, (echo.failure, capture.failure)):
         _tell(partial(_judge_loss, failure), failures)
@@ -138,7 +138,3 @@ def _worst(failures: list[Exception]) -> int:
     from supervisor.cli.failure import exit_code_of
 
     return max(map(exit_code_of, failures))
-
-
-def _forget(_chunk: bytes) -> None:
-    return

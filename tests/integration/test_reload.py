@@ -405,6 +405,34 @@ def test_a_new_state_folder_is_locked_first_and_the_old_one_let_go_at_the_end(st
     assert not (other / "node.json").exists()
 
 
+def test_a_node_whose_new_state_folder_waits_for_a_job_is_found_through_both_folders(
+    start: Start, tmp_path: Path
+) -> None:
+    node = start({"jobs": JOBS})
+    node.ready()
+    (node.state_dir / "busy").touch()
+    before, other = StateFolder(node.state_dir).read_node(), StateFolder(tmp_path / "state")
+    node.edit(state_dir=str(other.path))
+    node.applied()
+    assert before is not None
+    assert other.read_node() == before
+    assert StateFolder(node.state_dir).read_node() == before
+    (node.state_dir / "busy").unlink()
+    eventually(lambda: not (node.state_dir / "node.json").exists())
+    assert other.read_node() is not None
+    stop(node)
+
+
+def test_doubts_that_were_told_are_not_told_again(start: Start) -> None:
+    node = start()
+    node.ready()
+    for number, command in enumerate(("ls {{name}}", "ls {{name}}", "ls -l {{name}}"), start=1):
+        node.edit(jobs=[{"event": "list", "cmd": command, "timeout": number}])
+        node.applied(number)
+    assert len(node.logged("settings.doubted")) == 2
+    stop(node)
+
+
 def test_a_state_folder_in_use_is_a_fault(start: Start, tmp_path: Path) -> None:
     node = start({"jobs": JOBS})
     worker = node.ready()

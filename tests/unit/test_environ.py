@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,11 +33,19 @@ def test_the_seven_variables_are_those_of_the_protocol() -> None:
 def test_nothing_of_the_nodes_own_environment_passes_but_the_base_and_what_is_asked_for() -> None:
     environ = {"PATH": "/bin", "LC_ALL": "C", "AWS_SECRET": "s", "MY_A": "1", "MY_B": "2", "JOB_ITEM_CONFIG_DATA": "{}"}
     base = base_environment(environ, {"MY_B": "from .env", "ONLY": "dotenv"}, ("MY_*",))
-    assert base == {"PATH": "/bin", "LC_ALL": "C", "MY_A": "1", "MY_B": "2", "ONLY": "dotenv"}
+    assert base.pop("PATH").startswith("/bin:")
+    assert base == {"LC_ALL": "C", "MY_A": "1", "MY_B": "2", "ONLY": "dotenv"}
 
 
 def test_a_job_has_a_path_even_where_the_node_has_none() -> None:
     assert base_environment({}, {}, ())["PATH"]
+
+
+def test_the_programs_of_the_node_are_found_by_its_jobs_but_hide_no_other() -> None:
+    own = str(Path(sys.executable).parent)
+    assert base_environment({"PATH": "/bin"}, {}, ())["PATH"] == f"/bin:{own}"
+    assert base_environment({"PATH": f"{own}:/bin"}, {}, ())["PATH"] == f"{own}:/bin"
+    assert base_environment({"PATH": ""}, {}, ())["PATH"] == own
 
 
 def test_strings_arrive_as_they_are_and_all_else_as_json() -> None:

