@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from execs.loglines import LogLines
-from execs.policy import BecameReady, Examined
+from execs.policy import BecameReady, Examined, StillUnready
 from execs.probes import Inquirer
 from job_item.execspec import Exec
 from job_item.keeper.command import Command
@@ -24,7 +24,7 @@ class Checkup:
         command: Command,
         inquirer: Inquirer,
         lines: LogLines,
-        hear: Callable[[BecameReady | Examined], None],
+        hear: Callable[[BecameReady | StillUnready | Examined], None],
         *,
         is_ready: bool,
     ) -> None:
@@ -64,6 +64,8 @@ class Checkup:
             answer = await self._inquirer.ask(probe, self._command)
             if answer.is_yes:
                 return
+            if answer.why:
+                self._hear(StillUnready(answer.why))
             await asyncio.sleep(probe.interval)
 
     async def _look_for(self, pattern: str, interval_s: float) -> None:

@@ -65,6 +65,13 @@ class BecameReady:
 
 
 @dataclass(frozen=True, slots=True)
+class StillUnready:
+    """The `ready` probe has said no, or nothing in time."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Examined:
     """A `health` probe has answered."""
 
@@ -85,7 +92,7 @@ class Ruled:
     is_other_run: bool
 
 
-Event = Started | Ended | BecameReady | Examined | Ticked | Ruled | Cue
+Event = Started | Ended | BecameReady | StillUnready | Examined | Ticked | Ruled | Cue
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +145,10 @@ def step(life: Life, event: Event, now_s: float, draw: float = 0.0) -> Step:
         case Ended():
             return _end(life, event, now_s, draw) if life.has_run else (life, ())
         case BecameReady():
-            return (replace(life, is_ready=True), ()) if life.stage is Stage.RUNNING else (life, ())
+            return (replace(life, is_ready=True, why=""), ()) if life.stage is Stage.RUNNING else (life, ())
+        case StillUnready(why):
+            waits = life.stage is Stage.RUNNING and not life.is_ready
+            return (replace(life, why=f"not ready: {why}"), ()) if waits else (life, ())
         case Examined():
             return _examine(life, event) if life.stage is Stage.RUNNING else (life, ())
         case Ticked():

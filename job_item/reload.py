@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Effect = Literal["in place", "restarts the exec", "restarts the job child", "restarts the execs child"]
+Effect = Literal[
+    "in place",
+    "restarts the exec",
+    "restarts the execs that see it",
+    "restarts the job child",
+    "restarts the execs child",
+]
 
 
 @dataclass(frozen=True, slots=True)

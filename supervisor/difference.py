@@ -43,6 +43,15 @@ _KEYS = (("jobs", "event"), ("execs", "key"))
 Kind = Literal["added", "removed", "changed"]
 Path = tuple[str, ...]
 
+_SEEN_BY_EXECS: tuple[Path, ...] = (
+    ("api", "url"),
+    ("api", "token"),
+    ("credential", "project_id"),
+    (".env",),
+    ("pass_env",),
+)
+"""What the environment of every exec is made of, besides its own (`execs.commands`)."""
+
 
 def digest_of(start: ChildStart) -> str:
     """The digest of everything that makes the settings what they are: 16 hexadecimal digits."""
@@ -89,9 +98,13 @@ def _differ(before: object, after: object, path: Path) -> Iterator[tuple[Path, K
 
 def _effects(path: Path, kind: Kind, old: ChildStart, new: ChildStart) -> Iterator[Effect]:
     """What it takes to bring one difference into force; the state folder is built on by both children."""
-    replaced = [_REPLACED[room] for room, fixed in FIXED.items() if any(path[: len(start)] == start for start in fixed)]
+    replaced: list[Effect] = [
+        _REPLACED[room] for room, fixed in FIXED.items() if any(path[: len(start)] == start for start in fixed)
+    ]
     if not old.settings.execs and len(replaced) > 1:
         replaced.remove(_REPLACED[Room.EXECS])
+    if old.settings.execs and any(path[: len(start)] == start for start in _SEEN_BY_EXECS):
+        replaced.append("restarts the execs that see it")
     if replaced:
         yield from replaced
     elif path[0] == "execs" and (kind == "changed" or len(path) > 2) and _is_run_anew(path, old, new):

@@ -6,10 +6,12 @@ says what is to be done; the parent enforces it. Nothing that goes wrong here ch
 
 from __future__ import annotations
 
+import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from functools import partial
+from typing import Any
 
 from job_item.orders import Answer, Refusal, ReloadOrder
 from job_item.plainlog import PlainLog
@@ -173,13 +175,20 @@ class Reload:
         task = Task(self.plan, tuple(listeners), self._holdings.locks, request.is_dry, request.candidate)
         self._has_result = False
         try:
-            made = bear(self._births, "reader", "supervisor.reader:main", task, *listeners.values())
+            made = self._bear(task, listeners.values())
         except (OSError, EOFError) as error:
             self._finish(_failed(self.plan, replace(_DIED, reason=f"no process can be started to read: {error}")))
             self._requests = self._requests.end()
             return
         self._reader = Born(*made, self._births)
         self._reader_end_s = time.monotonic() + READING_TIME_S
+
+    def _bear(self, task: Task, listeners: Iterable[socket.socket]) -> tuple[Any, Any]:
+        """Start a reader; a forkserver that was killed under it is replaced at the second try."""
+        try:
+            return bear(self._births, "reader", "supervisor.reader:main", task, *listeners)
+        except EOFError:
+            return bear(self._births, "reader", "supervisor.reader:main", task, *listeners)
 
     def _receive(self, reader: Born) -> None:
         try:

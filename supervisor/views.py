@@ -19,6 +19,7 @@ _EFFECTS: Mapping[str, str] = MappingProxyType(
     {
         "in place": "in force at once, nothing restarts",
         "restarts the exec": "restarts the exec",
+        "restarts the execs that see it": "restarts the execs that see it in their environment",
         "restarts the job child": "restarts the job child after a drain",
         "restarts the execs child": "restarts the execs child and all execs",
     }

@@ -13,6 +13,7 @@ from execs.policy import (
     Ruled,
     Rules,
     Started,
+    StillUnready,
     Ticked,
     step,
 )
@@ -37,6 +38,14 @@ def live(life: Life, *events: tuple[float, Event]) -> tuple[Life, list[Act]]:
 def one_try(life: Life, at_s: float, exit_code: int | None, lasts_s: float = 0.0) -> Life:
     begin: list[tuple[float, Event]] = [(at_s, Ticked()), (at_s, Cue.SATISFIED), (at_s, Started(7))]
     return live(life, *begin, (at_s + lasts_s, Ended(exit_code, "ended")))[0]
+
+
+def test_what_keeps_an_exec_from_being_ready_is_told_until_it_is() -> None:
+    begun, _ = live(Life(rules(ready={"tcp": "1"})), (0.0, Ticked()), (0.0, Cue.SATISFIED), (0.0, Started(7)))
+    waiting, _ = live(begun, (1.0, StillUnready("nobody answers")))
+    assert waiting.why == "not ready: nobody answers"
+    assert live(waiting, (2.0, BecameReady()))[0].why == ""
+    assert live(waiting, (2.0, BecameReady()), (3.0, StillUnready("late")))[0].why == ""
 
 
 @pytest.mark.parametrize(
