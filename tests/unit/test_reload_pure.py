@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from job_item.link import ChildStart
 from job_item.load import load
-from job_item.reload import Change
+from job_item.reload import Change, Effect
 from job_item.sign import sign
 from supervisor.difference import changes, digest_of, fixed_of
 from supervisor.draft import Ground, draft
@@ -119,13 +119,11 @@ jobs:
 execs:
   - {key: web, cmd: sleep 9, env: {B: "1"}}
 """
-IN_PLACE, EXEC, JOB_CHILD, EXECS_CHILD, SEEN = (
-    "in place",
-    "restarts the exec",
-    "restarts the job child",
-    "restarts the execs child",
-    "restarts the execs that see it",
-)
+IN_PLACE: Effect = "in place"
+EXEC: Effect = "restarts the exec"
+JOB_CHILD: Effect = "restarts the job child"
+EXECS_CHILD: Effect = "restarts the execs child"
+SEEN: Effect = "restarts the execs that see it"
 
 
 def start_of(folder: Path, text: str, environ: dict[str, str]) -> ChildStart:
