@@ -74,10 +74,10 @@ class About:
             settings=self._settings(),
         )
 
-    async def observe(self, *, is_ready: bool, jobs: Jobs | None = None) -> Observation:
+    async def observe(self, health: Health, *, is_ready: bool, jobs: Jobs | None = None) -> Observation:
         """What metrics show; `jobs` is the part that needs a journal."""
         return Observation(
-            health=self.health(),
+            health=health,
             is_ready=is_ready,
             jobs=jobs,
             execs=self.execs(),

@@ -84,7 +84,7 @@ class ClosedDesk(NodeDesk):
 
     async def observe(self) -> Observation:
         """What metrics show without a journal."""
-        return await self._about.observe(is_ready=False)
+        return await self._about.observe(self.health(), is_ready=False)
 
     def _refuse(self) -> NoReturn:
         raise Unavailable("ERR-STO-001", self.reason)

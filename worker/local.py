@@ -166,7 +166,7 @@ class LocalDesk(NodeDesk):
 
     async def observe(self) -> Observation:
         """What metrics show."""
-        return await self._about.observe(is_ready=self.readiness().ready, jobs=self._observe_jobs())
+        return await self._about.observe(self.health(), is_ready=self.readiness().ready, jobs=self._observe_jobs())
 
     def _observe_jobs(self) -> Jobs:
         return Jobs(

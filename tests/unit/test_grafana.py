@@ -21,7 +21,7 @@ from job_item.job import Status
 from job_item.link import ExecState
 from job_item.settings import Job
 from tests.conftest import ROOT
-from worker.desk import Health
+from worker.desk import BrokerState, Health
 from worker.journal import Settlement
 from worker.metrics.exposition import write
 from worker.metrics.families import families
@@ -58,7 +58,8 @@ def observation() -> Observation:
     )
     jobs = Jobs({}, {}, {}, 1, 1, 1, frozenset({"e"}), meter)
     execs = (ExecState("x", "", "running", 1, 1, None, 0.0, True, "healthy"),)
-    return Observation(Health("1", "i", 1.0, 1, 1, 1), True, jobs, execs, {"worker": 1}, {"nats": True}, machine)
+    health = Health("1", "i", 1.0, 1, 1, 1, broker=BrokerState("nats", True, 0.0))
+    return Observation(health, True, jobs, execs, {"worker": 1}, machine)
 
 
 @pytest.fixture(scope="module")

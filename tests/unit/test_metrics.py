@@ -8,6 +8,7 @@ import sqlite3
 import threading
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ from tests.journals import accept, claim, end_of, in_loop, journal_in, open_jour
 from tests.machines import lay_out
 from tests.unit.test_local import about
 from worker.closed import ClosedDesk
-from worker.desk import Health
+from worker.desk import BrokerState, Health
 from worker.journal import Settlement
 from worker.local import LocalDesk
 from worker.metrics.exposition import CONTENT_TYPE, Family, write
@@ -70,6 +71,15 @@ def jobs(**members: object) -> Jobs:
         "events": frozenset({"hello"}), "meter": Meter(),
     }  # fmt: skip
     return Jobs(**{**usual, **members})  # type: ignore[arg-type]  # a test gives what it names
+
+
+@pytest.mark.parametrize("connected", [True, False])
+def test_the_state_of_the_broker_is_shown_where_there_is_one(connected: bool) -> None:
+    state = BrokerState("nats", connected, 0.0, refused=3)
+    values = shown(Observation(replace(HEALTH, broker=state), is_ready=True))
+    assert value(values, "job_item_broker_up", broker="nats") == connected
+    assert value(values, "job_item_broker_refused_total", broker="nats") == 3
+    assert not any(name.startswith("job_item_broker") for name, _ in shown(Observation(HEALTH, is_ready=True)))
 
 
 def assignment(started_at: float = 100.0, due_at: float = 99.0) -> Assignment:
@@ -179,7 +189,7 @@ def test_the_parts_of_the_node_are_shown() -> None:
         ExecState("web", "", "running", 5, 1, None, 0.0, True, "unhealthy"),
         ExecState("b\ud800", "", "failed", None, 3, 1, 0.0),
     )
-    seen = Observation(HEALTH, False, None, execs, {"worker": 3, "execs": 1}, {"nats": False})
+    seen = Observation(HEALTH, False, None, execs, {"worker": 3, "execs": 1})
     values = shown(seen)
     assert [value(values, "job_item_exec_state", exec="web", state=s) for s in EXEC_STATES] == [0, 0, 1, 0, 0, 0]
     assert value(values, "job_item_exec_state", exec="b?", state="failed") == 1
@@ -188,7 +198,6 @@ def test_the_parts_of_the_node_are_shown() -> None:
     assert value(values, "job_item_exec_attempts", exec="b?") == 3
     assert value(values, "job_item_child_restarts_total", child="worker") == 2
     assert value(values, "job_item_child_restarts_total", child="execs") == 0
-    assert value(values, "job_item_broker_up", broker="nats") == 0
     assert value(values, "job_item_node_ready") == 0
 
 

@@ -36,8 +36,11 @@ def _node(seen: Observation) -> Iterator[Family]:
     yield Family("job_item_node_ready", "gauge", "Whether jobs are taken and run.", [({}, seen.is_ready)])
     restarts: Samples = [({"child": room}, max(0, births - 1)) for room, births in seen.births.items()]
     yield Family("job_item_child_restarts_total", "counter", "How often a child process was replaced.", restarts)
-    brokers: Samples = [({"broker": name}, is_up) for name, is_up in seen.brokers.items()]
-    yield Family("job_item_broker_up", "gauge", "Whether the connection to a message broker is up.", brokers)
+    broker = seen.health.broker
+    up: Samples = [({"broker": broker.type}, broker.connected)] if broker else []
+    yield Family("job_item_broker_up", "gauge", "Whether the connection to the message broker is up.", up)
+    refused: Samples = [({"broker": broker.type}, broker.refused)] if broker else []
+    yield Family("job_item_broker_refused_total", "counter", "Messages of the broker that nobody can use.", refused)
 
 
 def _jobs(jobs: Jobs, now: float) -> Iterator[Family]:

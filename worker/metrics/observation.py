@@ -40,6 +40,4 @@ class Observation:
     execs: Sequence[ExecState] = ()
     births: Mapping[str, int] = field(default_factory=dict)
     """How often the process of a room was started, as the parent told."""
-    brokers: Mapping[str, bool] = field(default_factory=dict)
-    """Whether the connection to each broker is up."""
     machine: Machine = Machine()
