@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -117,7 +118,8 @@ def test_the_environment_is_clean_and_complete(node: Node) -> None:
     assert environ["JOB_ITEM_PROJECT_KEY"] == "s3cret-key"
     assert (environ["JOB_ITEM_DATA_NAME"], environ["JOB_ITEM_DATA_N"]) == ("a b", "5")
     assert "PYTHONPATH" not in environ
-    assert environ["PATH"] == os.environ["PATH"]
+    own, usual = str(Path(sys.executable).parent), os.environ["PATH"]
+    assert environ["PATH"] == (usual if own in usual.split(":") else f"{usual}:{own}"), "the node's own commands, too"
 
 
 def test_the_task_file_is_private_and_goes_with_the_job(node: Node) -> None:

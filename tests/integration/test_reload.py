@@ -288,7 +288,8 @@ def test_what_a_job_child_cannot_take_over_replaces_it_when_its_jobs_have_ended(
     first, execs = node.ready(), node.ready(room="execs")
     (node.state_dir / "busy").touch()
     node.edit(api={"port": 0, "token": "correct-horse"})
-    assert node.applied()["changes"] == [{"path": "api.token", "kind": "changed", "effect": "restarts the job child"}]
+    effects = ("restarts the job child", "restarts the execs that see it")
+    assert node.applied()["changes"] == [{"path": "api.token", "kind": "changed", "effect": word} for word in effects]
     eventually(lambda: node.trace("worker", "retire"))
     node.edit(jobs=[])  # a newer one comes meanwhile
     newest = node.applied(2)["digest"]
