@@ -16,6 +16,7 @@ from supervisor.moves import (
     Action,
     Babbled,
     BecameReady,
+    Born,
     Died,
     Event,
     Heard,
@@ -47,7 +48,7 @@ def _react(node: Node, event: Event, now_s: float, draw: float) -> Step:
     match event:
         case Ticked():
             result = _tick(node, now_s)
-        case Heard(room):
+        case Born(room) | Heard(room):
             result = _hear(node, room, now_s), ()
         case BecameReady(room):
             result = _welcome(_hear(node, room, now_s), room, now_s)

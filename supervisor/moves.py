@@ -30,6 +30,13 @@ class Ticked:
 
 
 @dataclass(frozen=True, slots=True)
+class Born:
+    """A child has come into the world; how long that took (a busy machine) is no silence of its own."""
+
+    room: Room
+
+
+@dataclass(frozen=True, slots=True)
 class Heard:
     """A child has said something, if only that it lives."""
 
@@ -100,7 +107,7 @@ class Woke:
     late_s: float
 
 
-Event = Ticked | Heard | BecameReady | Babbled | Died | StopAsked | Signalled | Woke | Renewed | TookOver
+Event = Ticked | Born | Heard | BecameReady | Babbled | Died | StopAsked | Signalled | Woke | Renewed | TookOver
 
 
 # Actions

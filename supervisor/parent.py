@@ -36,7 +36,10 @@ from supervisor.signals import STOP_SIGNALS, Signals
 from supervisor.tables import Life, Phase, Room
 
 _LATE_S = 2.0
-"""A turn that takes so much longer than was asked for: this process was stopped, or the whole machine."""
+"""A wait that takes so much longer than was asked for: this process was stopped, or the whole machine."""
+_SHARES = 4
+"""Into how many waits, at least, the silence is cut that a child is allowed. A stop that eats up more than two of them
+is noticed, since one of these waits comes back late; a shorter one leaves a child that beats two of them."""
 
 
 def run(plan: Plan, environ: MutableMapping[str, str]) -> int:
@@ -133,11 +136,13 @@ class Parent:
             self._reload.next_moment_s(),
             self._announcer.deadline_s,
         )
-        return min((moment for moment in moments if moment is not None), default=None)
+        due_s = min((moment for moment in moments if moment is not None), default=None)
+        return None if due_s is None else min(due_s, time.monotonic() + self._node.rules.silence_s / _SHARES)
 
     def _note_sleep(self, due_s: float | None) -> None:
         """Where the wait came back much too late we were not running, and what we know of the children is old."""
-        if due_s is not None and (late_s := time.monotonic() - due_s) > _LATE_S:
+        allowed_s = min(_LATE_S, self._node.rules.silence_s / _SHARES)
+        if due_s is not None and (late_s := time.monotonic() - due_s) > allowed_s:
             self._wake(late_s)
 
     def _wake(self, late_s: float) -> None:
@@ -187,6 +192,7 @@ class Parent:
         plan = self._reload.plan
         lent = (self._holdings.listener(plan),) if room is Room.WORKER else ()
         if self._children.spawn(room, plan, lent):
+            self._apply(moves.Born(room))
             self._announcer.publish(self._node, self._children, self._reload)
         else:
             self._apply(moves.Died(room, None))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from job_item.alarm import Alarm
 
 
@@ -26,7 +28,7 @@ class Clock(asyncio.SelectorEventLoop):
 
 
 def rung_after(*stretches_s: float) -> list[int]:
-    """How often an alarm of 5 s has rung after each of these stretches."""
+    """How often an alarm of 5 s has rung after each of these stretches, in which the loop did not turn."""
     loop, rung, counts = Clock(), [], []
     Alarm(loop, 5.0, lambda: rung.append(1))
     for stretch_s in stretches_s:
@@ -37,11 +39,36 @@ def rung_after(*stretches_s: float) -> list[int]:
 
 
 def test_it_rings_once_when_its_time_has_come() -> None:
-    assert rung_after(4.9, 0.2, 10.0) == [0, 1, 1]
+    assert rung_after(3.0, 1.9, 0.2, 10.0) == [0, 0, 1, 1]
 
 
-def test_after_a_stop_it_begins_anew() -> None:
-    assert rung_after(3600.0, 4.9, 0.2) == [0, 0, 1]
+@pytest.mark.parametrize("stop_s", [3.1, 4.9, 5.0, 5.8, 7.0, 3600.0])
+def test_after_a_stop_of_any_length_the_others_have_time_to_answer(stop_s: float) -> None:
+    assert rung_after(stop_s, 1.9, 0.2) == [0, 0, 1]
+
+
+@pytest.mark.parametrize("stop_s", [3.1, 4.9, 7.0, 3600.0])
+def test_a_stop_in_its_last_call_begins_that_anew(stop_s: float) -> None:
+    assert rung_after(3.0, stop_s, 1.9, 0.2) == [0, 0, 0, 1]
+
+
+def test_stop_after_stop_puts_it_off_as_often() -> None:
+    assert rung_after(3.0, 5.8, 5.8, 5.8, 1.9, 0.2) == [0, 0, 0, 0, 0, 1]
+
+
+def test_a_late_turn_is_no_stop() -> None:
+    assert rung_after(3.0, 2.9) == [0, 1]
+
+
+def test_it_tells_when_it_will_ring() -> None:
+    loop = Clock()
+    alarm = Alarm(loop, 5.0, lambda: None)
+    before = alarm.when()
+    loop.go_on(3.0)
+    after = alarm.when()
+    alarm.cancel()
+    loop.close()
+    assert (before, after) == (105.0, 105.0)
 
 
 def test_a_cancelled_one_is_silent_also_after_a_stop() -> None:

@@ -18,6 +18,7 @@ from supervisor.moves import (
     Action,
     Babbled,
     BecameReady,
+    Born,
     Died,
     Event,
     Heard,
@@ -282,6 +283,13 @@ def test_a_child_that_never_says_a_word_is_hung_too() -> None:
     assert history.wait(0.06).look() == [Spawn(W)]
 
 
+def test_what_a_birth_took_is_no_silence_of_the_child() -> None:
+    """A first child waits for the preload of the forkserver; on a busy machine that may take longer than the bound."""
+    history = History((W,)).tell(Ticked()).wait(19.0).tell(Born(W)).wait(19.0)
+    assert history.look() == [Spawn(W)]
+    assert history.wait(1.1).look() == [Kill(W)]
+
+
 def test_a_child_that_hangs_in_its_drain_is_killed_and_the_exit_code_tells() -> None:
     history = running(W).tell(Signalled(TERM)).wait(20.1)
     assert history.look() == [Tell(W, Drain(30.0)), Kill(W)]
@@ -434,6 +442,7 @@ def test_new_rules_count_for_early_deaths_that_have_been() -> None:
 
 EVENTS: st.SearchStrategy[Event] = st.one_of(
     st.just(Ticked()),
+    st.builds(Born, st.sampled_from(Room)),
     st.builds(Heard, st.sampled_from(Room)),
     st.builds(BecameReady, st.sampled_from(Room)),
     st.builds(Babbled, st.sampled_from(Room)),
@@ -459,7 +468,10 @@ def test_no_history_leads_to_two_processes_of_a_room_or_to_a_lost_one_or_to_a_no
 
     def happen(event: Event) -> None:
         nonlocal wanted
-        if isinstance(event, Died | Heard | BecameReady | Babbled | StopAsked | TookOver) and event.room not in alive:
+        if (
+            isinstance(event, Died | Born | Heard | BecameReady | Babbled | StopAsked | TookOver)
+            and event.room not in alive
+        ):
             return  # nobody is there to do that
         if isinstance(event, Died):
             alive.discard(event.room)
