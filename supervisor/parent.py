@@ -54,7 +54,7 @@ def run(plan: Plan, environ: MutableMapping[str, str]) -> int:
         strangers = children_of(os.getpid())
         become_subreaper()
         rooms = sorted({plan.entries[room].partition(":")[0] for room in plan.rooms})
-        births = Forkserver(["supervisor.child", "supervisor.reader", *rooms, "supervisor.freeze"])
+        births = Forkserver(["supervisor.leash", "supervisor.child", "supervisor.reader", *rooms, "supervisor.freeze"])
         stack.callback(births.close)
         births.warm()
         holdings = Holdings(plan)
