@@ -32,6 +32,7 @@ def check(loaded: Loaded) -> tuple[Fault, ...]:
     faults = [*_unsupported(loaded), *_api(loaded), *_work_dir(loaded), *_open_files(loaded)]
     for index, job in enumerate(loaded.settings.jobs):
         faults += _job(loaded, job, ("jobs", index))
+    faults += loaded.cast_faults
     for index, entry in enumerate(loaded.settings.execs):
         faults += _exec(loaded, entry, ("execs", index))
     return tuple(sorted(faults, key=lambda fault: (fault.line or 0, fault.column or 0)))
@@ -76,12 +77,17 @@ def _job(loaded: Loaded, job: Job, key: KeyPath) -> Iterator[Fault]:
         yield _fault(loaded, "ERR-CFG-025", "'restart' is the name of a control message", (*key, "event"))
     # The task file is there too, so the directory must be writable.
     yield from _working_dir(loaded, job.working_dir, key, os.W_OK | os.X_OK)
-    yield from _template(loaded, job, (*key, "cmd"))
+    if job.cmd is not None:
+        yield from _command(loaded, job, job.cmd, key)
+
+
+def _command(loaded: Loaded, job: Job, cmd: str | tuple[str, ...], key: KeyPath) -> Iterator[Fault]:
+    yield from _template(loaded, job, cmd, (*key, "cmd"))
     path = _search_path(loaded, job.env)
-    if isinstance(job.cmd, str):
+    if isinstance(cmd, str):
         yield from _shell(loaded, job.shell, path, (*key, "shell"))
-    elif "{{" not in job.cmd[0]:
-        yield from _program(loaded, job, path, (*key, "cmd"))
+    elif "{{" not in cmd[0]:
+        yield from _program(loaded, job, cmd[0], path, (*key, "cmd"))
 
 
 def _exec(loaded: Loaded, entry: Exec, key: KeyPath) -> Iterator[Fault]:
@@ -116,18 +122,17 @@ def _shell(loaded: Loaded, shell: str, path: str, key: KeyPath) -> Iterator[Faul
         yield _fault(loaded, "ERR-CFG-022", f"there is no shell '{shell}' that can be run", key)
 
 
-def _program(loaded: Loaded, job: Job, path: str, key: KeyPath) -> Iterator[Fault]:
+def _program(loaded: Loaded, job: Job, program: str, path: str, key: KeyPath) -> Iterator[Fault]:
     """Warn where the first word of a list command is no program; it may still come before the first job does."""
-    program = job.cmd[0]
     place = Path(job.working_dir or loaded.work_dir, program) if "/" in program else program
     if shutil.which(place, path=path) is None:
         yield _fault(loaded, "ERR-CFG-023", f"there is no program '{program}' that can be run", key, warning=True)
 
 
-def _template(loaded: Loaded, job: Job, key: KeyPath) -> Iterator[Fault]:
+def _template(loaded: Loaded, job: Job, cmd: str | tuple[str, ...], key: KeyPath) -> Iterator[Fault]:
     """All that is wrong or doubtful in a command, at its place in the file."""
     try:
-        template = compile_command(job.cmd, shell=job.shell, render=job.render)
+        template = compile_command(cmd, shell=job.shell, render=job.render)
     except TemplateError as error:
         for fault in error.faults:
             yield _in_command(loaded, job, fault, key, warning=False)

@@ -229,6 +229,22 @@ _ENTRIES = (
     Code("ERR-HST-112", "The node has more rights than it needs.", "Run it as a user of its own; jobs run as the same user."),
     # UPD: updates
     Code("ERR-UPD-001", "An update cannot be fetched or applied.", "The running version stays in use; look at the message.", was="ERR-25230903100"),
+    # HND: typed handlers
+    Code("ERR-HND-001", "A module with handlers cannot be loaded.", "Mend what the message says; `python -c 'import MODULE'` in the folder of the configuration shows all of it."),
+    Code("ERR-HND-002", "Two handlers serve the same type of job.", "Remove one of the two, or give it another type."),
+    Code("ERR-HND-003", "A handler lacks a type hint, or one cannot be read.", "Write it as `def name(given: Model, context: HandlerContext) -> Model:`; `-> None` where nothing is returned."),
+    Code("ERR-HND-004", "There is no such handler.", "Correct the name, or name the module or file that has it under `handlers`; a handler is named by its type or as module:function."),
+    Code("ERR-HND-005", "The input or output type of a handler cannot be checked.", "Use a pydantic model, a dataclass, a TypedDict or plain types; pydantic has to know how to read it from JSON."),
+    Code("ERR-HND-006", "A job has a command and a handler, or settings that only the other of the two has.", "Keep either `cmd` (with `shell`, `render`) or `handler`."),
+    Code("ERR-HND-007", "Something is marked as a handler that cannot be one.", "Mark a function with one parameter for the input (and one for the context), or a class with such a method `run`; the type is a name as that of an event."),
+    Code("ERR-HND-008", "A file with handlers has the name of another module.", "Give the file another name."),
+    Code("ERR-HND-009", "The handlers could not be loaded to the end.", "See what the modules do when they are imported: they must not end the process, and not take longer than a minute."),
+    Code("ERR-HND-010", "The data of a job are not what its handler takes.", "Send what the type hint of its parameter says."),
+    Code("ERR-HND-011", "A handler raised an exception.", "Read the output of the job: its end has the trace."),
+    Code("ERR-HND-012", "A handler returned something else than its type hint says.", "Return what the hint says, or correct the hint."),
+    Code("ERR-HND-013", "The output of a handler is too large.", "Write it to a file (storage, upload) and return where it is; an output may have 1 MiB."),
+    Code("ERR-HND-014", "The process of a handler ended before the handler did.", "Read the output of the job; a signal 9 that nobody sent is the system running out of memory, 11 a fault in a C library."),
+    Code("ERR-HND-015", "A handler asked for something that its job does not have.", "Ask for storage and API only in jobs that come from a source which has them, or configure them."),
 )
 # fmt: on
 

@@ -28,6 +28,21 @@ def share_variables(base_url: str, environ: Mapping[str, str]) -> dict[str, str]
     }
 
 
+def job_variables(end_point: str, base_url: str, task_id: str, attempt: int, fence: int) -> dict[str, str]:
+    """What one job is told: of the seven variables of protocol job-item.md, 4.4, those that are its own, and which
+    attempt this is.
+    """
+    records = f"{end_point}/api/worker/job_record"
+    return {
+        "JOB_MANAGER_RESULT_URL": f"{records}/result/{task_id}",
+        "JOB_MANAGER_UPLOAD_FILE": f"{records}/file/{task_id}",
+        "JOB_ITEM_TASK_ID": task_id,
+        "JOB_ITEM_MSG_NOTIF_HOST": f"{base_url}/msg/notif/{task_id}",
+        "JOB_ITEM_ATTEMPT": str(attempt),
+        "JOB_ITEM_FENCE": str(fence),
+    }
+
+
 def base_environment(
     environ: Mapping[str, str], dotenv: Mapping[str, str], pass_env: tuple[str, ...]
 ) -> dict[str, str]:

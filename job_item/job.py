@@ -8,6 +8,7 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 TASK_ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 """The only task ids that are taken (protocol job-item.md, section 9.2, R2): they become file names and subjects."""
@@ -72,6 +73,8 @@ class AttemptRecord:
     error_code: str | None = None
     error: str | None = None
     usage: Usage = field(default_factory=Usage)
+    output: Any = None
+    """What a handler returned, as plain JSON values."""
 
 
 @dataclass(frozen=True, slots=True)

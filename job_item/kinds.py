@@ -15,6 +15,7 @@ from job_item.quantity import Unfit, seconds, shown, size_bytes
 _EVENT = re.compile(r"[^\s.*>\x00-\x1f\x7f]+(\.[^\s.*>\x00-\x1f\x7f]+)*")
 _IDENTITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
@@ -46,6 +47,35 @@ def _command(value: object) -> str | tuple[str, ...]:
         raise Unfit("ERR-CFG-005", f"wants a text or a list of texts, not {_what_is_wrong(value)}")
     if not value.strip():
         raise Unfit("ERR-CFG-007", "must not be empty")
+    return passable(value)
+
+
+def _maybe_command(value: object) -> str | tuple[str, ...] | None:
+    """Take a command, or none."""
+    return None if value is None else _command(value)
+
+
+def _handler(value: str) -> str:
+    """Take the name of a handler: the type it is marked with, or `module:function`."""
+    module, colon, function = value.partition(":")
+    if colon and _DOTTED.fullmatch(module) and _DOTTED.fullmatch(function):
+        return value
+    if colon:
+        raise Unfit("ERR-CFG-007", f"wants `module:function` or the type of a handler, not {shown(value)}")
+    return _event(value)
+
+
+def _sources(value: object) -> object:
+    """Take modules and files: a list, or a text with commas as it stands in a variable."""
+    if isinstance(value, str):
+        return tuple(part for part in map(str.strip, value.split(",")) if part)
+    return value
+
+
+def _source(value: str) -> str:
+    """Take a module or a file."""
+    if not _DOTTED.fullmatch(value) and not value.endswith(".py"):
+        raise Unfit("ERR-CFG-007", f"wants the name of a module or a file that ends with .py, not {shown(value)}")
     return passable(value)
 
 
@@ -99,6 +129,9 @@ def level_of(value: object) -> object:
 Seconds = Annotated[float, BeforeValidator(seconds)]
 Bytes = Annotated[int, BeforeValidator(size_bytes)]
 Command = Annotated[str | tuple[str, ...], BeforeValidator(_command)]
+MaybeCommand = Annotated[str | tuple[str, ...] | None, BeforeValidator(_maybe_command)]
+Handler = Annotated[str, AfterValidator(_handler)]
+Sources = Annotated[tuple[Annotated[str, AfterValidator(_source)], ...], BeforeValidator(_sources)]
 Event = Annotated[str, AfterValidator(_event)]
 Identity = Annotated[str, AfterValidator(_identity)]
 Passable = Annotated[str, AfterValidator(passable)]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from urllib.parse import quote
 
+from job_item.handlers.roster import Cast
 from job_item.orders import Answer, ExecOrder, Order
 from job_item.redact import secret_values
 from job_item.reload import SettingsState
@@ -55,6 +56,8 @@ class ChildStart:
     """None where the room was started alone, by hand."""
     started_at: float
     """When the node was started, `time.monotonic()` of this machine (the clock is one for all processes)."""
+    cast: Cast = Cast()
+    """The handlers that jobs may name."""
     digest: str = ""
     """Of everything that makes the settings what they are: the file, `.env`, secret files, variables."""
 

@@ -19,6 +19,7 @@ from job_item.dotenv import parse_dotenv
 from job_item.errors import Fault, SettingsError
 from job_item.findings import Finding, findings
 from job_item.folders import default_state_dir, make_absolute
+from job_item.handlers.roster import Cast
 from job_item.layers import Layer, file_layer, leaves, merge, variable_layer
 from job_item.redact import Redactor, secret_values
 from job_item.secretfile import SECRETS, exposed, file_key_of, read_secret_files
@@ -49,7 +50,10 @@ class Loaded:
     layers: Mapping[str, str] = field(default_factory=dict)
     places: Mapping[KeyPath, Place] = field(default_factory=dict)
     files: Mapping[str, Sign] = field(default_factory=dict)
-    """The files that were read, or would have been: the configuration, `.env`, files of secrets."""
+    """The files that were read, or would have been: the configuration, `.env`, files of secrets, and of handlers."""
+    cast: Cast = Cast()
+    """The handlers that were looked at (`job_item.players`), and what is wrong with them."""
+    cast_faults: tuple[Fault, ...] = ()
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -146,6 +150,7 @@ def _merge_layers(
     layer = merge(variable_layer(("identity_id",), "JOB_ITEM_IDENTITY_ID", environ, dotenv), layer)
     layer = merge(layer, variable_layer(("log", "level"), "LOG_LEVEL", environ, dotenv))
     layer = merge(layer, variable_layer(("identity_id",), "WORKER_ID", environ, dotenv))
+    layer = merge(layer, variable_layer(("handlers",), "JOB_ITEM_HANDLERS", environ, dotenv))
     make_absolute(layer, config_path.parent)
     return layer, [*found, *read_secret_files(layer), *find_tls_files(layer, config_path.parent)]
 

@@ -12,11 +12,23 @@ import os
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from job_item.connections import BrokerConnection
 from job_item.execspec import Exec
-from job_item.kinds import Bytes, Command, Environment, Event, Identity, Passable, Seconds, Shell, level_of
+from job_item.kinds import (
+    Bytes,
+    Environment,
+    Event,
+    Handler,
+    Identity,
+    MaybeCommand,
+    Passable,
+    Seconds,
+    Shell,
+    Sources,
+    level_of,
+)
 from job_item.quantity import Unfit
 from job_item.redact import secret_values
 from job_item.resources import Resources
@@ -97,6 +109,13 @@ class Keep(Section):
     log_bytes: Bytes = Field(default=1 << 30, ge=0)
 
 
+class Recycle(Section):
+    """`recycle`: when a process that runs handlers is replaced, though nothing is wrong with it."""
+
+    jobs: int = Field(default=10_000, ge=1)
+    memory: Bytes = Field(default=1 << 30, gt=0)
+
+
 class Retries(Section):
     """`retries` of a job: runs in all, and the pauses between them in seconds."""
 
@@ -106,11 +125,14 @@ class Retries(Section):
 
 
 class Job(Section):
-    """An entry of `jobs`: what to do when `event` is triggered. `pub_type` is accepted and unused."""
+    """An entry of `jobs`: what to do when `event` is triggered, a command or a handler. `pub_type` is accepted and
+    unused.
+    """
 
     name: Passable = ""
     event: Event = Field(min_length=1)
-    cmd: Command
+    handler: Handler | None = None
+    cmd: MaybeCommand = Field(default=None, validate_default=True)
     pub_type: object = Field(default=None, exclude=True, repr=False)
     timeout: Seconds | None = Field(default=None, gt=0)
     concurrency: int | None = Field(default=None, ge=1)
@@ -125,6 +147,23 @@ class Job(Section):
     output_limit: Bytes = Field(default=64 << 20, ge=0)
     resources: Resources = Resources()
 
+    @field_validator("cmd")
+    @classmethod
+    def _want_one(cls, cmd: str | tuple[str, ...] | None, known: ValidationInfo) -> str | tuple[str, ...] | None:
+        has_handler = known.data.get("handler", "?") is not None  # one that is wrong is a fault of its own
+        if cmd is None and not has_handler:
+            raise Unfit("ERR-CFG-006", "is missing", "Add `cmd` (a command), or `handler` (a Python function).")
+        if cmd is not None and known.data.get("handler") is not None:
+            raise Unfit("ERR-HND-006", "stands beside `handler`")
+        return cmd
+
+    @model_validator(mode="after")
+    def _refuse_what_is_for_commands(self) -> Job:
+        idle = sorted({"shell", "render"} & self.model_fields_set) if self.handler is not None else ()
+        if idle:
+            raise Unfit("ERR-HND-006", f"`{idle[0]}` is for `cmd`, and this job has a handler")
+        return self
+
 
 class Settings(Section):
     """The whole of `config.yaml`.
@@ -136,6 +175,8 @@ class Settings(Section):
     identity_id: Identity | None = None
     end_point: str = ""
     credential: Credential = Credential()
+    handlers: Sources = ()
+    recycle: Recycle = Recycle()
     jobs: tuple[Job, ...] = ()
     execs: tuple[Exec, ...] = ()
     uuid: str = ""

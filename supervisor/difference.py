@@ -56,7 +56,7 @@ _SEEN_BY_EXECS: tuple[Path, ...] = (
 def digest_of(start: ChildStart) -> str:
     """The digest of everything that makes the settings what they are: 16 hexadecimal digits."""
     outcome = [str(start.state_dir), str(start.work_dir), start.identity]
-    return _digest([start.settings.model_dump(by_alias=True), dict(start.dotenv), outcome])
+    return _digest([start.settings.model_dump(by_alias=True), dict(start.dotenv), outcome, start.cast.digest])
 
 
 def fixed_of(start: ChildStart) -> Mapping[Room, str]:
@@ -80,7 +80,7 @@ def _tree(start: ChildStart) -> dict[str, Any]:
         tree[name] = {entry[key]: entry for entry in tree[name]}
     tree["api"]["url"] = start.base_url
     outcome = {"state_dir": str(start.state_dir), "work_dir": str(start.work_dir), "identity_id": start.identity}
-    return {**tree, **outcome, ".env": dict(start.dotenv)}
+    return {**tree, **outcome, ".env": dict(start.dotenv), "code of handlers": start.cast.digest}
 
 
 def _differ(before: object, after: object, path: Path) -> Iterator[tuple[Path, Kind]]:

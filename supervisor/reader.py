@@ -18,6 +18,7 @@ from job_item.check import check
 from job_item.errors import Fault, NodeError, SettingsError
 from job_item.link import ChildStart, Connection
 from job_item.load import Loaded, load
+from job_item.players import audition
 from job_item.process import own_session
 from job_item.reload import ReloadReport
 from job_item.settings import Api
@@ -73,7 +74,7 @@ def _load(task: Task, environ: Mapping[str, str]) -> Loaded:
     """Load the settings; a file that says nothing at all was emptied by somebody just now."""
     candidate = Path(task.candidate) if task.candidate is not None else None
     path = task.plan.sources.config_path
-    loaded = load(path, environ, candidate)
+    loaded = audition(load(path, environ, candidate), environ)
     if not loaded.places:
         raise SettingsError((Fault("ERR-CFG-029", "it says nothing", str(candidate or path)),))
     return loaded

@@ -68,6 +68,7 @@ def make_start(
         base_url=base_url,
         supervisor_pid=supervisor_pid,
         started_at=started_at,
+        cast=loaded.cast,
     )
 
 

@@ -53,6 +53,8 @@ from worker.news import News
 from worker.reporters.all import AllReporters
 from worker.reporters.local import LocalReporter
 from worker.runners.command import CommandRunner, Places
+from worker.runners.each import EachRunner
+from worker.runners.handler import HandlerRunner
 from worker.seams import given_context
 from worker.share import Shares
 from worker.standing import Board, Standing
@@ -156,7 +158,8 @@ class JobChild:
         self._journal = journal
         self._places = Places(work_dir=start.work_dir, logs=start.state_dir / "logs")
         self._tree_lock = TreeLock(start.state_dir / "worker-tree.lock")
-        self._pool = KeeperPool(lock=self._tree_lock.descriptor, open_files=process.raise_open_files(), on_fatal=_die)
+        open_files = process.raise_open_files()
+        self._pool = KeeperPool(lock=self._tree_lock.descriptor, open_files=open_files, on_fatal=_die)
         news = News()
         meter = Meter()
         self._tracer = tracer = open_tracer(os.environ, start.identity, journal.record)
@@ -168,7 +171,10 @@ class JobChild:
         reporter = AllReporters([one for one in (LocalReporter(news), meter, tracer, speaker) if one is not None])
         self._housekeeper = Housekeeper(self._journal, self._places.logs, board)
         context = tracer.context if tracer else given_context
-        self._runner = CommandRunner(self._pool, self._places, _owner(start), board, context)
+        owner, lock = _owner(start), self._tree_lock.descriptor
+        self._handlers = HandlerRunner(self._places, owner, board, lock=lock, open_files=open_files, context=context)
+        commands = CommandRunner(self._pool, self._places, owner, board, context)
+        self._runner = EachRunner(commands, self._handlers.start)
         executor = Executor(self._journal, self._runner, reporter, self._housekeeper.job_ended, speaker)
         self._dispatcher = Dispatcher(self._journal, executor, board, _die)
         self._shares = Shares(self._journal)
@@ -180,6 +186,7 @@ class JobChild:
             self._gateway.join(self._dispatcher, reporter, desk)
         else:
             self._desk = LocalDesk(*parts)
+        self._handlers.note = self._desk.notify
 
     async def serve(self, server: Server) -> None:
         """Work until this room is to stop."""
@@ -199,6 +206,7 @@ class JobChild:
         await server.stop()
         await self._shares.stop()
         await self._housekeeper.stop()
+        await self._handlers.close()
         await self._pool.close()
         if self._tracer is not None:
             await self._tracer.close()
@@ -206,6 +214,7 @@ class JobChild:
     def refresh(self, before: Standing) -> None:
         """Go by what the board shows now, in place of `before`."""
         standing = self._board.standing
+        self._handlers.prepare()
         self._dispatcher.refresh()
         if self._gateway:
             self._gateway.refresh()
@@ -220,6 +229,7 @@ class JobChild:
         await self._room.swept.wait()
         self._pool.open()  # not before the API answers: it takes a while
         await self._tree_lock.take()
+        self._handlers.prepare()
         for job in await self._recover():
             self._runner.clear(job.task_id, self._board.standing.specs.get(job.event))
             log.get("worker").warning(

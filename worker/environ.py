@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from job_item import environ
+
 NAME_LIMIT = 255
 VALUE_LIMIT_BYTES = 32 * 1024
 TOTAL_LIMIT_BYTES = 256 * 1024
@@ -47,15 +49,7 @@ def node_variables(owner: Owner) -> dict[str, str]:
 
 def job_variables(owner: Owner, task_id: str, attempt: int, fence: int) -> dict[str, str]:
     """What one job is told: the rest of the seven variables of protocol 4.4, and which attempt this is."""
-    records = f"{owner.end_point}/api/worker/job_record"
-    return {
-        "JOB_MANAGER_RESULT_URL": f"{records}/result/{task_id}",
-        "JOB_MANAGER_UPLOAD_FILE": f"{records}/file/{task_id}",
-        "JOB_ITEM_TASK_ID": task_id,
-        "JOB_ITEM_MSG_NOTIF_HOST": f"{owner.base_url}/msg/notif/{task_id}",
-        "JOB_ITEM_ATTEMPT": str(attempt),
-        "JOB_ITEM_FENCE": str(fence),
-    }
+    return environ.job_variables(owner.end_point, owner.base_url, task_id, attempt, fence)
 
 
 def data_variables(data: dict[str, Any] | list[Any]) -> dict[str, str]:

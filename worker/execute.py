@@ -139,6 +139,7 @@ def _settlement(assignment: Assignment, outcome: Outcome, verdict: Verdict, now:
         usage=outcome.usage,
         finished_at=now,
         retry_at=_retry_at(assignment, outcome, verdict, now),
+        output=outcome.output,
     )
 
 

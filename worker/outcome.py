@@ -14,19 +14,22 @@ Rule = Literal["exit_code", "stderr", "strict"]
 class Outcome:
     """How one attempt ended, whoever ran it.
 
-    `end` says who ended it: the command itself (`exit`), its time-out, a request (`terminate`), the death of the
-    process that ran it (`lost`), or it could not be run (`failed`, with `error_code` and `error`). A time-out that
-    somebody asked for says so in `error`. `may_pass` says of the last that it failed for want of something that may be
-    there later: such an attempt is tried again as `retries` says.
+    `end` says who ended it: the command itself (`exit`), a handler that went wrong (`raised`), its time-out, a request
+    (`terminate`), the death of the process that ran it (`lost`), or it could not be run (`failed`). With `raised` and
+    `failed` come `error_code` and `error`. A time-out that somebody asked for says so in `error`. `may_pass` says of
+    `failed` that it was for want of something that may be there later: such an attempt is tried again as `retries`
+    says.
     """
 
-    end: Literal["exit", "timeout", "terminate", "lost", "failed"]
+    end: Literal["exit", "raised", "timeout", "terminate", "lost", "failed"]
     exit_code: int | None = None
     signal: int | None = None
     usage: Usage = Usage()
     error_code: str | None = None
     error: str | None = None
     may_pass: bool = False
+    output: bytes | None = None
+    """What a handler returned, as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ def judge(outcome: Outcome, rule: Rule) -> Verdict:
             return Verdict(Status.TERMINATE, "ERR-RUN-008", "The job was ended on request.")
         case "lost":
             return Verdict(Status.ERROR, "ERR-RUN-009", "The process that watched over the job died.")
-        case "failed":
+        case "failed" | "raised":
             return Verdict(Status.ERROR, outcome.error_code, outcome.error)
         case "exit":
             return _judge_exit(outcome, rule)

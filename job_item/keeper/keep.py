@@ -59,7 +59,7 @@ class Attempt:
         self._inbox = inbox
         self._wakeup = wakeup
         self._stdin = stdin
-        self._spool = _spool_of(command)
+        self._spool = self._make_spool()
         self._poller = select.poll()
         self._streams = Streams(self._spool, buffer, self._poller)
         self._step = "stage"
@@ -117,11 +117,23 @@ class Attempt:
         self._step = "start"
         out_writer, err_writer = self._streams.open()
         try:
-            self._main = spawn.start(self._command, self._stdin, out_writer, err_writer)
+            self._main = self._spawn(out_writer, err_writer)
         finally:
             os.close(out_writer)
             os.close(err_writer)
         self._any_left = True
+
+    def _make_spool(self) -> Spool:
+        command = self._command
+        if command["older"] is None:
+            return Spool(command["spool"], command["output_limit"])
+        return RollingSpool(command["spool"], command["output_limit"], command["older"])
+
+    def _spawn(self, stdout: int, stderr: int) -> int:
+        return spawn.start(self._command, self._stdin, stdout, stderr)
+
+    def _pump(self, descriptor: int) -> bool:
+        return self._streams.pump(descriptor)
 
     def _follow(self) -> int:
         """Watch the running command to its end, sweep after it; returns how many processes could not be killed."""
@@ -142,7 +154,7 @@ class Attempt:
                     self._reap()
                 elif descriptor == self._control_fd:
                     self._listen()
-                elif self._streams.pump(descriptor) and self._notice_at == NEVER:
+                elif self._pump(descriptor) and self._notice_at == NEVER:
                     self._notice_at = time.monotonic() + self._notice_pause
             self._keep_time()
 
@@ -251,9 +263,3 @@ class Attempt:
             "processes": [str(death) for death in self._deaths],
             "survivors": survivors,
         }
-
-
-def _spool_of(command: dict[str, Any]) -> Spool:
-    if command["older"] is None:
-        return Spool(command["spool"], command["output_limit"])
-    return RollingSpool(command["spool"], command["output_limit"], command["older"])

@@ -10,7 +10,7 @@ from job_item.errors import Unavailable
 from job_item.keeper import tree
 from job_item.keeper.command import Command
 from job_item.keeper.remote import Keeper, Run
-from job_item.keeper.zygote_link import ZygoteLink
+from job_item.keeper.zygote_link import BARE, Boot, ZygoteLink
 from job_item.policy import Backoff
 from job_item.prompt import Prompt
 
@@ -33,11 +33,16 @@ class KeeperPool:
         lock: int | None = None,
         open_files: tuple[int, int] | None = None,
         on_fatal: Callable[[BaseException], None] | None = None,
+        boot: Boot = BARE,
+        hear: Callable[[dict[str, Any]], None] = lambda _: None,
     ) -> None:
         """Parameters: `lock`, a descriptor that zygote and keepers hold open as long as anything of theirs may live;
         `open_files`, the limits that commands get, else those of this process;
-        `on_fatal`, called when no zygote can be had any more (None: it is tried for ever).
+        `on_fatal`, called when no zygote can be had any more (None: it is tried for ever); `boot`, what the zygote is;
+        `hear`, called with what it says of its own accord, and with `{"lost": True}` when it has died.
         """
+        self._boot = boot
+        self._tell = hear
         self._lock = lock
         self._open_files = open_files
         self._on_fatal = on_fatal
@@ -51,14 +56,17 @@ class KeeperPool:
 
     def open(self) -> None:
         """Start the zygote; commands may be given right after. Raises OSError."""
-        self._zygote = ZygoteLink(self._lock, self._hear, self._lose_zygote, self._open_files)
+        self._zygote = ZygoteLink(self._lock, self._hear, self._lose_zygote, self._open_files, self._boot)
 
-    def start(self, command: Command, news: Callable[[dict[str, Any]], None] = lambda _: None) -> Run:
+    def start(
+        self, command: Command, news: Callable[[dict[str, Any]], None] = lambda _: None, line: int | None = None
+    ) -> Run:
         """Give `command` to a keeper. `news` gets `{"size": bytes}` as output comes and `{"pid": pid}` where announced.
 
-        Raises Unavailable while the zygote is being replaced and while there can be no more processes.
+        With the descriptor `line` it is a new keeper that has this one too and serves nothing else. Raises Unavailable
+        while the zygote is being replaced and while there can be no more processes.
         """
-        keeper = self._idle.pop() if self._idle else self._make()
+        keeper = self._idle.pop() if self._idle and line is None else self._make(line)
         run = Run(keeper, command, Prompt(self._loop), news)
         keeper.start(run, command)
         return run
@@ -98,11 +106,12 @@ class KeeperPool:
         if self._zygote is not None:
             self._zygote.kill(keeper.number)
 
-    def _make(self) -> Keeper:
+    def _make(self, line: int | None = None) -> Keeper:
         if self._zygote is None:
             raise Unavailable("ERR-RUN-006", "The process that starts jobs is being replaced.")
         self._next += 1
-        keeper = self._keepers[self._next] = Keeper(self._next, self._zygote.fork(self._next), self)
+        sock = self._zygote.fork(self._next, *(() if line is None else (line,)))
+        keeper = self._keepers[self._next] = Keeper(self._next, sock, self, is_for_one=line is not None)
         return keeper
 
     def _retire(self) -> None:
@@ -125,9 +134,12 @@ class KeeperPool:
             keeper = self._keepers.pop(message["gone"], None)
             if keeper is not None:
                 keeper.bury()
+        elif "heard" not in message:
+            self._tell(message)
 
     def _lose_zygote(self) -> None:
         self._zygote = None
+        self._tell({"lost": True})
         self._mending = self._loop.create_task(self._mend())
 
     async def _mend(self) -> None:

@@ -88,8 +88,10 @@ class Run:
 class Keeper:
     """One keeper: a socket, and at most one run."""
 
-    def __init__(self, number: int, sock: socket.socket, owner: Owner) -> None:
+    def __init__(self, number: int, sock: socket.socket, owner: Owner, *, is_for_one: bool = False) -> None:
+        """Parameter `is_for_one`: it serves one command and is let go then."""
         self.number = number
+        self._is_for_one = is_for_one
         self.run: Run | None = None
         self.idle_since = 0.0
         self._socket: socket.socket | None = sock
@@ -174,8 +176,8 @@ class Keeper:
     def _settle(self, message: dict[str, Any]) -> None:
         run, self.run = self.run, None
         self.idle_since = self._loop.time()
-        if message.get("survivors"):
-            self.break_off()  # it waits for nobody else's processes: a new keeper is a clean one
+        if message.get("survivors") or self._is_for_one:
+            self.break_off()  # one that has survivors waits for nobody else's processes: a new keeper is a clean one
         else:
             self._owner.rest(self)
         if run is not None:

@@ -8,6 +8,7 @@ import os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
+    from collections.abc import Callable
     from typing import Any, NoReturn
 else:
     import _signal as signal  # the C module itself, as in `tree`
@@ -77,6 +78,19 @@ def start(command: dict[str, Any], stdin: int, stdout: int, stderr: int) -> int:
 
 def _fork(program: str, command: dict[str, Any], descriptors: tuple[int, int, int]) -> int:
     """Start through a fork, for what a spawn cannot set: limits, niceness, cgroup."""
+
+    def become(_: int) -> None:
+        confine(command, descriptors)
+        os.execve(program, command["argv"], command["env"])  # noqa: S606 - running commands is what this is for
+
+    return fork(become, program)
+
+
+def fork(become: Callable[[int], None], program: str) -> int:
+    """Fork, and have the child do `become`; returns its pid once that has succeeded. Raises OSError or `StartError`.
+
+    The descriptor that `become` is given says that it has not: it is closed by what succeeds (an exec closes it).
+    """
     reader, writer = os.pipe()
     try:
         pid = os.fork()
@@ -85,7 +99,7 @@ def _fork(program: str, command: dict[str, Any], descriptors: tuple[int, int, in
         os.close(writer)
         raise
     if pid == 0:
-        _become(program, command, descriptors, writer)
+        _become(become, program, writer)
     os.close(writer)
     with open(reader, "rb") as answer:
         failure = answer.read()
@@ -96,8 +110,23 @@ def _fork(program: str, command: dict[str, Any], descriptors: tuple[int, int, in
     return pid
 
 
-def _become(program: str, command: dict[str, Any], descriptors: tuple[int, int, int], answer: int) -> NoReturn:
-    step, path = "start", program
+def _become(become: Callable[[int], None], program: str, answer: int) -> NoReturn:
+    try:
+        become(answer)
+    except (OSError, ValueError) as error:
+        step, path = (error.step, error.filename) if isinstance(error, StartError) else ("start", program)
+        failure = getattr(error, "errno", None) or errno.EINVAL
+        os.write(answer, b"%d %s %s" % (failure, step.encode(), os.fsencode(path)))
+    finally:
+        os._exit(127)
+
+
+def confine(command: dict[str, Any], descriptors: tuple[int, int, int]) -> None:
+    """Let this process have what `command` may have: a session, limits, default signals, these as 0, 1 and 2.
+
+    Raises StartError or OSError.
+    """
+    step, path = "start", ""
     try:
         os.setsid()
         if command["cgroup"]:
@@ -109,19 +138,14 @@ def _become(program: str, command: dict[str, Any], descriptors: tuple[int, int, 
         for kind, value in command["rlimits"].items():
             step, path = "limit", str(value)
             _limit(kind, value)
-        step, path = "start", program
-        signal.set_wakeup_fd(-1)
-        for number in _TO_DEFAULT:
-            signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        for target, descriptor in enumerate(descriptors):
-            os.dup2(descriptor, target)
-        os.execve(program, command["argv"], command["env"])  # noqa: S606 - running commands is what this is for
     except (OSError, ValueError) as error:
-        failure = getattr(error, "errno", None) or errno.EINVAL
-        os.write(answer, b"%d %s %s" % (failure, step.encode(), os.fsencode(path)))
-    finally:
-        os._exit(127)
+        raise StartError(getattr(error, "errno", None) or errno.EINVAL, path, step) from None
+    signal.set_wakeup_fd(-1)
+    for number in _TO_DEFAULT:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    for target, descriptor in enumerate(descriptors):
+        os.dup2(descriptor, target)
 
 
 def _limit(kind: int, value: int) -> None:

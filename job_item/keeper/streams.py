@@ -40,6 +40,11 @@ class Streams:
             self._poller.register(descriptor, select.POLLIN)
         return out_writer, err_writer
 
+    @property
+    def pipes(self) -> tuple[int, ...]:
+        """The ends that are read here, until they are closed."""
+        return tuple(self._pipes)
+
     def pump(self, descriptor: int) -> bool:
         """Read once from a pipe that is readable; tells whether it gave anything: at its end it is closed."""
         try:

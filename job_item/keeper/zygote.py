@@ -18,6 +18,7 @@ from job_item.process import become_subreaper, children_of, close_all_on_exec, s
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
+    from collections.abc import Callable
     from typing import NoReturn
 else:
     import _signal as signal  # the C module itself, as in `tree`
@@ -31,19 +32,29 @@ def main(descriptor: int) -> None:
     close_all_on_exec()  # a command's descriptors are 0, 1, 2 and nothing else
     become_subreaper()
     signal_when_orphaned(signal.SIGCONT)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # only the end of the room ends a zygote
-    zygote = Zygote(_socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, descriptor))
+    ignore_stops()
+    zygote = Zygote(_socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, descriptor), keep.run)
     gc.collect()
     gc.freeze()  # what is shared with the keepers stays shared
     zygote.serve()
 
 
-class Zygote:
-    """Forks a keeper for each request, tells the room when a keeper and all below it are gone."""
+def ignore_stops() -> None:
+    """Only the end of the room ends a zygote."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
 
-    def __init__(self, control: _socket.socket) -> None:
+
+class Zygote:
+    """Forks a keeper for each request, tells the room when a keeper and all below it are gone.
+
+    `keep` is what a keeper does: it gets the socket to the room, the descriptor that SIGCHLD makes readable, and what
+    else of descriptors came with the request.
+    """
+
+    def __init__(self, control: _socket.socket, keep: Callable[..., None]) -> None:
         self._control = control
+        self._keep = keep
         self._wakeup = tree.watch_children()
         self._keepers: dict[int, int] = {}
         self._frames = Frames()
@@ -65,8 +76,9 @@ class Zygote:
     def _hear(self) -> bool:
         """Take requests; False when the room is gone.
 
-        `{"fork": number}` comes with the keeper's socket beside it, `{"kill": number}` is for a keeper that does not
-        do what it should. Each is answered by `{"heard": number}`, with the `errno` of what went wrong.
+        `{"fork": number, "descriptors": count}` comes with the keeper's socket beside it, and whatever else it is to
+        have; `{"kill": number}` is for a keeper that does not do what it should. Each is answered by
+        `{"heard": number}`, with the `errno` of what went wrong.
         """
         try:
             data, ancillary, _, _ = self._control.recvmsg(4096, _socket.CMSG_SPACE(256))
@@ -78,7 +90,7 @@ class Zygote:
             if "kill" in request:
                 number, failure = request["kill"], self._kill(request["kill"])
             else:
-                number, failure = request["fork"], self._fork(request["fork"])
+                number, failure = request["fork"], self._fork(request["fork"], request["descriptors"])
             self._tell({"heard": number, "errno": failure})
         return bool(data)
 
@@ -88,23 +100,24 @@ class Zygote:
                 os.kill(pid, signal.SIGKILL)
         return 0
 
-    def _fork(self, number: int) -> int:
+    def _fork(self, number: int, count: int) -> int:
         """Fork a keeper; returns the errno when there can be none now."""
-        if not self._sockets:
+        if len(self._sockets) < count:
             return errno.EMFILE  # the kernel drops what we have no room for
-        descriptor = self._sockets.pop(0)
+        descriptors, self._sockets = self._sockets[:count], self._sockets[count:]
         try:
             pid = os.fork()
+            if pid == 0:
+                self._become_keeper(*descriptors)
+            self._keepers[pid] = number
         except OSError as error:
-            os.close(descriptor)
             return error.errno or errno.EAGAIN
-        if pid == 0:
-            self._become_keeper(descriptor)
-        self._keepers[pid] = number
-        os.close(descriptor)
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
         return 0
 
-    def _become_keeper(self, descriptor: int) -> NoReturn:
+    def _become_keeper(self, descriptor: int, *others: int) -> NoReturn:
         code = 70
         try:
             os.close(self._control.detach())
@@ -114,7 +127,7 @@ class Zygote:
             become_subreaper()
             signal_when_orphaned(signal.SIGCONT)
             wakeup = tree.watch_children()
-            keep.run(_socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, descriptor), wakeup)
+            self._keep(_socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, descriptor), wakeup, *others)
             code = 0
         except BaseException:
             sys.excepthook(*sys.exc_info())

@@ -8,8 +8,10 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from job_item import process
@@ -22,6 +24,19 @@ ANSWER_LIMIT_S = 5.0
 """A zygote sweeps for `keep.SWEEP_LIMIT_S` at most and may have to wait for a processor; beyond this it is stuck."""
 END_LIMIT_S = 5.0
 _BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from job_item.keeper.zygote import main; main(3)"
+_ROOT = str(Path(__file__).parents[2])
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """What is started as a zygote: it finds its socket at descriptor 3, and the lock at 4."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+
+
+BARE = Boot((sys.executable, "-I", "-S", "-X", "utf8", "-c", _BOOT, _ROOT), MappingProxyType({"PATH": os.defpath}))
+"""An interpreter with nothing in it but the keepers' own code."""
 
 
 class ZygoteLink:
@@ -33,8 +48,9 @@ class ZygoteLink:
         hear: Callable[[dict[str, Any]], None],
         lose: Callable[[], None],
         open_files: tuple[int, int] | None = None,
+        boot: Boot = BARE,
     ) -> None:
-        """Start a zygote that holds the descriptor `lock` open; it may be asked right away. Raises OSError.
+        """Start a zygote that holds the descriptor `lock` open; a bare one may be asked right away. Raises OSError.
 
         `open_files`: the limits (soft, hard) that it and all below it get; else those of this process.
         """
@@ -47,7 +63,7 @@ class ZygoteLink:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                self._pid = _spawn(theirs.fileno(), lock)
+                self._pid = _spawn(boot, theirs.fileno(), lock)
             except OSError:
                 ours.close()
                 raise
@@ -57,15 +73,20 @@ class ZygoteLink:
         self._socket = ours
         self._loop.add_reader(ours.fileno(), self._hear)
 
-    def fork(self, number: int) -> socket.socket:
-        """Ask for keeper `number`; returns the room's end of its socket. Raises Unavailable."""
+    def fork(self, number: int, *others: int) -> socket.socket:
+        """Ask for keeper `number`; returns the room's end of its socket. Raises Unavailable.
+
+        `others` are descriptors that it gets besides.
+        """
         try:
             ours, theirs = socket.socketpair()
         except OSError as error:
             raise Unavailable("ERR-RUN-014", f"There can be no more processes now: {error.strerror}.") from error
         with theirs:
             try:
-                socket.send_fds(self._socket, [pack({"fork": number})], [theirs.fileno()])
+                descriptors = [theirs.fileno(), *others]
+                request = pack({"fork": number, "descriptors": len(descriptors)})
+                socket.send_fds(self._socket, [request], descriptors)
             except OSError as error:
                 ours.close()
                 raise Unavailable("ERR-RUN-006", "The process that starts jobs does not answer.") from error
@@ -126,14 +147,14 @@ class ZygoteLink:
         self._socket.close()
 
 
-def _spawn(control: int, lock: int | None) -> int:
+def _spawn(boot: Boot, control: int, lock: int | None) -> int:
     actions: list[tuple[Any, ...]] = [(os.POSIX_SPAWN_DUP2, control, 3)]
     if lock is not None:
         actions.append((os.POSIX_SPAWN_DUP2, lock, 4))
     return os.posix_spawn(
-        sys.executable,
-        (sys.executable, "-I", "-S", "-X", "utf8", "-c", _BOOT, str(Path(__file__).parents[2])),
-        {"PATH": os.defpath, **({"JOB_ITEM_PORTABLE": "1"} if process.is_portable() else {})},
+        boot.argv[0],
+        boot.argv,
+        {**boot.env, **({"JOB_ITEM_PORTABLE": "1"} if process.is_portable() else {})},
         file_actions=actions,
         setsigdef=(signal.SIGCHLD,),
         setsigmask=(),

@@ -8,13 +8,10 @@ import time
 from collections.abc import Callable
 
 from job_item.errors import Unavailable
-from job_item.sdk.courier import Courier, Patience
-from job_item.sdk.notification import send_text
 from job_item.sdk.surroundings import is_in_job, notification_url
 
 INTERVAL_S = 1.0
 """Between two that are sent or shown; the first and the last (all done) never wait."""
-_PATIENCE = Patience(attempts=1, connect_s=5.0, silence_s=5.0)
 _SLACK = 1e-9
 
 
@@ -74,8 +71,12 @@ def _show(line: str, is_over: bool) -> None:
 def _send(line: str) -> None:
     if not is_in_job(os.environ):
         return
+    from job_item.sdk.courier import Courier, Patience
+    from job_item.sdk.notification import send_text
+
+    courier = Courier(Patience(attempts=1, connect_s=5.0, silence_s=5.0))
     try:
-        send_text(Courier(_PATIENCE), notification_url(os.environ), lambda: (line.encode("utf-8", "replace"),))
+        send_text(courier, notification_url(os.environ), lambda: (line.encode("utf-8", "replace"),))
     except Unavailable:
         return
 

@@ -73,9 +73,10 @@ def check_settings(
 
 def _find_faults(config: Path | None, connect: bool) -> tuple[tuple[Fault, ...], str]:
     from job_item.check import check
+    from job_item.players import audition
 
     try:
-        loaded = load_settings(config)
+        loaded = audition(load_settings(config), os.environ)
     except SettingsError as error:
         return error.faults, ""
     faults = (*loaded.warnings, *check(loaded))
@@ -92,7 +93,9 @@ def _load_to_run(config: Path | None) -> Loaded:
     from job_item.rooms import check_rooms
 
     check_rooms()
-    return load_settings(config)
+    from job_item.players import audition
+
+    return audition(load_settings(config), os.environ)
 
 
 def _count(number: int, noun: str) -> str:

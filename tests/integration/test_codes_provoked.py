@@ -67,7 +67,7 @@ def test_a_job_that_goes_wrong_says_how(node: Node, event: str, code: str) -> No
 def test_a_limit_that_this_user_may_not_set_says_so(step: str) -> None:
     """Root may set them all, so the keeper's answer is written down here."""
     spec = Job(event="a", cmd="true")
-    told = command._outcome(
+    told = command.outcome_of(
         Ended("failed", errno=errno.EPERM, text="-20", step=step), Assignment("T", "a", 1, 1, b"", spec)
     )
     assert (told.error_code, "-20" in (told.error or "")) == ("ERR-RUN-016", True)

@@ -98,6 +98,7 @@ class AttemptAnswer(BaseModel):
     exit_code: int | None
     signal: int | None
     error: Failure | None
+    output: Any = Field(description="What the handler returned; null where a command ran.")
     usage: UsageAnswer
 
 
@@ -128,6 +129,7 @@ class JobAnswer(JobSummary):
     """All about one job; `log_bytes` is the size of the output of its last attempt."""
 
     log_bytes: int
+    output: Any = Field(description="What the handler returned in the last attempt; null where a command ran.")
     attempts: list[AttemptAnswer]
     notes: list[NoteAnswer]
 

@@ -79,6 +79,7 @@ def show_attempt(record: AttemptRecord) -> AttemptAnswer:
         exit_code=record.exit_code,
         signal=record.signal,
         error=show_failure(record.error_code, record.error),
+        output=record.output,
         usage=UsageAnswer(
             cpu_s=usage.cpu_s,
             max_rss_bytes=usage.max_rss_bytes,
@@ -116,6 +117,7 @@ def show_job(record: JobRecord, log_bytes: int, notes: Sequence[Note]) -> JobAns
     return JobAnswer(
         **dict(summarise(record)),
         log_bytes=log_bytes,
+        output=record.attempts[-1].output if record.attempts else None,
         attempts=[show_attempt(attempt) for attempt in record.attempts],
         notes=[show_note(note) for note in notes],
     )

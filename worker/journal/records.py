@@ -67,4 +67,5 @@ def _ended(incarnation: str, started_at: float, result: bytes) -> AttemptRecord:
         error_code=members["error_code"],
         error=members["error"],
         usage=Usage(**{**usage, "processes": tuple(usage["processes"])}),
+        output=members.get("output"),
     )

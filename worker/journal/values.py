@@ -15,6 +15,8 @@ from job_item.job import Status, Usage
 WISHES: Mapping[int, Status] = MappingProxyType({1: Status.TERMINATE, 2: Status.TIMEOUT})
 """What the column `cancel` of a task says of the end that was asked for; 0 is none."""
 
+_AFTER_OUTPUT = b',"signal":'
+"""What follows the output in a result; no text of one can hold it, as there a quote has a backslash before it."""
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -66,6 +68,8 @@ class Settlement(NamedTuple):
     error: str | None = None
     usage: Usage = Usage()
     retry_at: float | None = None
+    output: bytes | None = None
+    """What a handler returned, as JSON."""
 
     @property
     def log_bytes(self) -> int:
@@ -93,7 +97,10 @@ class Settlement(NamedTuple):
                 "stdout_bytes": self.usage.stdout_bytes,
             },
         }
-        return _encode(members).encode()  # the members above are sorted
+        if self.output is None:
+            return _encode(members).encode()  # the members above are sorted
+        before, after = _encode(members).encode().split(_AFTER_OUTPUT, 1)
+        return b"".join((before, b',"output":', self.output, _AFTER_OUTPUT, after))
 
 
 class Share(NamedTuple):

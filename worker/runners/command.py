@@ -153,7 +153,7 @@ class CommandPerformance:
             get("worker").warning(
                 "output.refused", code="ERR-RUN-017", task_id=self._assignment.task_id, lost_bytes=ended.refused_bytes
             )
-        return _outcome(ended, self._assignment)
+        return outcome_of(ended, self._assignment)
 
     def stop(self, how: str, grace_s: float) -> None:
         """End it."""
@@ -162,14 +162,16 @@ class CommandPerformance:
 
 def _compile(spec: Job) -> Template:
     """Compile the command of a job. The parent has refused what cannot be compiled; if it has not, the job fails."""
+    if spec.cmd is None:
+        raise JobFailure("ERR-CFG-006", "There is no command to run.")
     try:
         return compile_command(spec.cmd, shell=spec.shell, render=spec.render)
     except TemplateError as error:
         raise JobFailure(error.code, error.message) from error
 
 
-def _outcome(ended: Ended, assignment: Assignment) -> Outcome:
-    """Raises Unavailable when the command has not begun, but may soon."""
+def outcome_of(ended: Ended, assignment: Assignment) -> Outcome:
+    """What became of a process that a keeper held. Raises Unavailable when the command has not begun, but may soon."""
     if ended.end != "failed":
         return Outcome(ended.end, ended.exit_code, ended.signal, ended.usage)
     if ended.may_pass:
