@@ -145,7 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
     def _serve(self) -> None:
-        url = urlsplit(self.path)
+        url = urlsplit(f"http://stand-in{self.requestline.split()[1]}")  # `path` has lost a doubled slash
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         name, call, ids = _route(self.command, url.path)
         faults = self.server.faults

@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 MARGIN_S = 60.0
-"""So long before its end a token is renewed, as the original does it; a short-lived one later."""
+"""So long before its end a token is renewed, as the original does it; a short-lived one later, but a second at least,
+as tokens count in whole ones."""
 LIFE_S = 600.0
 """Of an access token that does not say itself how long it lives."""
 REFRESH_LIFE_S = 48 * 3600.0
@@ -40,7 +41,7 @@ class Tokens:
     def made(self, access: str, life: tuple[float, float] | None, now: float) -> Tokens:
         """With a new access token."""
         life_s = max(life[1] - life[0], 0.0) if life else LIFE_S
-        return replace(self, access=access, renew_at=now + life_s - min(MARGIN_S, life_s / 4))
+        return replace(self, access=access, renew_at=now + life_s - min(MARGIN_S, max(life_s / 4, 1.0)))
 
     def held_up(self, now: float, wait_s: float) -> Tokens:
         """Without tokens that count, and with a pause before the next log-in."""
