@@ -29,7 +29,7 @@ def check(loaded: Loaded) -> tuple[Fault, ...]:
 
     The warnings of loading (`loaded.warnings`) are not repeated.
     """
-    faults = [*_unsupported(loaded), *_api(loaded), *_work_dir(loaded), *_open_files(loaded)]
+    faults = [*_unsupported(loaded), *_api(loaded), *_work_dir(loaded), *_open_files(loaded), *_job_types(loaded)]
     for index, job in enumerate(loaded.settings.jobs):
         faults += _job(loaded, job, ("jobs", index))
     faults += loaded.cast_faults
@@ -70,6 +70,16 @@ def _open_files(loaded: Loaded) -> Iterator[Fault]:
         jobs = loaded.settings.limits.concurrency
         message = f"a process may open {most} files here, and {jobs} jobs at once need about {wanted}"
         yield _fault(loaded, "ERR-CFG-026", message, ("limits", "concurrency"), warning=True)
+
+
+def _job_types(loaded: Loaded) -> Iterator[Fault]:
+    """Every type that is polled must be served: no job is taken that nobody here can do."""
+    reefguide = loaded.settings.reefguide
+    served = {job.event for job in loaded.settings.jobs}
+    for job_type in reefguide.job_types if reefguide is not None else ():
+        if job_type not in served:
+            message = f"there is no job with the event {job_type}"
+            yield _fault(loaded, "ERR-RFG-002", message, ("reefguide", "job_types"))
 
 
 def _job(loaded: Loaded, job: Job, key: KeyPath) -> Iterator[Fault]:

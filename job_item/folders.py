@@ -20,6 +20,9 @@ _PATHS = (
     ("broker_connection", "ca_file"),
     ("broker_connection", "cert_file"),
     ("broker_connection", "key_file"),
+    ("reefguide", "password_file"),
+    ("reefguide", "data_path"),
+    ("reefguide", "cache_path"),
 )
 _PATHS_OF_ENTRIES = ("working_dir", "shell")
 """Of jobs and execs; a shell only where it is no bare name."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
+from job_item import reefvars
 from job_item.dependencies import wrong_dependencies
 from job_item.dotenv import parse_dotenv
 from job_item.errors import Fault, SettingsError
@@ -64,13 +65,14 @@ class Loaded:
 def load(path: Path | None, environ: Mapping[str, str], instead: Path | None = None) -> Loaded:
     """Read the settings that `path`, else CONFIG_PATH, else `config.yaml` names.
 
-    `instead` is a file whose text is taken for that of the configuration, as if it stood in its place. Raises
-    `SettingsError` with all faults at once, in the order of their lines.
+    `instead` is a file whose text is taken for that of the configuration, as if it stood in its place. Where variables
+    say all that is needed (`job_item.reefvars`) there may be no file at all. Raises `SettingsError` with all faults at
+    once, in the order of their lines.
     """
-    config_path = Path(path or environ.get("CONFIG_PATH") or _DEFAULT_NAME).absolute()
+    config_path, ignored = _choose(path, environ)
     files = dict(signs((str(config_path), str(config_path.with_name(".env")))))
-    document = _read_document(instead or config_path)
     dotenv, faults = _read_dotenv(config_path.with_name(".env"), environ)
+    document = _read_document(instead or config_path, may_be_absent=_may_be_absent(config_path, environ, dotenv))
     layer, found = _merge_layers(document, config_path, environ, dotenv)
     files |= signs(file for key in SECRETS if isinstance(file := layer.get(file_key_of(key)), str))
     settings = None
@@ -96,19 +98,49 @@ def load(path: Path | None, environ: Mapping[str, str], instead: Path | None = N
         config_path,
         work_dir=Path(settings.work_dir) if settings.work_dir else config_path.parent,
         state_dir=Path(settings.state_dir) if settings.state_dir else state_dir,
-        dotenv=dotenv,
-        warnings=tuple(_warnings(layer, document.places, config_path)),
+        dotenv={name: value for name, value in dotenv.items() if name not in reefvars.SECRETS},
+        warnings=(*ignored, *_warnings(layer, document.places, config_path)),
         layers=layers,
         places=document.places,
         files=files,
     )
 
 
-def _read_document(config_path: Path) -> Document:
+def _choose(path: Path | None, environ: Mapping[str, str]) -> tuple[Path, tuple[Fault, ...]]:
+    """Choose the file. A node that its variables make poll takes no CONFIG_PATH of another worker for its own
+    (promises, part B): that one is ignored, with a warning.
+    """
+    default = Path(_DEFAULT_NAME).absolute()
+    named = environ.get("CONFIG_PATH")
+    if path is not None or not named:
+        return (default if path is None else path.absolute()), ()
+    config_path = Path(named).absolute()
+    dotenv, _ = _read_dotenv(default.with_name(".env"), environ)
+    if not reefvars.is_switched_on({**dotenv, **environ}):
+        return config_path, ()
+    try:
+        is_ours, why = reefvars.is_ours(_read_text(config_path)), "is no configuration of job_item"
+    except OSError as error:
+        is_ours, why = False, f"cannot be read: {error.strerror}"
+    except ValueError as error:
+        is_ours, why = False, f"cannot be read: {error}"
+    if is_ours:
+        return config_path, ()
+    return default, (Fault("ERR-RFG-003", f"CONFIG_PATH is ignored: {named} {why}", str(config_path), warning=True),)
+
+
+def _may_be_absent(config_path: Path, environ: Mapping[str, str], dotenv: Mapping[str, str]) -> bool:
+    """Whether the node can do without this file: it is the one that is taken by default, and variables say enough."""
+    return config_path == Path(_DEFAULT_NAME).absolute() and reefvars.is_meant({**dotenv, **environ})
+
+
+def _read_document(config_path: Path, *, may_be_absent: bool) -> Document:
     """Read the file. Raises `SettingsError` when there is none, as then nothing else is worth saying."""
     try:
         text = _read_text(config_path)
     except FileNotFoundError:
+        if may_be_absent:
+            return Document()
         raise SettingsError((Fault("ERR-CFG-001", "there is no such file", str(config_path)),)) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
@@ -151,8 +183,9 @@ def _merge_layers(
     layer = merge(layer, variable_layer(("log", "level"), "LOG_LEVEL", environ, dotenv))
     layer = merge(layer, variable_layer(("identity_id",), "WORKER_ID", environ, dotenv))
     layer = merge(layer, variable_layer(("handlers",), "JOB_ITEM_HANDLERS", environ, dotenv))
+    layer, unreadable = reefvars.lay(layer, document, environ, dotenv)
     make_absolute(layer, config_path.parent)
-    return layer, [*found, *read_secret_files(layer), *find_tls_files(layer, config_path.parent)]
+    return layer, [*found, *unreadable, *read_secret_files(layer), *find_tls_files(layer, config_path.parent)]
 
 
 def _duplicates(tree: Mapping[str, Tree], section: str, keys: tuple[str, ...], code: str) -> Iterator[Finding]:
@@ -175,6 +208,10 @@ def _fault(finding: Finding, places: Mapping[KeyPath, Place], layer: Layer, conf
     path = dotted(finding.path) or None
     if origin.startswith(("environment ", ".env ")):
         return Fault(finding.code, finding.message, origin, None, path, finding.remedy)
+    variable = reefvars.variable_of(finding.path)
+    if variable is not None and (reefvars.SECTION,) not in places:
+        remedy = finding.remedy or (f"Set {variable}." if finding.code == "ERR-CFG-006" else None)
+        return Fault(finding.code, finding.message, f"environment {variable}", None, path, remedy)
     place = nearest(places, finding.path)
     return Fault(finding.code, finding.message, str(config_path), place.line if place else None, path, finding.remedy)
 

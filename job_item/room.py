@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+from job_item.exits import Exit
 from job_item.link import (
     Adopt,
     Beat,
@@ -22,6 +23,7 @@ from job_item.link import (
     NodeState,
     Ready,
     Retire,
+    StopNode,
     Swept,
     ToChild,
     ToParent,
@@ -80,6 +82,13 @@ class Room:
         """Tell the parent; without one nobody hears."""
         if self._link is not None:
             self._link.send(message)
+
+    def end_node(self, reason: str) -> None:
+        """Have the whole node stop, drained, because it is done; a room that is run by hand stops itself."""
+        if self._link is not None:
+            self.say(StopNode(Exit.DONE, reason))
+        else:
+            self._stop(self._drain_grace_s)
 
     def ready(self) -> None:
         """Say that this room does its work, and from now on that its loop turns: the first time after an interval, as

@@ -15,6 +15,7 @@ SECRETS: tuple[KeyPath, ...] = (
     ("api", "token"),
     ("broker_connection", "password"),
     ("broker_connection", "token"),
+    ("reefguide", "password"),
 )
 """Settings that may stand in a file, which the same key with `_file` names."""
 PRIVATE_KEY: KeyPath = ("broker_connection", "key_file")
@@ -81,9 +82,9 @@ def _home(key: KeyPath, layer: Layer, config_path: Path) -> Path | None:
     origin = layer.origins.get(key, "")
     if origin.startswith("file "):
         return Path(origin.removeprefix("file "))
-    if ", .env " in origin:
+    if ", .env " in origin or origin.startswith(".env "):
         return config_path.with_name(".env")
-    return None if ", environment " in origin else config_path
+    return None if ", environment " in origin or origin.startswith("environment ") else config_path
 
 
 def is_readable_by_others(file: Path) -> bool:

@@ -31,6 +31,7 @@ from job_item.kinds import (
 )
 from job_item.quantity import Unfit
 from job_item.redact import secret_values
+from job_item.reefspec import ReefGuide
 from job_item.resources import Resources
 from job_item.section import Section
 
@@ -181,6 +182,7 @@ class Settings(Section):
     execs: tuple[Exec, ...] = ()
     uuid: str = ""
     broker_connection: BrokerConnection | None = None
+    reefguide: ReefGuide | None = None
     project_record: object = Field(default=None, alias="project", exclude=True, repr=False)
     job_item_version_number: int | None = None
     job_item_version: str = ""
@@ -223,3 +225,5 @@ class Settings(Section):
             yield from secret_values(env)
         if self.broker_connection is not None:
             yield from self.broker_connection.secrets()
+        if self.reefguide is not None:
+            yield from self.reefguide.secrets()

@@ -29,6 +29,7 @@ FIXED: Mapping[Room, tuple[tuple[str, ...], ...]] = MappingProxyType(
             ("credential", "project_id"),
             ("credential", "secret_key"),
             ("broker_connection",),
+            ("reefguide",),
         ),
         Room.EXECS: (("state_dir",),),
     }

@@ -58,7 +58,7 @@ def _react(node: Node, event: Event, now_s: float, draw: float) -> Step:
         case Died(room, exit_code):
             result = _bury(node, room, exit_code, now_s, draw)
         case StopAsked(room, exit_code, reason):
-            result = _stop(node, exit_code, "ERR-SUP-012", room, {"reason": reason}, now_s)
+            result = _stop(node, exit_code, "ERR-SUP-012" if exit_code else None, room, {"reason": reason}, now_s)
         case Signalled(number):
             result = _climb(node, number, now_s)
         case Renewed():
@@ -159,11 +159,14 @@ def _bury(node: Node, room: Room, exit_code: int | None, now_s: float, draw: flo
             return _stop(node, code, error_code, room, told, now_s)
 
 
-def _stop(node: Node, exit_code: int, error_code: str, room: Room, fields: Mapping[str, object], now_s: float) -> Step:
-    """Drain the node because of a child; the first reason counts."""
+def _stop(
+    node: Node, exit_code: int, error_code: str | None, room: Room, fields: Mapping[str, object], now_s: float
+) -> Step:
+    """Drain the node because of a child; the first reason counts. Without an error the node has done what it is for."""
     if node.phase is not Phase.RUNNING:
         return node, ()
-    say = Say("node.gave_up", error_code, room, {**fields, "node_exit_code": int(exit_code)})
+    event = "node.gave_up" if error_code else "node.done"
+    say = Say(event, error_code, room, {**fields, "node_exit_code": int(exit_code)})
     return then((say,), _enter(replace(node, exit_code=exit_code), Phase.DRAINING, now_s))
 
 

@@ -75,7 +75,7 @@ def _load(task: Task, environ: Mapping[str, str]) -> Loaded:
     candidate = Path(task.candidate) if task.candidate is not None else None
     path = task.plan.sources.config_path
     loaded = audition(load(path, environ, candidate), environ)
-    if not loaded.places:
+    if not loaded.places and (candidate or path).exists():
         raise SettingsError((Fault("ERR-CFG-029", "it says nothing", str(candidate or path)),))
     return loaded
 

@@ -18,6 +18,8 @@ from typing import Literal, TypeVar
 
 import pytest
 
+from job_item.reefvars import VARIABLES
+
 Found = TypeVar("Found")
 
 pytest_plugins = ("tests.brokers.fixtures",)
@@ -88,8 +90,8 @@ def clean_environment() -> Iterator[None]:
 
     `JOB_ITEM_PORTABLE` too: what is to hold on the portable path stands in `tests/portable`.
     """
-    own = re.compile(r"(JOB_ITEM|JOB_MANAGER)_|(CONFIG_PATH|LOG_LEVEL|WORKER_ID|STATE_DIRECTORY)$")
+    own = re.compile(r"(JOB_ITEM|JOB_MANAGER)_|(CONFIG_PATH|LOG_LEVEL|WORKER_ID|STATE_DIRECTORY|ECS_.*)$")
     with pytest.MonkeyPatch.context() as patch:
-        for name in filter(own.match, list(os.environ)):
+        for name in [name for name in os.environ if own.match(name) or name in VARIABLES]:
             patch.delenv(name)
         yield

@@ -15,6 +15,7 @@ AREAS = {
     "LNK": "The link between parent and children",
     "BRK": "Brokers",
     "SRC": "Sources of jobs",
+    "RFG": "The ReefGuide job API",
     "JOB": "Jobs as they come in",
     "RUN": "Running a job",
     "REP": "Reports",

@@ -18,11 +18,11 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from job_item import log, process
 from job_item.environ import share_variables
@@ -52,6 +52,7 @@ from worker.metrics.meter import Meter
 from worker.news import News
 from worker.reporters.all import AllReporters
 from worker.reporters.local import LocalReporter
+from worker.reporters.spokesmen import Spokesmen
 from worker.runners.command import CommandRunner, Places
 from worker.runners.each import EachRunner
 from worker.runners.handler import HandlerRunner
@@ -59,6 +60,10 @@ from worker.seams import given_context
 from worker.share import Shares
 from worker.standing import Board, Standing
 from worker.tracing import open_tracer
+
+if TYPE_CHECKING:
+    from worker.reefguide.gateway import ReefGateway
+    from worker.seams import Spokesman
 
 STOP_LIMIT_S = 5.0
 """How long after the last kill the end of all jobs is waited for."""
@@ -167,15 +172,20 @@ class JobChild:
         self._gateway: Gateway | None = None
         if broker is not None:
             self._gateway = Gateway(choose_broker(broker), about, board, journal, news, self._places.logs)
+        self._reef = _open_reef(about, board, journal, self._places, room.end_node)
+        reef = self._reef.reporter if self._reef is not None else None
         speaker = self._gateway.reporter if self._gateway is not None else None
-        reporter = AllReporters([one for one in (LocalReporter(news), meter, tracer, speaker) if one is not None])
+        spokesman: Spokesman | None = Spokesmen(reef, speaker) if reef is not None else speaker
+        reporter = AllReporters([one for one in (LocalReporter(news), meter, tracer, speaker, reef) if one is not None])
         self._housekeeper = Housekeeper(self._journal, self._places.logs, board)
         context = tracer.context if tracer else given_context
         owner, lock = _owner(start), self._tree_lock.descriptor
         self._handlers = HandlerRunner(self._places, owner, board, lock=lock, open_files=open_files, context=context)
         commands = CommandRunner(self._pool, self._places, owner, board, context)
+        if self._reef is not None:
+            commands.variables = self._reef.variables
         self._runner = EachRunner(commands, self._handlers.start)
-        executor = Executor(self._journal, self._runner, reporter, self._housekeeper.job_ended, speaker)
+        executor = Executor(self._journal, self._runner, reporter, self._housekeeper.job_ended, spokesman)
         self._dispatcher = Dispatcher(self._journal, executor, board, _die)
         self._shares = Shares(self._journal)
         logs = self._places.logs
@@ -187,6 +197,8 @@ class JobChild:
         else:
             self._desk = LocalDesk(*parts)
         self._handlers.note = self._desk.notify
+        if self._reef is not None:
+            self._reef.join(self._dispatcher, reporter, self._desk.stopper)
 
     async def serve(self, server: Server) -> None:
         """Work until this room is to stop."""
@@ -203,6 +215,8 @@ class JobChild:
         if self._gateway:
             await self._gateway.drain()
             await self._gateway.close(is_replaced=self._room.is_replaced)
+        if self._reef:
+            await self._reef.close()
         await server.stop()
         await self._shares.stop()
         await self._housekeeper.stop()
@@ -238,6 +252,8 @@ class JobChild:
         self._dispatcher.start()
         if self._gateway:
             self._gateway.recovered()
+        if self._reef:
+            self._reef.start()
         self._desk.open()
         self._housekeeper.start()
         self._shares.start()
@@ -248,6 +264,8 @@ class JobChild:
             standing = self._board.standing
             try:
                 _tell_stranded(event for event in self._journal.waiting_events() if event not in standing.specs)
+                if self._reef:
+                    self._reef.know()
                 words = self._gateway.last_words() if self._gateway else None
                 return await self._journal.recover(standing.rules(), time.time(), words)
             except Unavailable as error:
@@ -257,6 +275,8 @@ class JobChild:
     async def _wind_up(self) -> None:
         """Start nothing more and let jobs end: in their own time where a successor follows, else within the grace."""
         self._dispatcher.close()
+        if self._reef:
+            self._reef.drain(is_final=not self._room.is_replaced)
         idle = asyncio.create_task(self._dispatcher.idle())
         if self._room.is_replaced:
             self._desk.retire()
@@ -266,6 +286,8 @@ class JobChild:
         if self._room.is_replaced and idle.done():
             return
         self._desk.close()
+        if self._reef:
+            self._reef.drain(is_final=True)
         if self._gateway:
             await self._gateway.drain()
         await _either(idle, self._room.cancel_asked.wait(), self._room.grace_s)
@@ -279,6 +301,18 @@ async def _either(task: asyncio.Task[None], other: Coroutine[Any, Any, Any], tim
     second = asyncio.create_task(other)
     await asyncio.wait({task, second}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
     second.cancel()
+
+
+def _open_reef(
+    about: About, board: Board, journal: Journal, places: Places, end_node: Callable[[str], None]
+) -> ReefGateway | None:
+    """The parts that poll the ReefGuide API, loaded where a node does."""
+    settings = about.start.settings.reefguide
+    if settings is None:
+        return None
+    from worker.reefguide.gateway import ReefGateway
+
+    return ReefGateway(settings, about, board, journal, places.logs, end_node)
 
 
 def _owner(start: ChildStart) -> Owner:

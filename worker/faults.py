@@ -30,6 +30,15 @@ WRITES = (
 )
 """What is written to the journal."""
 
+GRANT_WRITES = ("ask", "take", "drop")
+"""What is written of the jobs that an HTTP job queue grants."""
+
+CALLS = ("login", "poll", "assign", "confirm", "result")
+"""The calls to that queue."""
+
+CALL_MOMENTS = ("asked", "answered")
+"""Before the request is sent, and when its answer has come."""
+
 MOMENTS = ("begin", "commit", "committed", "resolve")
 """Before the transaction begins, before it is committed, after that, and before the caller hears of it."""
 
@@ -39,6 +48,12 @@ class FaultPoints:
 
     all_names = tuple(f"{write}.{moment}" for write in WRITES for moment in MOMENTS)
 
+    reef_names = (
+        *(f"{write}.{moment}" for write in GRANT_WRITES for moment in MOMENTS),
+        *(f"{call}.{moment}" for call in CALLS for moment in CALL_MOMENTS),
+    )
+    """The further points of a node that polls an HTTP job queue."""
+
     @staticmethod
     def from_environ(environ: Mapping[str, str]) -> FaultPoints:
         """Read `JOB_ITEM_FAULT`. Raises `NodeError` when it names no fault point."""
@@ -46,7 +61,7 @@ class FaultPoints:
         if not wish:
             return FaultPoints()
         name, _, count = wish.partition(":")
-        if name not in FaultPoints.all_names or not (count.isdecimal() or not count):
+        if name not in (*FaultPoints.all_names, *FaultPoints.reef_names) or not (count.isdecimal() or not count):
             raise NodeError("ERR-STO-006", f"{VARIABLE}={wish} names no fault point.")
         return KillAt(name, int(count or "1"))
 

@@ -68,8 +68,8 @@ class Spokesman(Protocol):
     async def announce(self, assignment: Assignment) -> None:
         """Before an attempt begins. Takes a bounded time, and does not raise."""
 
-    async def conclude(self, end: Settlement) -> LastWords:
-        """What is to be said of the end of an attempt; it is written down together with it."""
+    async def conclude(self, end: Settlement) -> LastWords | None:
+        """What is to be said of the end of an attempt, if anything; it is written down together with it."""
 
 
 class Reporter(Protocol):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from job_item.job import JobRecord, Status
 from worker.dispatch import Dispatcher
 from worker.journal import Journal
@@ -20,6 +22,8 @@ class Stopper:
         self._dispatcher = dispatcher
         self._news = news
         self._speaker = speaker
+        self.on_ended: Callable[[str], None] = lambda _: None
+        """Called with the task id of each job that has ended without an attempt that was settled here."""
 
     async def stop(self, task_id: str, wish: Status) -> JobRecord | None:
         """Ask for the end of a job, with the status `wish`.
@@ -30,8 +34,10 @@ class Stopper:
         record = await self._journal.ask_cancel(task_id, wish, words)
         if record is not None:
             self._dispatcher.stop(task_id, wish.value)
-            if self._speaker is not None and record.status.is_final:
-                self._speaker.ended(task_id)
+            if record.status.is_final:
+                self.on_ended(task_id)
+                if self._speaker is not None:
+                    self._speaker.ended(task_id)
             self._news.publish(task_id)
         return record
 

@@ -13,6 +13,7 @@ from typing import Literal
 from job_item.job import JobRecord, Status
 from worker.desk import Note
 from worker.faults import FaultPoints
+from worker.journal.grants import AskGrant, DropGrant, Grant, Granted, TakeGrant
 from worker.journal.operations import (
     Accept,
     AddNote,
@@ -139,6 +140,29 @@ class Journal:
     def queue(self, limit: int) -> Sequence[str]:
         """The task ids of some jobs in the queue."""
         return self._reader.queue(limit)
+
+    async def ask_grant(self, api: str, job_id: int, job_type: str, claimant: str) -> Grant:
+        """Note that a job of an HTTP job queue is about to be asked for."""
+        return await self._writer.submit(AskGrant(api, job_id, job_type, claimant, time.time()))
+
+    async def take_grant(
+        self, number: int, granted: Granted, task_id: str, event: str, body: bytes
+    ) -> tuple[bool, JobRecord]:
+        """Take a granted job in; as `accept`."""
+        job = Accept(task_id, event, "reefguide", body, time.time())
+        return await self._writer.submit(TakeGrant(number, granted, job))
+
+    async def drop_grant(self, number: int) -> None:
+        """Forget a grant."""
+        await self._writer.submit(DropGrant(number))
+
+    def grants(self, limit: int) -> Sequence[Grant]:
+        """The grants that are not over, oldest first."""
+        return self._reader.grants(limit)
+
+    def grant(self, task_id: str) -> Grant | None:
+        """The grant that a job came with, until its result is delivered."""
+        return self._reader.grant(task_id)
 
     async def share(self, share: Share) -> None:
         """Keep a text under a key of a task; its number must be new."""

@@ -272,7 +272,11 @@ def _follows(end: Settlement, wish: Status | None) -> Status:
 
 
 def _speak(db: sqlite3.Cursor, task_id: str, status: Status, words: LastWords) -> None:
-    """Put what is to be said after the end of an attempt into the outbox, in its order."""
+    """Put what is to be said after the end of an attempt into the outbox, in its order, or to its grant."""
+    if words.result is not None:
+        if status.is_final:
+            db.execute("UPDATE grants SET result = ? WHERE task_id = ?", (words.result, task_id))
+        return
     if words.output is not None:
         _put(db, task_id, "output", words.output, 0.0)
     if status.is_final:

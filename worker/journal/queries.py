@@ -12,7 +12,8 @@ from typing import Any
 
 from job_item.job import JobRecord, Status
 from worker.desk import Note
-from worker.journal import errors, records
+from worker.journal import errors, grants, records
+from worker.journal.grants import Grant
 from worker.journal.schema import open_reader
 from worker.journal.values import WISHES, Ended, Saying, Share, Waiting
 from worker.recovery import Lost
@@ -130,6 +131,16 @@ class Reader:
         )
         return [Saying(*row) for row in rows]
 
+    def grants(self, limit: int) -> Sequence[Grant]:
+        """What was asked for at an HTTP job queue and is not over, oldest first."""
+        rows = self._rows(f"{grants.SELECT} ORDER BY g.number LIMIT ?", limit)
+        return [_grant(row) for row in rows]
+
+    def grant(self, task_id: str) -> Grant | None:
+        """The grant that a job came with."""
+        rows = self._rows(f"{grants.SELECT} WHERE g.task_id = ?", task_id)
+        return _grant(rows[0]) if rows else None
+
     def queue(self, limit: int) -> Sequence[str]:
         """The task ids of some jobs in the queue."""
         rows = self._rows("SELECT task_id FROM tasks WHERE status = 'queued' ORDER BY event, seq LIMIT ?", limit)
@@ -167,3 +178,8 @@ class Reader:
             return self._db.execute(query, parameters).fetchall()
         except sqlite3.Error as error:
             raise errors.of_use(error, "read") from error
+
+
+def _grant(row: Any) -> Grant:
+    *members, has_ended = row
+    return Grant(*members)._replace(has_ended=bool(has_ended))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from job_item.errors import NodeError
-from worker.journal import errors
+from worker.journal import errors, grants
 
 BUSY_TIMEOUT_S = 0.05
 """How long a foreign process that writes the journal is waited for: the loop stands still meanwhile."""
@@ -89,7 +89,7 @@ _OUTBOX = (
     "CREATE INDEX outbox_by_task ON outbox(task_id)",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SHARES, _TRACES, _OUTBOX)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SHARES, _TRACES, _OUTBOX, grants.TABLE)
 """The statements that lead from each version (PRAGMA user_version) to the next."""
 
 

@@ -143,6 +143,8 @@ class LastWords(NamedTuple):
     due_at: float
     output: bytes | None = None
     failed: bytes | None = None
+    result: bytes | None = None
+    """What is posted to the HTTP job queue that the job came from (`worker.journal.grants`); nothing is said then."""
 
 
 class Recovered(NamedTuple):

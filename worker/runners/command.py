@@ -76,6 +76,8 @@ class CommandRunner:
         context: Callable[[Assignment], trace.Trace | None] = given_context,
     ) -> None:
         """Parameter `context`: which trace a job is told of, by default the one that came with it."""
+        self.variables: Callable[[str], Mapping[str, str]] = lambda _: {}
+        """What a job is told besides, by its task id: whoever granted it knows."""
         self._context = context
         self._pool = pool
         self._work_dir = places.work_dir
@@ -123,6 +125,7 @@ class CommandRunner:
                 **job_variables(self._owner, task_id, assignment.attempt, assignment.fence),
                 **data_variables(data),
                 **trace.variables(self._context(assignment)),
+                **self.variables(task_id),
                 **spec.env,
             },
             cwd=plan.directory,
