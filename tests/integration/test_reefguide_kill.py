@@ -32,8 +32,9 @@ def deaths(node: Node) -> int:
 @pytest.mark.parametrize("point", POINTS)
 def test_a_kill_at_a_call_loses_no_result_and_doubles_none(point: str, api: StandIn, tmp_path: Path) -> None:
     jobs = [api.store.create("TEST", {"id": number}) for number in range(4)]
-    # Each incarnation is killed at the second passing, so that each gets a little further than the one before.
-    environ = {VARIABLE: f"{point}:2", "MAX_CONCURRENT_JOBS": "2"}
+    # Each incarnation is killed at a passing that lets it get a little further than the one before: it looks first for
+    # the claim that the last one left behind, and then what became of it.
+    environ = {VARIABLE: f"{point}:{4 if point.startswith('confirm') else 2}"}
     with polling(tmp_path, api, JOB, environ=environ) as node:
         eventually(lambda: api.store.statuses() == {"SUCCEEDED": 4}, within_s=80, what=f"all succeed: {point} kills")
         assert deaths(node) >= 1

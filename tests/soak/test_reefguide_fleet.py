@@ -65,7 +65,7 @@ def _holds(node: Node) -> bool:
 def test_a_kill_at_a_write_loses_no_result_and_doubles_none(point: str, tmp_path: Path) -> None:
     with StandIn() as api, ExitStack() as stack:
         jobs = [api.store.create("TEST", {"id": number}) for number in range(4)]
-        environ = variables(api, MAX_CONCURRENT_JOBS="2", **{VARIABLE: f"{point}:2"})
+        environ = variables(api, **{VARIABLE: f"{point}:2"})
         node = Node(tmp_path, settings(JOB), environ)
         stack.callback(node.destroy)
         node.start()
