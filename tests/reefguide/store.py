@@ -252,6 +252,11 @@ class Store:
                 job.turn("TIMED_OUT")
             return [job.id for job in late]
 
+    def forget(self, assignment_id: int) -> None:
+        """Know an assignment no more."""
+        with self._lock:
+            del self._assignments[assignment_id]
+
     def statuses(self) -> dict[str, int]:
         """How many jobs have each status."""
         with self._lock:

@@ -125,6 +125,7 @@ def answer(status: int, body: Any = None) -> Answer:
     ("given_", "expected"),
     [
         (answer(200), Delivery.DONE),
+        (Answer(200, b"<html>a proxy</html>"), Delivery.ASK),
         (answer(400, {"status": 400, "message": "Assignment already completed!"}), Delivery.ASK),
         (answer(400, {"status": 400, "message": "Invalid result payload for job type TEST"}), Delivery.MISFIT),
         (answer(400, [{"type": "Body", "errors": {}}]), Delivery.REFUSED),

@@ -26,7 +26,7 @@ from worker.reefguide.wire import JobView, Listed
 
 Found = TypeVar("Found")
 
-LOOKS_S = (0.0, 1.0, 4.0, 15.0, 40.0)
+LOOKS_S = (0.0, 1.0, 4.0, 15.0)
 """The pauses before each look for a claim without an answer: it may be on its way for as long as a request may take."""
 PATIENT_LOOKS = 2
 """The looks that a slot waits for; the others are made beside it."""
@@ -65,8 +65,11 @@ class Claims:
         self._hurry = asyncio.Event()
         self._later: set[asyncio.Task[None]] = set()
 
-    async def claim(self, job: Listed) -> bool:
-        """Try to get a job; tells whether it is one of this node now. Raises Unavailable where nothing was claimed."""
+    async def claim(self, job: Listed) -> bool | None:
+        """Try to get a job; tells whether it is one of this node now, None while nobody knows.
+
+        Raises Unavailable where nothing was claimed.
+        """
         grant = await self._journal.ask_grant(self._claimant.api, job.id, job.type, self._claimant.task())
         try:
             granted = await self._client.assign(job.id, grant.claimant, self._claimant.cluster())
@@ -96,8 +99,8 @@ class Claims:
             task.cancel()
         await asyncio.gather(*self._later, return_exceptions=True)
 
-    async def _find(self, grant: Grant) -> bool:
-        """Look for a claim without an answer: at first while its slot waits, then beside it."""
+    async def _find(self, grant: Grant) -> bool | None:
+        """Look for a claim without an answer: at first while its slot waits, then beside it, and that is None."""
         self.doubtful.add(grant.job_id)
         is_taken = await self._look(grant, LOOKS_S[:PATIENT_LOOKS])
         if is_taken is not None:
@@ -106,7 +109,7 @@ class Claims:
         task = asyncio.get_running_loop().create_task(self._look_on(grant))
         self._later.add(task)
         task.add_done_callback(self._later.discard)
-        return False
+        return None
 
     async def _look_on(self, grant: Grant) -> None:
         try:

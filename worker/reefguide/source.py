@@ -63,7 +63,7 @@ class Source:
         self._wake = asyncio.Event()
         self._over = asyncio.Event()
         self._rounds: asyncio.Task[None] | None = None
-        self._claiming: set[asyncio.Task[bool]] = set()
+        self._claiming: set[asyncio.Task[bool | None]] = set()
 
     def start(self) -> None:
         """Poll from now on."""
@@ -130,7 +130,7 @@ class Source:
                 lost += results.count(False)
         return won, lost
 
-    async def _claim(self, batch: list[Listed]) -> list[bool]:
+    async def _claim(self, batch: list[Listed]) -> list[bool | None]:
         """Claim some jobs at once. They go on when this is cancelled; raises the first failure once all are done."""
         tasks = [asyncio.get_running_loop().create_task(self._claim_one(job)) for job in batch]
         self._claiming.update(tasks)
@@ -139,17 +139,17 @@ class Source:
         await asyncio.wait(tasks)
         return [task.result() for task in tasks]
 
-    async def _claim_one(self, job: Listed) -> bool:
+    async def _claim_one(self, job: Listed) -> bool | None:
         self._slots.asking += 1
         try:
             is_won = await self._claims.claim(job)
         finally:
             self._slots.asking -= 1
-        if not is_won:
+        if is_won is False:
             self._avoided[job.id] = time.monotonic() + AVOID_S
         return is_won
 
-    def _forget(self, task: asyncio.Task[bool]) -> None:
+    def _forget(self, task: asyncio.Task[bool | None]) -> None:
         self._claiming.discard(task)
         if not task.cancelled():
             task.exception()

@@ -66,8 +66,10 @@ class Delivery(Enum):
 def judge_delivery(answer: Answer) -> Delivery:
     """Decide by the answer to a posted result (section 5.3, and row 1 of section 14)."""
     match answer.status, answer.message:
-        case status, _ if 200 <= status < 300:
+        case 200, _ if not answer.body:
             return Delivery.DONE
+        case status, _ if 200 <= status < 300:
+            return Delivery.ASK  # the API answers with nothing; a page may come from something between
         case 400, "Assignment already completed!":
             return Delivery.ASK
         case 400, message if message.startswith("Invalid result payload"):
