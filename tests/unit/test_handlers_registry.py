@@ -48,8 +48,7 @@ WRONG = {
     "no hint for the output": (MARK + "def x(given: dict): ...", "ERR-HND-003", "what it returns"),
     "a hint that means nothing": (MARK + "def x(given: Nothing) -> None: ...", "ERR-HND-003", "Nothing"),
     "a type that pydantic does not know": (
-        "class Own: ...
-" + MARK + "def x(given: Own) -> None: ...", "ERR-HND-005", "acts:x",
+        MARK.replace("@", "class Own: ...\n@") + "def x(given: Own) -> None: ...", "ERR-HND-005", "acts:x",
     ),
     "no parameter": (MARK + "def x() -> None: ...", "ERR-HND-007", "no par"),
     "only a context": (MARK + "def x(context: HandlerContext) -> None: ...", "ERR-HND-007", "no par"),
