@@ -75,7 +75,7 @@ def main(descriptor: int) -> None:
 def _start(roster: Roster, environ: Mapping[str, str], writer: int) -> subprocess.Popen[bytes]:
     root = str(Path(__file__).parents[2])
     return subprocess.Popen(
-        (sys.executable, "-X", "utf8", "-c", _BOOT, root, str(writer)),
+        (sys.executable, "-B", "-X", "utf8", "-c", _BOOT, root, str(writer)),
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import job_item
@@ -16,7 +19,7 @@ from job_item.handlers.context import Cancelled, Errand, Facts, HandlerContext, 
 from job_item.handlers.duty import make_duty
 from job_item.handlers.page import Page
 from job_item.handlers.trial import trial
-from job_item.job import Status
+from job_item.job import Status, Usage
 from worker.journal.values import Settlement
 
 
@@ -114,3 +117,30 @@ def test_a_result_holds_the_output_as_it_was_given() -> None:
     with_output = end._replace(output=b'{"b": 1.0, "a": [null]}').result()
     assert b'"output":{"b": 1.0, "a": [null]},"signal":null' in with_output
     assert with_output.replace(b'"output":{"b": 1.0, "a": [null]},', b"") == end.result()
+
+
+@given(
+    st.builds(
+        Settlement,
+        task_id=st.text(),
+        attempt=st.integers(1),
+        fence=st.integers(0),
+        status=st.sampled_from(Status),
+        finished_at=st.floats(allow_nan=False, allow_infinity=False),
+        exit_code=st.none() | st.integers(),
+        signal=st.none() | st.integers(),
+        error_code=st.none() | st.text(),
+        error=st.none() | st.text(),
+        usage=st.builds(Usage, st.floats(0, 1e9), st.integers(0), st.integers(0), processes=st.tuples(st.text())),
+        output=st.none() | st.sampled_from([b"null", b'{"a": 1}']),
+    )
+)
+def test_a_result_is_json_with_its_members_in_order(end: Settlement) -> None:
+    members = json.loads(end.result())
+    assert list(members) == sorted(members)
+    assert (members["error"], members["finished_at"], members["usage"]["processes"]) == (
+        end.error,
+        end.finished_at,
+        list(end.usage.processes),
+    )
+    assert ("output" in members) == (end.output is not None)
