@@ -58,7 +58,7 @@ def _maybe_command(value: object) -> str | tuple[str, ...] | None:
 def _handler(value: str) -> str:
     """Take the name of a handler: the type it is marked with, or `module:function`."""
     module, colon, function = value.partition(":")
-    if colon and _DOTTED.fullmatch(module) and _DOTTED.fullmatch(function):
+    if colon and _DOTTED.fullmatch(module) and not module.endswith(".py") and _DOTTED.fullmatch(function):
         return value
     if colon:
         raise Unfit("ERR-CFG-007", f"wants `module:function` or the type of a handler, not {shown(value)}")

@@ -21,6 +21,7 @@ AREAS = {
     "REP": "Reports",
     "STO": "Storage",
     "EXE": "Background commands",
+    "HND": "Typed handlers",
     "API": "The local API",
     "HST": "The host",
     "UPD": "Updates",

@@ -36,6 +36,7 @@ from job_item.state import StateFolder
 from worker.about import About
 from worker.adopt import Adopter
 from worker.api.server import Server
+from worker.batch import BatchExecutor
 from worker.brokers.choose import choose_broker
 from worker.closed import ClosedDesk
 from worker.dispatch import Dispatcher
@@ -186,7 +187,8 @@ class JobChild:
             commands.variables = self._reef.variables
         self._runner = EachRunner(commands, self._handlers.start)
         executor = Executor(self._journal, self._runner, reporter, self._housekeeper.job_ended, spokesman)
-        self._dispatcher = Dispatcher(self._journal, executor, board, _die)
+        batches = BatchExecutor(self._journal, self._handlers, reporter, self._housekeeper.job_ended, spokesman)
+        self._dispatcher = Dispatcher(self._journal, executor, board, _die, batches)
         self._shares = Shares(self._journal)
         logs = self._places.logs
         parts = (about, board, journal, self._dispatcher, reporter, news, logs, self._shares, meter)

@@ -13,13 +13,15 @@ import asyncio
 import heapq
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
 from job_item.errors import Unavailable
 from job_item.log import get
+from job_item.settings import Job
 from job_item.trace import kept
+from worker.batch import BatchExecutor, Item
 from worker.execute import Execution, Executor
 from worker.journal import Claim, Journal, Waiting
 from worker.line import Line
@@ -38,7 +40,9 @@ class Dispatcher:
         executor: Executor,
         board: Board,
         on_fatal: Callable[[BaseException], None],
+        batches: BatchExecutor | None = None,
     ) -> None:
+        self._batches = batches
         self._journal = journal
         self._executor = executor
         self._board = board
@@ -162,9 +166,13 @@ class Dispatcher:
             self._taken += 1
             line.running += 1
             self._running[waiting.task_id] = Execution(waiting.task_id)
-            claim = self._journal.claim(waiting.task_id, time.time())
-            task = self._loop.create_task(self._serve(line, waiting, claim))
-            self._tasks.add(task)
+            ahead = self._batches.pace.ahead(line.spec) if self._batches is not None else 0
+            others = line.take_more(ahead) if ahead else ()
+            if others:
+                run = self._claim_batch(line, [waiting, *others])
+            else:
+                run = self._run(line, waiting, self._journal.claim(waiting.task_id, time.time()))
+            self._tasks.add(self._loop.create_task(self._serve(run)))
 
     def _next(self) -> tuple[Line, Waiting] | None:
         for event, line in tuple(self._turns.items()):
@@ -174,10 +182,15 @@ class Dispatcher:
                 return line, waiting
         return None
 
-    async def _serve(self, line: Line, waiting: Waiting, claim: Awaitable[Claim | None]) -> None:
-        """Serve one job and forget it. What gets here is a bug: a new process puts right what it left behind."""
+    def _claim_batch(self, line: Line, batch: list[Waiting]) -> Coroutine[Any, Any, None]:
+        for waiting in batch:
+            self._running[waiting.task_id] = Execution(waiting.task_id)
+        return self._run_batch(line, batch, self._journal.claim_all([each.seq for each in batch], time.time()))
+
+    async def _serve(self, run: Coroutine[Any, Any, None]) -> None:
+        """Serve who got a slot and forget it. What gets here is a bug: a new process puts right what it left behind."""
         try:
-            await self._run(line, waiting, claim)
+            await run
         except Exception as bug:
             self._on_fatal(bug)
         finally:
@@ -194,6 +207,8 @@ class Dispatcher:
                 if assignment is None:
                     return
                 outcome = await self._executor.perform(execution, assignment)
+                if self._batches is not None and outcome.run_s is not None:
+                    self._batches.pace.learn(assignment.event, outcome.run_s)
             finally:
                 self._release(line)
             pause_s = await self._executor.settle(assignment, outcome)
@@ -201,6 +216,38 @@ class Dispatcher:
             del self._running[waiting.task_id]
         if pause_s is not None:
             self._postpone(line.spec.event, Waiting(waiting.seq, waiting.task_id, assignment.attempt, None), pause_s)
+
+    async def _run_batch(self, line: Line, batch: list[Waiting], claiming: Awaitable[Mapping[int, Claim]]) -> None:
+        """Run small jobs with one slot."""
+        try:
+            claims = await claiming
+        except Unavailable as error:
+            self._logger.error("dispatch.paused", code=error.code, reason=error.message)
+            for waiting in batch:
+                del self._running[waiting.task_id]
+                line.put_back(waiting)
+            self._pause()
+            self._release(line)
+            return
+        items = []
+        for waiting in batch:
+            claim = claims.get(waiting.seq)
+            if claim is None:
+                del self._running[waiting.task_id]
+            else:
+                items.append(
+                    Item(waiting.seq, self._running[waiting.task_id], _assignment(claim, line.spec, is_small=True))
+                )
+        assert self._batches is not None  # noqa: S101 - there would be no batch
+        await self._batches.run(items, partial(self._release, line), self._forget)
+
+    def _forget(self, item: Item, pause_s: float | None) -> None:
+        """A batch has done with a job; it waits again after a pause, unless there is none."""
+        task_id = item.assignment.task_id
+        del self._running[task_id]
+        if pause_s is not None:
+            waiting = Waiting(item.seq, task_id, item.assignment.attempt, None)
+            self._postpone(item.assignment.event, waiting, pause_s)
 
     async def _claimed(self, line: Line, waiting: Waiting, claiming: Awaitable[Claim | None]) -> Assignment | None:
         """The attempt once it is the journal's; None when the job is not to be run (any more, or now)."""
@@ -213,17 +260,7 @@ class Dispatcher:
             return None
         if claim is None:
             return None
-        return Assignment(
-            claim.task_id,
-            line.spec.event,
-            claim.attempt,
-            claim.fence,
-            claim.body,
-            line.spec,
-            claim.started_at,
-            claim.due_at,
-            kept(claim.trace),
-        )
+        return _assignment(claim, line.spec)
 
     def _release(self, line: Line) -> None:
         self._taken -= 1
@@ -259,3 +296,18 @@ class Dispatcher:
             self._lines[event].put_back(waiting)
         self._set_alarm()
         self._fill()
+
+
+def _assignment(claim: Claim, spec: Job, *, is_small: bool = False) -> Assignment:
+    return Assignment(
+        claim.task_id,
+        spec.event,
+        claim.attempt,
+        claim.fence,
+        claim.body,
+        spec,
+        claim.started_at,
+        claim.due_at,
+        kept(claim.trace),
+        is_small,
+    )

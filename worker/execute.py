@@ -65,7 +65,7 @@ class Executor:
     async def perform(self, execution: Execution, assignment: Assignment) -> Outcome:
         """Run one attempt until its last process is gone."""
         if execution.stop_how:
-            return _stopped(execution.stop_how)
+            return stopped(execution.stop_how)
         self._reporter.started(assignment)
         if self._spokesman is not None:
             await self._spokesman.announce(assignment)
@@ -75,9 +75,7 @@ class Executor:
             return Outcome("failed", error_code=failure.code, error=failure.message)
         if outcome.end == "lost":
             self._runner.clear(assignment.task_id, assignment.spec)
-        if outcome.end == "timeout" and execution.wants("timeout"):
-            return replace(outcome, error=TIMED_OUT_ON_REQUEST)
-        return outcome
+        return timed_out_as_asked(outcome, execution)
 
     async def _run(self, execution: Execution, assignment: Assignment) -> Outcome:
         """Start, and try again for a while when what starts jobs is being replaced or is out of processes."""
@@ -85,7 +83,7 @@ class Executor:
         reason = Unavailable("ERR-RUN-006", "The process that starts jobs did not come back.")
         for _ in range(START_TRIES):
             if execution.stop_how:
-                return _stopped(execution.stop_how)
+                return stopped(execution.stop_how)
             try:
                 execution.performance = self._runner.start(
                     assignment, lambda: self._reporter.output(assignment.task_id)
@@ -104,7 +102,7 @@ class Executor:
         """
         now = time.time()
         verdict = judge(outcome, assignment.spec.status)
-        settlement = _settlement(assignment, outcome, verdict, now)
+        settlement = settlement_of(assignment, outcome, verdict, now)
         words = None if self._spokesman is None else await self._spokesman.conclude(settlement)
         while True:
             try:
@@ -116,17 +114,25 @@ class Executor:
         if follows is None:
             return None  # the attempt is not the running one any more: its end does not count
         self._job_ended()
-        details = _details(outcome, verdict)
+        details = details_of(outcome, verdict)
         self._reporter.settled(assignment, settlement, follows, details)
         return settlement.retry_at - now if follows is Status.QUEUED and settlement.retry_at is not None else None
 
 
-def _stopped(how: str) -> Outcome:
+def timed_out_as_asked(outcome: Outcome, execution: Execution) -> Outcome:
+    """The outcome, which says so where somebody asked for the time-out."""
+    if outcome.end == "timeout" and execution.wants("timeout"):
+        return replace(outcome, error=TIMED_OUT_ON_REQUEST)
+    return outcome
+
+
+def stopped(how: str) -> Outcome:
     """The outcome of an attempt that was stopped before anything of it was started."""
     return Outcome("timeout", error=TIMED_OUT_ON_REQUEST) if how == "timeout" else Outcome("terminate")
 
 
-def _settlement(assignment: Assignment, outcome: Outcome, verdict: Verdict, now: float) -> Settlement:
+def settlement_of(assignment: Assignment, outcome: Outcome, verdict: Verdict, now: float) -> Settlement:
+    """The end of an attempt as it goes into the journal."""
     return Settlement(
         task_id=assignment.task_id,
         attempt=assignment.attempt,
@@ -160,7 +166,8 @@ def _retry_at(assignment: Assignment, outcome: Outcome, verdict: Verdict, now: f
     return None
 
 
-def _details(outcome: Outcome, verdict: Verdict) -> dict[str, Any]:
+def details_of(outcome: Outcome, verdict: Verdict) -> dict[str, Any]:
+    """What is told of the end of an attempt besides its status."""
     if verdict.status is Status.FINISH:
         return {"cpu_s": outcome.usage.cpu_s}
     told = {"code": verdict.error_code, "reason": verdict.error, "exit_code": outcome.exit_code}

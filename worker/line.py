@@ -47,6 +47,10 @@ class Line:
             self._read(journal, postpone)
         return self._waiting.popleft() if self._waiting else None
 
+    def take_more(self, limit: int) -> list[Waiting]:
+        """Those that come right behind the one that was taken, as far as they are in memory."""
+        return [self._waiting.popleft() for _ in range(min(limit, len(self._waiting)))]
+
     def _read(self, journal: Journal, postpone: Callable[[Waiting, float], None]) -> None:
         now = time.time()
         while self._more and not self._waiting:

@@ -30,6 +30,8 @@ class Outcome:
     may_pass: bool = False
     output: bytes | None = None
     """What a handler returned, as JSON."""
+    run_s: float | None = None
+    """How long a handler took, by its own clock."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,8 @@ class Assignment:
     """When it could have been started at the earliest; both in seconds since the epoch."""
     trace: Trace | None = None
     """What came with the job."""
+    is_small: bool = False
+    """Whether it is one of many that are told of together."""
 
 
 def given_context(assignment: Assignment) -> Trace | None:

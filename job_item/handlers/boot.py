@@ -13,6 +13,9 @@ _BOOT = "import sys; sys.path[0] = sys.argv[1]; from job_item.handlers.nursery i
 
 
 def boot_of(roster: Roster, environ: Mapping[str, str]) -> Boot:
-    """Start an interpreter that loads `roster`; `environ` is all that its modules see of the node's environment."""
+    """Start an interpreter that loads `roster`; `environ` is all that its modules see of the node's environment.
+
+    No byte code is kept: Python would take the old one of a file that is edited twice in a second.
+    """
     root = str(Path(__file__).parents[2])
-    return Boot((sys.executable, "-X", "utf8", "-c", _BOOT, root, roster.as_json()), environ)
+    return Boot((sys.executable, "-B", "-X", "utf8", "-c", _BOOT, root, roster.as_json()), environ)

@@ -57,6 +57,10 @@ def become(
         os._exit(0)
 
 
+class _Leave(Exception):  # noqa: N818 - no error
+    """Raised out of the wait for a job: there will be none."""
+
+
 class Hand:
     """Takes jobs from its line until there are no more, or it has had enough."""
 
@@ -70,7 +74,7 @@ class Hand:
         self._reads = ends.page.reads
         self._foreign: tuple[str, ...] = ()
         self._jobs = 0
-        self._is_leaving = False
+        self._is_leaving = self._is_idle = False
         self._context: HandlerContext | None = None
         self._end_point = os.environ.get("JOB_MANAGER_HOST", "")
         self._base_url = os.environ.get("JOB_ITEM_BASE_URL", "")
@@ -78,7 +82,12 @@ class Hand:
     def serve(self) -> None:
         """Work until the line ends, or this process is to be replaced."""
         while not self._is_leaving:
-            message = self._inlet.take()
+            try:
+                self._is_idle = True
+                message = self._inlet.take()
+                self._is_idle = False
+            except _Leave:
+                return
             if message is None:
                 return
             wish = Wish(*message)
@@ -90,6 +99,8 @@ class Hand:
         self._is_leaving = True
         if self._context is not None:
             self._context.cancel.set()
+        elif self._is_idle:
+            raise _Leave
 
     def _perform(self, wish: Wish) -> Result:
         self._page.put(wish.spool.encode(), wish.output_limit)

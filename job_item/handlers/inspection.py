@@ -35,12 +35,12 @@ def examine(roster: Roster, environ: Mapping[str, str], limit_s: float = LIMIT_S
             process = _start(roster, environ, writer)
         finally:
             os.close(writer)
-        try:
-            _, said = process.communicate(roster.as_json().encode(), limit_s)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            return Cast(roster), (_unloaded(roster, f"loading took longer than {limit_s:g} s"),)
+        with process:
+            try:
+                _, said = process.communicate(roster.as_json().encode(), limit_s)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                return Cast(roster), (_unloaded(roster, f"loading took longer than {limit_s:g} s"),)
         text = answer.read()
     if process.returncode or not text:
         last = said.decode("utf-8", "replace").strip().rpartition("\n")[2][:_TOLD]
@@ -75,7 +75,7 @@ def main(descriptor: int) -> None:
 def _start(roster: Roster, environ: Mapping[str, str], writer: int) -> subprocess.Popen[bytes]:
     root = str(Path(__file__).parents[2])
     return subprocess.Popen(
-        (sys.executable, "-X", "utf8", "-c", _BOOT, root, str(writer)),
+        (sys.executable, "-B", "-X", "utf8", "-c", _BOOT, root, str(writer)),
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -57,7 +57,7 @@ def load(roster: Roster) -> Registry:
             duties[name] = duty
     named = {trouble.source for trouble in troubles}
     troubles += [_unknown(name, types) for name in roster.wanted if name not in duties and name not in named]
-    files = tuple(sorted(_files([*types.values(), *functions.values()])))
+    files = tuple(sorted(set(_files([*types.values(), *functions.values()]))))
     return Registry(duties, tuple(types), files, tuple(troubles))
 
 

@@ -178,4 +178,4 @@ def test_an_edit_of_a_handler_takes_effect_by_itself(tmp_path: Path) -> None:
         status, answer = node.ask("POST", "/reload")
         assert status == 422 or status == 409 or status == 400, answer
         assert "ERR-HND-001" in json.dumps(answer)
-        assert end_of(node, "value", {})["output"] == 2
+        assert end_of(node, "value", {})["output"] == 2, node.log.read_text()

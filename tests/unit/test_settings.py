@@ -301,3 +301,36 @@ def test_what_cannot_be_handed_to_a_program_is_refused(section: str, entry: Any,
 def test_a_directory_whose_name_is_not_utf_8_can_be_named() -> None:
     settings = Settings.model_validate({"jobs": [{**JOB, "working_dir": "/caf\udce9", "shell": "/caf\udce9/bash"}]})
     assert os.fsencode(settings.jobs[0].working_dir or "") == b"/caf\xe9"
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        {"event": "a", "cmd": "true", "handler": "TEST"},
+        {"event": "a", "handler": "TEST", "shell": "sh"},
+        {"event": "a", "handler": "TEST", "render": "safe"},
+    ],
+)
+def test_a_job_has_either_a_command_or_a_handler(job: dict[str, str]) -> None:
+    with pytest.raises(ValidationError) as raised:
+        Settings.model_validate({"jobs": [job]})
+    assert [finding.code for finding in findings(raised.value)] == ["ERR-HND-006"]
+
+
+@pytest.mark.parametrize("name", ["TEST", "a.b", "module:function", "package.module:Class.method"])
+def test_a_handler_is_named_by_its_type_or_by_its_place(name: str) -> None:
+    assert Settings.model_validate({"jobs": [{"event": "a", "handler": name}]}).jobs[0].handler == name
+
+
+@pytest.mark.parametrize("name", ["a:", ":b", "a b", "file.py:f", "a:b:c", "a/b:c"])
+def test_a_handler_of_no_such_form_is_refused(name: str) -> None:
+    with pytest.raises(ValidationError):
+        Settings.model_validate({"jobs": [{"event": "a", "handler": name}]})
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [("a.py, b.c ,", ("a.py", "b.c")), (["a.py"], ("a.py",)), ("", ()), ("deep/er.py", ("deep/er.py",))],
+)
+def test_handlers_are_a_list_or_a_text_with_commas(given: object, taken: tuple[str, ...]) -> None:
+    assert Settings.model_validate({"handlers": given}).handlers == taken

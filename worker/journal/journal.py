@@ -13,6 +13,7 @@ from typing import Literal
 from job_item.job import JobRecord, Status
 from worker.desk import Note
 from worker.faults import FaultPoints
+from worker.journal.batch import GiveBack, SettleAll, TakeAll
 from worker.journal.grants import AskGrant, DropGrant, Grant, Granted, TakeGrant
 from worker.journal.operations import (
     Accept,
@@ -108,6 +109,25 @@ class Journal:
         """
         write = "settle" if settlement.retry_at is None else "requeue"
         return await self._writer.submit(Settle(settlement, write, words))
+
+    def claim_all(self, numbers: Sequence[int], started_at: float) -> asyncio.Future[dict[int, Claim]]:
+        """Make the next attempts of queued jobs, all at once; by their numbers, without those that do not wait."""
+        fences = {number: next(self._fences) for number in numbers}
+        return self._writer.submit(TakeAll(fences, self._incarnation, started_at))
+
+    async def settle_all(
+        self, settlements: Sequence[Settlement], words: Sequence[LastWords | None] = ()
+    ) -> Sequence[Status | None]:
+        """End running attempts, all at once; what `settle` returns, for each. `words` go to the outbox with them."""
+        return await self._writer.submit(SettleAll(settlements, words))
+
+    async def give_back(self, fences: Mapping[int, int]) -> Mapping[int, Status | None]:
+        """Put jobs back into the queue whose attempts were claimed and not begun: they count for nothing.
+
+        `fences` by the numbers of the jobs. Returns None for each that waits again; one whose end was asked for
+        meanwhile runs on, and is to end with that status.
+        """
+        return await self._writer.submit(GiveBack(fences))
 
     async def ask_cancel(
         self, task_id: str, wish: Status = Status.TERMINATE, words: LastWords | None = None

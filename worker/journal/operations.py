@@ -99,7 +99,7 @@ class Settle(NamedTuple):
         if row is None:
             return None, ()
         seq, event, cancel, incarnation, started_at, log_bytes = row
-        status = _follows(end, WISHES.get(cancel))
+        status = follows(end, WISHES.get(cancel))
         log_bytes += end.log_bytes
         finished_at, not_before = (end.finished_at, None) if status.is_final else (None, end.retry_at)
         db.execute(
@@ -112,7 +112,7 @@ class Settle(NamedTuple):
             (seq, end.attempt, end.fence, incarnation, started_at, end.result()),
         )
         if self.words is not None:
-            _speak(db, end.task_id, status, self.words)
+            speak(db, end.task_id, status, self.words)
         return status, (Change(event, Status.RUNNING, status, log_bytes if status.is_final else 0),)
 
 
@@ -154,7 +154,7 @@ class AskCancel(NamedTuple):
                     (self.wish.value, mark, self.asked_at, seq),
                 )
                 if self.words is not None:
-                    _speak(db, self.task_id, self.wish, self.words)
+                    speak(db, self.task_id, self.wish, self.words)
                 changes = (Change(event, Status.QUEUED, self.wish, log_bytes),)
             case (seq, _, Status.RUNNING, _):
                 db.execute("UPDATE tasks SET cancel = ? WHERE seq = ? AND cancel = 0", (mark, seq))
@@ -264,14 +264,14 @@ class Forget(NamedTuple):
         return len(changes), tuple(changes)
 
 
-def _follows(end: Settlement, wish: Status | None) -> Status:
+def follows(end: Settlement, wish: Status | None) -> Status:
     """The status of the job after the end of an attempt: no other attempt follows once its end was asked for."""
     if end.retry_at is None:
         return end.status
     return wish or Status.QUEUED
 
 
-def _speak(db: sqlite3.Cursor, task_id: str, status: Status, words: LastWords) -> None:
+def speak(db: sqlite3.Cursor, task_id: str, status: Status, words: LastWords) -> None:
     """Put what is to be said after the end of an attempt into the outbox, in its order, or to its grant."""
     if words.result is not None:
         if status.is_final:

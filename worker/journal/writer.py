@@ -27,7 +27,7 @@ from worker.journal.tally import Change, Start, Tally, count
 
 GROUP_LIMIT = 256
 FOLD_AFTER = 500
-"""Orders after which the log is folded into the file, so that neither it nor the next start grows long."""
+"""Steps of jobs after which the log is folded into the file, so that neither it nor the next start grows long."""
 
 _WRITE, _WRITE_DONE = attrgetter("operation.write"), attrgetter("order.operation.write")
 
@@ -152,7 +152,7 @@ class Writer:
             else:
                 order.future.set_exception(error)
         self._busy = False
-        self._fold_when_due(len(group))
+        self._fold_when_due(sum(len(changes) or 1 for _, _, changes, _ in group))
         self._go_on()
 
     def _fail(self, group: list[Order], error: BaseException) -> None:
@@ -164,8 +164,8 @@ class Writer:
         self._quiet.set()
         self._on_fatal(error)
 
-    def _fold_when_due(self, orders: int) -> None:
-        self._unfolded += orders
+    def _fold_when_due(self, steps: int) -> None:
+        self._unfolded += steps
         if self._unfolded >= FOLD_AFTER and not self._folding:
             self._unfolded, self._folding = 0, True
             self._helper.submit(fold_log, self._path).add_done_callback(self._folded)

@@ -48,5 +48,7 @@ class LocalReporter:
         task_id, event, attempt = assignment.task_id, assignment.event, assignment.attempt
         name = "job.retried" if status is Status.QUEUED else "job.finished"
         write = self._logger.info if status is Status.FINISH else self._logger.warning
+        if assignment.is_small and status is Status.FINISH:
+            write = self._logger.debug  # `jobs.finished` tells of all of them
         write(name, task_id=task_id, job_event=event, attempt=attempt, status=str(status), **details)
         self._news.publish(task_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import deque
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from job_item.handlers import parcel
@@ -21,8 +22,8 @@ class Owner(Protocol):
     def rest(self, hand: Hand) -> None:
         """Take back a hand that has nothing to do."""
 
-    def bury(self, hand: Hand, unbegun: list[Ticket]) -> None:
-        """A hand is gone, and all below it; these it had not begun."""
+    def bury(self, hand: Hand) -> None:
+        """A hand is gone, and all below it."""
 
     def note(self, task_id: str, text: str) -> None:
         """A handler sent a notification."""
@@ -48,6 +49,7 @@ class Hand:
         self._sent: deque[Ticket] = deque()
         self._run: Run | None = None
         self._cpu_s = 0.0
+        self._is_resting = False
         self.is_leaving = False
         """Whether it takes no more jobs."""
         self._loop.add_reader(self._ours.fileno(), self._hear)
@@ -68,14 +70,19 @@ class Hand:
         self._run = run
         run.ended.add_done_callback(self._end)
 
-    def send(self, ticket: Ticket) -> bool:
-        """Have it run a job; False when it cannot take one now."""
-        try:
-            parcel.send(self._ours, ticket.wish)
-        except OSError:
-            return False
-        self._sent.append(ticket)
-        return True
+    def send(self, batch: Sequence[Ticket]) -> int:
+        """Have it run jobs, in this order; returns how many it takes now."""
+        count = 0
+        for ticket in batch:
+            try:
+                parcel.send(self._ours, ticket.wish)
+            except OSError:
+                break
+            ticket.hand = self
+            count += 1
+        self._sent += batch[:count]
+        self._is_resting = False
+        return count
 
     def tell(self, _: dict[str, Any]) -> None:
         """There is more output."""
@@ -86,9 +93,17 @@ class Hand:
         """End a job that it was sent; returns those it had not begun, `ticket` among them or not."""
         unbegun = self.take_back()
         if self._sent and self._sent[0] is ticket:
+            ticket.stop_how = ticket.stop_how or how
             self.is_leaving = True
             if self._run is not None:
                 self._run.stop(how, grace_s)
+        self._rest()
+        return unbegun
+
+    def single_out(self) -> list[Ticket]:
+        """Take back all but the one that runs."""
+        unbegun = self.take_back()
+        self._rest()
         return unbegun
 
     def take_back(self) -> list[Ticket]:
@@ -113,9 +128,14 @@ class Hand:
             self._run.stop("terminate", 0.0)
 
     def _hear(self) -> None:
-        """Take results as they come. A hand that has answered everything may rest."""
+        """Take results as they come."""
         self._read()
-        if not self._sent and not self.is_leaving:
+        self._rest()
+
+    def _rest(self) -> None:
+        """Have it given other jobs, when it has answered everything; of one that leaves the end is heard."""
+        if not (self._sent or self.is_leaving or self._is_resting):
+            self._is_resting = True
             self.idle_since = self._loop.time()
             self._owner.rest(self)
 
@@ -146,4 +166,6 @@ class Hand:
         self.abandon()
         if self._sent:
             self._sent.popleft().die_with(ended.result(), self._cpu_s)
-        self._owner.bury(self, unbegun)
+        for ticket in unbegun:
+            ticket.leave_unbegun()
+        self._owner.bury(self)

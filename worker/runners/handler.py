@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -69,6 +69,8 @@ class HandlerRunner:
         self._made_for: Standing | None = None
         self._retired: list[Hands] = []
         self._plans: dict[str, Plan] = {}
+        self._told: tuple[Facts | None, dict[str, Any]] = (None, {})
+        """The facts that were told last: most jobs have the same."""
         self._notes: set[asyncio.Future[Any]] = set()
 
     def prepare(self) -> None:
@@ -79,16 +81,41 @@ class HandlerRunner:
 
     def start(self, assignment: Assignment, on_output: Callable[[], None]) -> Ticket:
         """Give it to a hand. Raises JobFailure."""
-        plan = self._plan(assignment.spec)
-        hands = self._current(self._board.standing)
-        ticket = Ticket(assignment, self._wish(plan, assignment), plan.kind, on_output, hands.stop)
-        timeout_s = assignment.spec.timeout
-        if timeout_s is not None:
-            grace_s = assignment.spec.kill_grace
-            alarm = asyncio.get_running_loop().call_later(timeout_s, lambda: ticket.stop("timeout", grace_s))
-            ticket.ended.add_done_callback(lambda _: alarm.cancel())
-        hands.give(ticket)
+        (ticket,) = self.start_all((assignment,), lambda _: on_output())
+        self._set_alarm(ticket)
         return ticket
+
+    def start_all(self, assignments: Sequence[Assignment], on_output: Callable[[str], None]) -> Sequence[Ticket]:
+        """Give attempts of one job spec to a hand, which runs them in this order. Raises JobFailure.
+
+        Their timeouts are not watched over before `single_out`.
+        """
+        if not assignments:
+            return ()
+        plan = self._plan(assignments[0].spec)
+        hands = self._current(self._board.standing)
+        tickets = [
+            Ticket(each, self._wish(plan, each), plan.kind, partial(on_output, each.task_id), hands.stop)
+            for each in assignments
+        ]
+        hands.give(tickets)
+        return tickets
+
+    def single_out(self, tickets: Sequence[Ticket]) -> None:
+        """Leave unbegun what has not begun; from now on the one that runs has its timeout."""
+        hand = next((ticket.hand for ticket in tickets if ticket.hand is not None), None)
+        if hand is not None:
+            for ticket in hand.single_out():
+                ticket.leave_unbegun()
+        for ticket in tickets:
+            if ticket.result is None:
+                self._set_alarm(ticket)
+
+    def _set_alarm(self, ticket: Ticket) -> None:
+        spec = ticket.assignment.spec
+        if spec.timeout is not None:
+            loop = asyncio.get_running_loop()
+            ticket.alarm = loop.call_later(spec.timeout, ticket.stop, "timeout", spec.kill_grace)
 
     async def close(self) -> None:
         """End all hands, and what they run."""
@@ -133,6 +160,8 @@ class HandlerRunner:
 
     def _wish(self, plan: Plan, assignment: Assignment) -> Wish:
         facts = self._facts(assignment)
+        if facts is not self._told[0]:
+            self._told = (facts, {name: value for name, value in asdict(facts).items() if value is not None})
         return Wish(
             task_id=assignment.task_id,
             type=assignment.event,
@@ -143,8 +172,8 @@ class HandlerRunner:
             spool=spool_path(self._logs, assignment.task_id, assignment.attempt),
             output_limit=plan.spec.output_limit,
             timeout_s=plan.spec.timeout,
-            facts={name: value for name, value in asdict(facts).items() if value is not None},
-            variables=trace.variables(self._context(assignment)),
+            facts=self._told[1],
+            variables=trace.variables(self._context(assignment)) or None,
             jobs_limit=plan.jobs_limit,
             memory_limit=plan.memory_limit,
         )

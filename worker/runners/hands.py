@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from job_item.errors import Unavailable
@@ -25,7 +25,7 @@ UNFIT = "The process that loads them dies again and again."
 
 
 class Hands:
-    """Gives tickets to hands. What it has no hand for yet waits until the nursery has made one."""
+    """Gives jobs to hands. What it has no hand for yet waits until the nursery has made one."""
 
     def __init__(
         self,
@@ -45,10 +45,9 @@ class Hands:
         self._is_fit = False
         self._unfit: tuple[str, str] | None = None
         self._deaths = 0
-        self._waiting: list[Ticket] = []
+        self._waiting: list[Sequence[Ticket]] = []
         self._idle: dict[Kind, list[Hand]] = {}
         self._hands: set[Hand] = set()
-        self._where: dict[Ticket, Hand] = {}
         self._retiring: asyncio.TimerHandle | None = None
         self._is_retired = False
         self._pool.open()
@@ -58,25 +57,26 @@ class Hands:
         """Whether its nursery could not load the handlers."""
         return self._unfit is not None
 
-    def give(self, ticket: Ticket) -> None:
-        """Have a job run."""
+    def give(self, batch: Sequence[Ticket]) -> None:
+        """Have jobs run, one after the other in one hand: they are all of one kind.
+
+        Those that it does not come to are left unbegun (`Ticket.leave_unbegun`).
+        """
         if self._unfit is not None:
-            self._refuse(ticket, *self._unfit)
-        elif not self._give(ticket):
-            self._waiting.append(ticket)
+            code, reason = self._unfit
+            for ticket in batch:
+                ticket.settle(Outcome("failed", error_code=code, error=reason, may_pass=True))
+        elif not self._give(batch):
+            self._waiting.append(batch)
 
     def stop(self, ticket: Ticket, how: str, grace_s: float) -> None:
-        """End a job at whatever stage it is."""
-        hand = self._where.get(ticket)
-        unbegun = hand.stop(ticket, how, grace_s) if hand is not None else [ticket]
-        if ticket in self._waiting:
-            self._waiting.remove(ticket)
+        """End a job at whatever stage it is; those behind it are left unbegun."""
+        unbegun = ticket.hand.stop(ticket, how, grace_s) if ticket.hand is not None else [ticket]
         for other in unbegun:
-            self._where.pop(other, None)
             if other is ticket:
-                ticket.settle(Outcome("timeout" if how == "timeout" else "terminate"))
+                other.settle(Outcome("timeout" if how == "timeout" else "terminate"))
             else:
-                self.give(other)
+                other.leave_unbegun()
 
     def retire(self) -> None:
         """Others follow: end when everything that was given has ended."""
@@ -93,9 +93,10 @@ class Hands:
 
     def rest(self, hand: Hand) -> None:
         """Take back a hand that has nothing to do, and give it what waits for its kind."""
-        for ticket in self._waiting:
-            if ticket.kind == hand.kind and self._send(hand, ticket):
-                self._waiting.remove(ticket)
+        self._waiting = [batch for batch in self._waiting if any(ticket.result is None for ticket in batch)]
+        for batch in self._waiting:
+            if batch[0].kind == hand.kind and self._send(hand, batch):
+                self._waiting.remove(batch)
                 return
         if self._is_retired:
             hand.let_go()
@@ -104,49 +105,53 @@ class Hands:
         if self._retiring is None:
             self._retiring = self._loop.call_later(IDLE_S, self._let_go_idle)
 
-    def bury(self, hand: Hand, unbegun: list[Ticket]) -> None:
-        """A hand is gone; what it had not begun goes to others."""
+    def bury(self, hand: Hand) -> None:
+        """A hand is gone."""
         self._hands.discard(hand)
         idle = self._idle.get(hand.kind, [])
         if hand in idle:
             idle.remove(hand)
-        for ticket in unbegun:
-            self._where.pop(ticket, None)
-            self.give(ticket)
         self._end_if_retired()
 
-    def _give(self, ticket: Ticket) -> bool:
+    def _give(self, batch: Sequence[Ticket]) -> bool:
         """Send it to a hand that rests, else to a new one; False when there can be none now."""
-        resting = self._idle.get(ticket.kind)
+        resting = self._idle.get(batch[0].kind)
         while resting:
-            if self._send(resting.pop(), ticket):
+            if self._send(resting.pop(), batch):
                 return True
-        return self._is_fit and self._make(ticket)
+        return self._is_fit and self._make(batch)
 
-    def _make(self, ticket: Ticket) -> bool:
-        hand = Hand(ticket.kind, self)
+    def _make(self, batch: Sequence[Ticket]) -> bool:
+        kind = batch[0].kind
+        hand = Hand(kind, self)
         try:
-            run = self._pool.start(ticket.kind.command(), hand.tell, hand.far_end)
+            run = self._pool.start(kind.command(), hand.tell, hand.far_end)
         except Unavailable:
             hand.abandon()
             self._loop.call_later(RETRY_S, self._give_waiting)
             return False
         self._hands.add(hand)
-        self._send(hand, ticket)
+        self._send(hand, batch)
         hand.begin(run)
         return True
 
-    def _send(self, hand: Hand, ticket: Ticket) -> bool:
-        if hand.is_leaving or not hand.send(ticket):
+    def _send(self, hand: Hand, batch: Sequence[Ticket]) -> bool:
+        """Send what it takes; False when it takes nothing."""
+        if hand.is_leaving:
             return False
-        self._where[ticket] = hand
-        ticket.ended.add_done_callback(lambda _: self._where.pop(ticket, None))
+        wanted = [ticket for ticket in batch if ticket.result is None]  # others were ended while they waited
+        sent = hand.send(wanted)
+        if not sent:
+            return False
+        for ticket in wanted[sent:]:
+            ticket.leave_unbegun()
         return True
 
     def _give_waiting(self) -> None:
         waiting, self._waiting = self._waiting, []
-        for ticket in waiting:
-            self.give(ticket)
+        for batch in waiting:
+            if any(ticket.result is None for ticket in batch):
+                self.give(batch)
 
     def _hear(self, message: dict[str, Any]) -> None:
         """News of the nursery."""
@@ -165,9 +170,6 @@ class Hands:
         get("worker").error("handlers.unloaded", code=code, reason=reason)
         self._unfit = (code, reason)
         self._give_waiting()
-
-    def _refuse(self, ticket: Ticket, code: str, reason: str) -> None:
-        ticket.settle(Outcome("failed", error_code=code, error=reason, may_pass=True))
 
     def _let_go_idle(self) -> None:
         """Let those go that were idle since the timer was set; look again while there are others."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
+from job_item.errors import JobFailure, Unavailable
 from job_item.handlers.wish import Result, Wish
 from job_item.job import Usage
 from job_item.keeper.command import End, Ended
@@ -17,11 +18,31 @@ from worker.runners.command import outcome_of
 from worker.runners.kind import Kind
 from worker.seams import Assignment
 
+if TYPE_CHECKING:
+    from worker.runners.hand import Hand
+
 Stop = Callable[["Ticket", str, float], None]
 
 
 class Ticket:
-    """An attempt that was given to the hands; it is a `Performance`."""
+    """An attempt that was given to the hands; it is a `Performance`.
+
+    `result` is what became of it, once that is known: an outcome, or Unavailable when it was not begun.
+    """
+
+    __slots__ = (
+        "_future",
+        "_stop",
+        "alarm",
+        "assignment",
+        "hand",
+        "kind",
+        "on_end",
+        "on_output",
+        "result",
+        "stop_how",
+        "wish",
+    )
 
     def __init__(
         self, assignment: Assignment, wish: Wish, kind: Kind, on_output: Callable[[], None], stop: Stop
@@ -30,24 +51,45 @@ class Ticket:
         self.wish = wish
         self.kind = kind
         self.on_output = on_output
+        self.on_end: Callable[[], object] | None = None
         self.stop_how: str | None = None
-        self.ended: Prompt[Outcome] = Prompt(asyncio.get_running_loop())
+        self.hand: Hand | None = None
+        self.alarm: asyncio.TimerHandle | None = None
+        self.result: Outcome | Unavailable | JobFailure | None = None
+        self._future: Prompt[None] | None = None
         self._stop = stop
 
     async def outcome(self) -> Outcome:
         """What became of it. Raises Unavailable when it was never begun and can be tried again right away."""
-        return await self.ended
+        if self.result is None:
+            self._future = Prompt(asyncio.get_running_loop())
+            await self._future
+        result = self.result
+        assert result is not None  # noqa: S101 - the future says so
+        if not isinstance(result, Outcome):
+            raise result
+        return result
 
     def stop(self, how: str, grace_s: float) -> None:
         """End it."""
-        if not self.ended.done():
-            self.stop_how = self.stop_how or how
+        if self.result is None:
             self._stop(self, how, grace_s)
 
-    def settle(self, outcome: Outcome) -> None:
-        """Say what became of it."""
-        if not self.ended.done():
-            self.ended.set_result(outcome)
+    def settle(self, result: Outcome | Unavailable | JobFailure) -> None:
+        """Say what became of it; the first word counts."""
+        if self.result is not None:
+            return
+        self.result = result
+        if self.alarm is not None:
+            self.alarm.cancel()
+        if self.on_end is not None:
+            self.on_end()
+        if self._future is not None:
+            self._future.set_result(None)
+
+    def leave_unbegun(self) -> None:
+        """Its hand has not begun it, and will not."""
+        self.settle(Unavailable("ERR-RUN-006", "The process that was to run it is gone."))
 
     def return_with(self, result: Result) -> None:
         """Its hand has sent a result."""
@@ -59,19 +101,17 @@ class Ticket:
             get("worker").warning(
                 "output.refused", code="ERR-RUN-017", task_id=self.wish.task_id, lost_bytes=ended.refused_bytes
             )
-        if self.ended.done():
-            return
         try:
-            self.ended.set_result(_death(self, ended, cpu_s))
-        except Exception as error:
-            self.ended.set_exception(error)
+            self.settle(_death(self, ended, cpu_s))
+        except (Unavailable, JobFailure) as error:
+            self.settle(error)
 
 
 def _outcome(result: Result) -> Outcome:
     written = result.written or (0, 0, 0)
     usage = Usage(result.cpu_s, result.max_rss_bytes, written[0], written[1], written[2])
     if result.code is None:
-        return Outcome("exit", 0, usage=usage, output=result.output)
+        return Outcome("exit", 0, usage=usage, output=result.output, run_s=result.run_s)
     return Outcome("failed" if result.is_final else "raised", usage=usage, error_code=result.code, error=result.error)
 
 

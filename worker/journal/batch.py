@@ -1,0 +1,124 @@
+"""The writes of the journal for many small jobs at once: each does for a batch what its counterpart does for one job.
+
+A statement that is run for many rows in one call costs a fraction of as many calls. The plus before `status` keeps
+SQLite from going through all jobs of that status.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from job_item.job import Status
+from worker.journal.operations import follows, speak
+from worker.journal.tally import Change
+from worker.journal.values import WISHES, Claim, LastWords, Settlement
+
+
+class TakeAll(NamedTuple):
+    """Queued jobs become running, each with a new attempt; `fences` by the numbers of the jobs."""
+
+    fences: Mapping[int, int]
+    incarnation: str
+    started_at: float
+    write: str = "claim"
+
+    def apply(self, db: sqlite3.Cursor) -> tuple[dict[int, Claim], tuple[Change, ...]]:
+        """Returns the claims by the numbers of the jobs; those that are not in the queue are left out."""
+        rows = db.execute(
+            "SELECT seq, task_id, event, source, attempt, body, created_at, not_before, trace FROM tasks"
+            " WHERE seq IN (SELECT value FROM json_each(?)) AND +status = 'queued'",
+            (json.dumps(list(self.fences)),),
+        ).fetchall()
+        moment, fences = self.started_at, self.fences
+        db.executemany(
+            "UPDATE tasks SET status = 'running', attempt = ?, fence = ?, incarnation = ?, started_at = ?,"
+            " not_before = NULL, exit_code = NULL, error_code = NULL, error = NULL WHERE seq = ?",
+            [(row[4] + 1, fences[row[0]], self.incarnation, moment, row[0]) for row in rows],
+        )
+        claims = {
+            seq: Claim(task_id, event, source, before + 1, fences[seq], body, moment, pause or created, trace)
+            for seq, task_id, event, source, before, body, created, pause, trace in rows
+        }
+        return claims, tuple(Change(claim.event, Status.QUEUED, Status.RUNNING) for claim in claims.values())
+
+
+class SettleAll(NamedTuple):
+    """Running attempts end, and their jobs with them or not; `words` in the order of the settlements."""
+
+    settlements: Sequence[Settlement]
+    words: Sequence[LastWords | None] = ()
+    write: str = "settle"
+
+    def apply(self, db: sqlite3.Cursor) -> tuple[list[Status | None], tuple[Change, ...]]:
+        """Returns the statuses of the jobs from now on; None for an attempt that does not run (any more)."""
+        rows = db.execute(
+            "SELECT task_id, attempt, fence, seq, event, cancel, incarnation, started_at, log_bytes FROM tasks"
+            " WHERE task_id IN (SELECT value FROM json_each(?)) AND +status = 'running'",
+            (json.dumps([end.task_id for end in self.settlements]),),
+        ).fetchall()
+        running = {row[:3]: row[3:] for row in rows}
+        statuses: list[Status | None] = []
+        updates, attempts, changes = [], [], []
+        for end in self.settlements:
+            row = running.pop((end.task_id, end.attempt, end.fence), None)
+            if row is None:
+                statuses.append(None)
+                continue
+            seq, event, cancel, incarnation, started_at, log_bytes = row
+            status = end.status if end.retry_at is None else follows(end, WISHES.get(cancel))
+            statuses.append(status)
+            log_bytes += end.log_bytes
+            is_final = status.is_final
+            updates.append(
+                (
+                    status.value,
+                    None if is_final else end.retry_at,
+                    end.finished_at if is_final else None,
+                    end.exit_code,
+                    end.error_code,
+                    end.error,
+                    log_bytes,
+                    seq,
+                )
+            )
+            attempts.append((seq, end.attempt, end.fence, incarnation, started_at, end.result()))
+            changes.append(Change(event, Status.RUNNING, status, log_bytes if is_final else 0))
+        db.executemany(
+            "UPDATE tasks SET status = ?, not_before = ?, finished_at = ?, exit_code = ?, error_code = ?, error = ?,"
+            " log_bytes = ? WHERE seq = ?",
+            updates,
+        )
+        db.executemany(
+            "INSERT INTO attempts(seq, attempt, fence, incarnation, started_at, result) VALUES(?, ?, ?, ?, ?, ?)",
+            attempts,
+        )
+        for end, follows_it, words in zip(self.settlements, statuses, self.words, strict=False):
+            if words is not None and follows_it is not None:
+                speak(db, end.task_id, follows_it, words)
+        return statuses, tuple(changes)
+
+
+class GiveBack(NamedTuple):
+    """Attempts that were claimed and not begun are no attempts: their jobs wait again; `fences` by their numbers."""
+
+    fences: Mapping[int, int]
+    write: str = "requeue"
+
+    def apply(self, db: sqlite3.Cursor) -> tuple[dict[int, Status | None], tuple[Change, ...]]:
+        """Returns, by number, None for each that waits again; one whose end was asked for runs on, with that status."""
+        rows = db.execute(
+            "SELECT seq, event, fence, cancel FROM tasks"
+            " WHERE seq IN (SELECT value FROM json_each(?)) AND +status = 'running'",
+            (json.dumps(list(self.fences)),),
+        ).fetchall()
+        ours = [(seq, event, cancel) for seq, event, fence, cancel in rows if self.fences[seq] == fence]
+        db.executemany(
+            "UPDATE tasks SET status = 'queued', attempt = attempt - 1, fence = NULL, incarnation = NULL,"
+            " started_at = NULL WHERE seq = ?",
+            [(seq,) for seq, _, cancel in ours if not cancel],
+        )
+        changes = tuple(Change(event, Status.RUNNING, Status.QUEUED) for _, event, cancel in ours if not cancel)
+        return {seq: WISHES.get(cancel) for seq, _, cancel in ours}, changes
