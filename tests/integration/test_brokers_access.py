@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import ssl
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from job_item.errors import NodeError, Unavailable
 from tests.brokers.certificates import Certificates
 from tests.brokers.servers import PASSWORD, TOKEN, Access, NatsServer, RedisServer
 from tests.brokers.stages import SERVED, TLS, Stage
-from tests.conftest import free_port
+from tests.conftest import eventually, free_port
 
 WRONG = "Wr0ng/secret@of:tests"
 
@@ -22,16 +24,23 @@ served = pytest.mark.parametrize("stage", SERVED, indirect=True)
 over_tls = pytest.mark.parametrize("stage", TLS, indirect=True)
 
 
+def open_sockets() -> int:
+    """How many sockets this process has."""
+    names = (Path(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd"))
+    return sum(os.path.islink(name) and os.readlink(name).startswith("socket:") for name in names)
+
+
 def refusal(stage: Stage, **change: Any) -> NodeError:
     """How a connection with changed settings fails."""
 
     async def scene() -> NodeError:
+        before = open_sockets()
         with pytest.raises(NodeError) as refused:
             await stage.broker(**change).connect()
         if stage.name == "redis-tls":
             # The library closes a refused connection in the background, with the farewell of TLS; let it, as this
             # loop ends now and the socket would be found open.
-            await asyncio.sleep(0.1)
+            await asyncio.to_thread(eventually, lambda: open_sockets() <= before, what="the connection is closed")
         return refused.value
 
     return asyncio.run(scene())

@@ -15,13 +15,12 @@ from typing import Any
 
 import pytest
 
-from job_item.process import children_of, is_portable
+from job_item.process import children_of
 from job_item.state import StateFolder
 from tests.conftest import eventually, free_port
 from tests.integration.test_parent import ask
 from tests.reloading import Reloading
 
-exact = pytest.mark.skipif(is_portable(), reason="the portable path looks once a second and starts readers slowly")
 JOBS = [{"event": "hello", "cmd": "true"}]
 EXECS = [{"key": "sample", "cmd": "true"}]
 Start = Callable[..., Reloading]
@@ -66,7 +65,6 @@ def test_a_job_spec_takes_effect_without_any_restart(start: Start) -> None:
     stop(node)
 
 
-@exact
 def test_an_edit_is_in_force_soon(start: Start) -> None:
     node = start({"jobs": JOBS, "execs": EXECS})
     node.ready()
@@ -93,9 +91,7 @@ def test_a_successor_has_the_newest_settings(start: Start) -> None:
 
 
 def test_a_child_that_does_not_take_settings_over_is_replaced(start: Start) -> None:
-    node = start(
-        {"jobs": JOBS, "heartbeat": {"interval": 0.05, "timeout": 4 if is_portable() else 1}}, worker="deaf_to_adopt"
-    )
+    node = start({"jobs": JOBS, "heartbeat": {"interval": 0.05, "timeout": 1}}, worker="deaf_to_adopt")
     first = node.ready()
     node.edit(jobs=[])
     node.ready(2)
@@ -175,7 +171,6 @@ def test_the_same_bytes_again_and_a_touch_change_nothing(start: Start) -> None:
     assert not node.trace("worker", "adopted")
 
 
-@exact
 def test_a_reader_that_is_killed_harms_nothing(start: Start) -> None:
     node = start({"jobs": JOBS})
     worker = node.ready()
@@ -192,7 +187,6 @@ def test_a_reader_that_is_killed_harms_nothing(start: Start) -> None:
     assert node.births() == [worker]
 
 
-@exact
 def test_a_reader_that_hangs_is_killed_and_the_next_one_goes_on(start: Start) -> None:
     node = start({"jobs": JOBS})
     node.ready()

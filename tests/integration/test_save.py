@@ -17,29 +17,12 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import eventually, free_port
-from tests.managers import MSG_LIMIT_BYTES, Manager, Reply, managing
+from tests.managers import MSG_LIMIT_BYTES, Manager, Reply
 from tests.nodes import Node, running
 from tests.terminal import COMMAND, Ended, Shell, Tap, environment
 from tests.weighing import weigh
 
-
-@pytest.fixture(autouse=True)
-def interruptible() -> Iterator[None]:
-    """Let commands get Ctrl-C, also where the tests themselves were started with it ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.fixture
-def manager() -> Iterator[Manager]:
-    with managing() as manager:
-        yield manager
-
-
-@pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    return Shell(tmp_path)
+pytestmark = pytest.mark.usefixtures("interruptible")
 
 
 def save(shell: Shell, manager: Manager, stdin: bytes, *words: str, **env: str) -> Ended:

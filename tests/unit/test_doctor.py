@@ -22,6 +22,7 @@ from job_item.codes import REGISTER
 from job_item.errors import NodeError
 from job_item.hardware import Unknown
 from job_item.hardware.disk import Usage
+from job_item.inotify import Inotify
 from job_item.settings import Api
 from job_item.state import NodeInfo, StateFolder
 from supervisor.doctor import clock, configured, processes, running, storage
@@ -269,8 +270,12 @@ def test_the_steady_clock_may_stand_or_run_away(tmp_path: Path) -> None:
 
 def test_files_may_not_be_watchable(tmp_path: Path) -> None:
     known = replace(case(tmp_path), root=lay_out(tmp_path / "root"))
-    only(clock.watches(known, lambda: -1), "warn", "ERR-HST-111")
-    only(clock.watches(known, lambda: os.open("/dev/null", os.O_RDONLY)), "ok")
+
+    def none_left() -> Inotify:
+        raise OSError(errno.EMFILE, "fs.inotify.max_user_instances")
+
+    only(clock.watches(known, none_left), "warn", "ERR-HST-111")
+    only(clock.watches(known), "ok")
     lay_out(known.root, {"proc/sys/fs/inotify/max_user_watches": "8\n"})
     only(clock.watches(known), "warn", "ERR-HST-111")
 
