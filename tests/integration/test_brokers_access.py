@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import ssl
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from job_item.errors import NodeError, Unavailable
@@ -24,23 +23,24 @@ served = pytest.mark.parametrize("stage", SERVED, indirect=True)
 over_tls = pytest.mark.parametrize("stage", TLS, indirect=True)
 
 
-def open_sockets() -> int:
-    """How many sockets this process has."""
-    names = (Path(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd"))
-    return sum(os.path.islink(name) and os.readlink(name).startswith("socket:") for name in names)
+def is_connected(port: int) -> bool:
+    """Whether this process still holds a connection to a port."""
+    held = psutil.Process().net_connections("tcp")
+    return any(connection.raddr and connection.raddr.port == port for connection in held)
 
 
 def refusal(stage: Stage, **change: Any) -> NodeError:
     """How a connection with changed settings fails."""
 
+    port = stage.settings(**change)["port"]
+
     async def scene() -> NodeError:
-        before = open_sockets()
         with pytest.raises(NodeError) as refused:
             await stage.broker(**change).connect()
         if stage.name == "redis-tls":
             # The library closes a refused connection in the background, with the farewell of TLS; let it, as this
             # loop ends now and the socket would be found open.
-            await asyncio.to_thread(eventually, lambda: open_sockets() <= before, what="the connection is closed")
+            await asyncio.to_thread(eventually, lambda: not is_connected(port), what="the connection is closed")
         return refused.value
 
     return asyncio.run(scene())
