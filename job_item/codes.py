@@ -190,7 +190,7 @@ _ENTRIES = (
     Code("ERR-REP-011", "The exit code of the producer cannot be read.", "Write it before the pipe ends, as in `{ command && echo 0 >FILE || echo $? >FILE; } | job_item save --status FILE`."),
     Code("ERR-REP-012", "What came in could not be shown or kept in full.", "Make room on the disk that standard output or the folder for temporary files (TMPDIR) is on."),
     Code("ERR-REP-100", "Nobody has received the status of a job in time.", "See that whoever waits for it is connected to the broker; the record of the job stays on this node."),
-    # STO: storage
+    # STO: the journal and the state folder
     Code("ERR-STO-001", "The journal of the node cannot be written or read for the moment.", "Make room on the disk that holds the state folder, or let the node's user write there; the node goes on by itself."),
     Code("ERR-STO-002", "The journal of the node cannot be opened.", "Check the permissions of the state folder; if the file is damaged, stop the node, move journal.sqlite away and start again with an empty one."),
     Code("ERR-STO-003", "The journal was written by a newer version of this program.", "Install that version again, or set another state_dir."),
@@ -198,6 +198,18 @@ _ENTRIES = (
     Code("ERR-STO-005", "The journal is closed.", "The node is stopping; try again when it is back."),
     Code("ERR-STO-006", "JOB_ITEM_FAULT names no fault point.", "Unset it; it is for tests that kill the node at chosen places."),
     Code("ERR-STO-007", "The output of an old job cannot be removed.", "Look at the file that the line names, and remove it by hand."),
+    # STG: storages of jobs
+    Code("ERR-STG-001", "This is no URI of a storage.", "Write s3://bucket/prefix, file:///folder or the path of a folder; an endpoint begins with http:// or https://."),
+    Code("ERR-STG-002", "A name leads out of the storage, or is none.", "Use a relative name such as charts/depth.png, without `..` and links."),
+    Code("ERR-STG-003", "The storage does not answer, or the connection broke.", "Check that S3_ENDPOINT is right and can be reached from here; then run the job again."),
+    Code("ERR-STG-004", "The storage does not allow this.", "Check the credentials and what they may do, and the clock of this machine; of a folder, its owner and rights."),
+    Code("ERR-STG-005", "There is no such bucket.", "Make the bucket, or correct the URI, S3_ENDPOINT or AWS_REGION."),
+    Code("ERR-STG-006", "There is no such file in the storage.", "List what is there; names are case sensitive."),
+    Code("ERR-STG-007", "There is no room left for a file.", "Make room, or raise the quota of the storage."),
+    Code("ERR-STG-008", "What is needed to speak to the storage is missing.", "Set MINIO_USERNAME and MINIO_PASSWORD for an S3_ENDPOINT, else AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or a role of the task; name readable certificates."),
+    Code("ERR-STG-009", "The storage refuses a file.", "Look at the reason that it gives; the same again would be refused again."),
+    Code("ERR-STG-010", "A download cannot be written.", "Name a file in a folder that is there and that you may write to."),
+    Code("ERR-STG-011", "A storage is used in another process than the one that opened it.", "Open it anew in each process, and start processes by `spawn` or `forkserver` rather than by `fork`."),
     # EXE: background commands
     Code("ERR-EXE-001", "A background command could not be started.", "Check `cmd` and `working_dir` of the exec."),
     Code("ERR-EXE-002", "A background command failed.", "Look at its output in the folder `execs` of the state folder."),

@@ -1,4 +1,4 @@
-"""What watchdog tells of changes of files, in the words of `supervisor.inotify`: for systems that have no inotify.
+"""What watchdog tells of changes of files, in the words of `job_item.inotify`: for systems that have no inotify.
 
 It has threads of its own and tells less exactly (a write that goes on cannot be told from one that has ended), so it
 stands in only where the kernel cannot be asked directly.
@@ -13,7 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from supervisor.inotify import CLOSE_WRITE, DELETE_SELF, MOVED_TO, Notice
+from job_item.inotify import CLOSE_WRITE, DELETE_SELF, MOVED_TO, Notice
 
 if TYPE_CHECKING:
     from watchdog.events import FileSystemEvent

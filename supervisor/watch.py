@@ -12,9 +12,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from errno import ENOSPC
 
-from job_item.plainlog import PlainLog
-from job_item.sign import Sign, signs
-from supervisor.inotify import (
+from job_item.inotify import (
     ATTRIB,
     CLOSE_WRITE,
     CREATE,
@@ -29,6 +27,8 @@ from supervisor.inotify import (
     Inotify,
     Notice,
 )
+from job_item.plainlog import PlainLog
+from job_item.sign import Sign, signs
 from supervisor.observer import Observer
 from supervisor.trail import Step, Trail, follow
 from supervisor.unrest import QUIET_S, Unrest, step

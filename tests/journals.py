@@ -11,10 +11,12 @@ from typing import Any, ParamSpec
 
 from job_item.job import Status
 from worker.journal import Claim, Journal, Settlement
+from worker.recovery import Rules
 
 Parameters = ParamSpec("Parameters")
 
 EVENT = "render"
+RERUN = {EVENT: Rules("rerun", 1)}
 
 
 def in_loop(test: Callable[Parameters, Coroutine[Any, Any, None]]) -> Callable[Parameters, None]:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +16,7 @@ import yaml
 from job_item.state import StateFolder
 from tests.children import trace_of
 from tests.conftest import eventually
-from tests.integration.test_parent import Node
+from tests.parents import Node
 
 
 class Reloading(Node):
@@ -78,3 +82,32 @@ class Reloading(Node):
 
     def is_ready_at(self, state_dir: Path, room: str) -> bool:
         return any(line.startswith(f"{room} ") and line.endswith(" ready") for line in trace_of(state_dir))
+
+
+JOBS = [{"event": "hello", "cmd": "true"}]
+EXECS = [{"key": "sample", "cmd": "true"}]
+Start = Callable[..., Reloading]
+
+
+@contextmanager
+def starting(tmp_path: Path) -> Iterator[Start]:
+    """Start nodes; nothing of them is left behind."""
+    nodes: list[Reloading] = []
+
+    def begin(settings: dict[str, Any] | None = None, **options: Any) -> Reloading:
+        nodes.append(Reloading(tmp_path / f"node-{len(nodes)}", settings or {}, **options))
+        return nodes[-1]
+
+    yield begin
+    for node in nodes:
+        while left := node.processes():
+            for pid in left:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        node.process.communicate(timeout=10)
+
+
+def stop(node: Reloading) -> None:
+    node.signal(signal.SIGTERM)
+    assert node.end() == 0
+    assert "Traceback" not in node.told()

@@ -8,22 +8,15 @@ are followed are looked at a few times a second.
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import os
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from job_item import process
+from job_item.inotify import CREATE, IGNORED, MODIFY, MOVED_TO, ONLY_FOLDER, OVERFLOW, Inotify
 from worker.news import News, Subscription
 
 PAUSE_S = 0.02
 LOOK_S = 0.2
-
-_MODIFY, _MOVED_TO, _CREATE, _OVERFLOW, _IGNORED, _ONLY_FOLDERS = 0x2, 0x80, 0x100, 0x4000, 0x8000, 0x01000000
-_HEAD = struct.Struct("iIII")
-_READ_BYTES = 1 << 16
 
 
 class LogNews:
@@ -33,7 +26,7 @@ class LogNews:
         self._folder = folder
         self._news = News()
         self._topics: list[str] = []
-        self._watch: int | None = None
+        self._watch: Inotify | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def publish(self, name: str) -> None:
@@ -55,7 +48,7 @@ class LogNews:
                 self._close()
 
     def _open(self) -> None:
-        self._watch = None if process.is_portable() else watch_folder(self._folder)
+        self._watch = watch_folder(self._folder)
         self._listen()
 
     def _close(self) -> None:
@@ -64,7 +57,7 @@ class LogNews:
             self._timer = None
         if self._watch is not None:
             asyncio.get_running_loop().remove_reader(self._watch)
-            os.close(self._watch)
+            self._watch.close()
             self._watch = None
 
     def _listen(self) -> None:
@@ -98,35 +91,24 @@ class LogNews:
             self._news.publish(name)
 
 
-def watch_folder(folder: Path) -> int | None:
+def watch_folder(folder: Path) -> Inotify | None:
     """Ask the kernel to tell of changes in a folder, which is made where it is missing; None where it does not."""
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        libc = ctypes.CDLL(None, use_errno=True)
-        descriptor: int = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-    except (OSError, AttributeError):
+        inotify = Inotify()
+    except (OSError, NotImplementedError):
         return None
-    if descriptor < 0:
-        return None
-    wanted = _MODIFY | _MOVED_TO | _CREATE | _ONLY_FOLDERS
-    if libc.inotify_add_watch(descriptor, os.fsencode(folder), wanted) < 0:
-        os.close(descriptor)
-        return None
-    return descriptor
-
-
-def read_names(descriptor: int) -> set[str] | None:
-    """The files that have changed; None where that is not known, or the folder itself is gone."""
     try:
-        events = os.read(descriptor, _READ_BYTES)
-    except BlockingIOError:
-        return set()
-    names = set()
-    at = 0
-    while at < len(events):
-        _, mask, _, size = _HEAD.unpack_from(events, at)
-        if mask & (_OVERFLOW | _IGNORED):
-            return None
-        at += _HEAD.size + size
-        names.add(os.fsdecode(events[at - size : at].rstrip(b"\0")))
-    return names
+        inotify.watch(str(folder), MODIFY | MOVED_TO | CREATE | ONLY_FOLDER)
+    except OSError:
+        inotify.close()
+        return None
+    return inotify
+
+
+def read_names(inotify: Inotify) -> set[str] | None:
+    """The files that have changed; None where that is not known, or the folder itself is gone."""
+    notices = inotify.take()
+    if any(notice.bits & (OVERFLOW | IGNORED) for notice in notices):
+        return None
+    return {notice.name for notice in notices}

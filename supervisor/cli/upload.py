@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -64,25 +63,11 @@ def _print(receipt: Receipt, as_json: bool) -> None:
             typer.echo(f"  {name}: {harmless(text)}")
 
 
-@contextmanager
-def _shown(name: str) -> Iterator[Watch | None]:
+def _shown(name: str) -> AbstractContextManager[Watch | None]:
     """Give who is told of each block; a bar where standard error is a terminal, else nobody."""
     if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-    from rich.text import Text
-
+        return nullcontext()
+    from job_item.bar import bar
     from supervisor.wording import harmless
 
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(binary_units=True))
-    with Progress(
-        *columns, TransferSpeedColumn(), TimeRemainingColumn(), console=Console(stderr=True), transient=True
-    ) as bar:
-        task = bar.add_task(Text(harmless(name)).markup, total=None)
-
-        def watch(sent_bytes: int, size_bytes: int) -> None:
-            bar.update(task, completed=sent_bytes, total=size_bytes)
-
-        yield watch
+    return bar(harmless(name))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -12,6 +13,8 @@ from tests.brokers.certificates import Certificates, make_certificates
 from tests.brokers.rabbitmq import RabbitmqServer
 from tests.brokers.servers import Access, NatsServer, RedisServer, Server
 from tests.brokers.stages import STAGES, Stage
+
+Kind = TypeVar("Kind", bound=Server)
 
 
 @pytest.fixture(scope="session")
@@ -44,24 +47,24 @@ def rabbitmq(rabbitmq_of_session: RabbitmqServer) -> RabbitmqServer:
 @pytest.fixture
 def nats(tmp_path: Path, certificates: Certificates) -> Iterator[Callable[[Access], NatsServer]]:
     """Starts a nats-server of this test's own."""
-    with ExitStack() as stack:
-
-        def start(access: Access = "plain") -> NatsServer:
-            server = NatsServer(tmp_path / f"nats-{access}", access, certificates)
-            stack.callback(server.stop)
-            server.start()
-            return server
-
+    with starting(NatsServer, tmp_path, certificates) as start:
         yield start
 
 
 @pytest.fixture
 def redis(tmp_path: Path, certificates: Certificates) -> Iterator[Callable[[Access], RedisServer]]:
     """Starts a redis-server of this test's own."""
+    with starting(RedisServer, tmp_path, certificates) as start:
+        yield start
+
+
+@contextmanager
+def starting(kind: type[Kind], folder: Path, certificates: Certificates) -> Iterator[Callable[[Access], Kind]]:
+    """Give who starts servers of a kind; they are stopped when the context ends."""
     with ExitStack() as stack:
 
-        def start(access: Access = "plain") -> RedisServer:
-            server = RedisServer(tmp_path / f"redis-{access}", access, certificates)
+        def start(access: Access = "plain") -> Kind:
+            server = kind(folder / f"{kind.kind}-{access}", access, certificates)
             stack.callback(server.stop)
             server.start()
             return server

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
-from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -23,6 +20,7 @@ from job_item.reload import Change, ReloadReport, SettingsState
 from job_item.state import exec_log
 from tests.conftest import eventually
 from tests.desks import MemoryDesk, Served, serve
+from tests.listening import Listener
 from worker.api import execs
 
 ODD = ("a/b", "with space", "ünï", "50%", "a%2Fb", "x/log", "log", "a/restart", "?q#f", "..")
@@ -54,46 +52,9 @@ def rotate(served: Served, key: str = "ticker") -> None:
     path.replace(older)
 
 
-class Listener:
-    """Follows an exec and parses its events as they come."""
-
-    def __init__(self, served: Served, query: str = "", last_event_id: str = "") -> None:
-        self.connection = served.connect()
-        headers = {"last-event-id": last_event_id} if last_event_id else {}
-        self.connection.request("GET", f"/execs/ticker/log?follow=1{query}", headers=headers)
-        self.response: HTTPResponse = self.connection.getresponse()
-        self.last_id = ""
-
-    def next(self) -> tuple[str, dict[str, Any]] | None:
-        name = ""
-        while line := self.response.readline().decode():
-            field, _, value = line.rstrip("\n").partition(": ")
-            if field == "id":
-                self.last_id = value
-            elif field == "event":
-                name = value
-            elif field == "data":
-                return name, json.loads(value)
-        return None
-
-    def gather(self, size: int) -> bytes:
-        """Wait for so many bytes of output."""
-        taken = b""
-        while len(taken) < size and (event := self.next()):
-            if event[0] == "output":
-                said = event[1]
-                taken += said["text"].encode() if "text" in said else base64.b64decode(said["base64"])
-        return taken
-
-    def until(self, name: str) -> dict[str, Any]:
-        while event := self.next():
-            if event[0] == name:
-                return event[1]
-        raise AssertionError(f"no {name} before the end")
-
-    def close(self) -> None:
-        self.response.close()
-        self.connection.close()
+def listen(served: Served, query: str = "", last_event_id: str | None = None) -> Listener:
+    """Follow the exec."""
+    return Listener(served, f"/execs/ticker/log?follow=1{query}", last_event_id)
 
 
 def test_an_exec_is_shown_with_readiness_health_and_reason(served: Served) -> None:
@@ -271,7 +232,7 @@ def test_a_large_log_comes_whole(served: Served) -> None:
 
 def test_a_log_is_followed_over_rotations_and_states(served: Served) -> None:
     write(served, b"one\ntwo\n")
-    with closing(Listener(served, "&lines=1")) as listener:
+    with closing(listen(served, "&lines=1")) as listener:
         assert listener.until("state")["state"] == "running"
         assert listener.gather(4) == b"two\n"
         write(served, "three ü".encode()[:-1])
@@ -295,32 +256,32 @@ def test_a_log_is_followed_over_rotations_and_states(served: Served) -> None:
 
 def test_a_client_that_comes_back_misses_nothing_and_gets_nothing_twice(served: Served) -> None:
     write(served, "one ü".encode()[:-1])
-    with closing(Listener(served)) as listener:
+    with closing(listen(served)) as listener:
         assert listener.gather(4) == b"one "
         reached = listener.last_id
     write(served, "ü".encode()[1:])
     rotate(served)
     write(served, b" two")
-    with closing(Listener(served, last_event_id=reached)) as listener:
+    with closing(listen(served, last_event_id=reached)) as listener:
         assert listener.gather(6) == "ü two".encode()
 
 
 def test_a_client_that_was_away_too_long_is_told_of_the_gap(served: Served) -> None:
     write(served, b"one")
-    with closing(Listener(served)) as listener:
+    with closing(listen(served)) as listener:
         assert listener.gather(3) == b"one"
         reached = listener.last_id
     for piece in (b"lost", b"two ", b"three ", b"four"):
         rotate(served)
         write(served, piece)
-    with closing(Listener(served, last_event_id=reached)) as listener:
+    with closing(listen(served, last_event_id=reached)) as listener:
         listener.until("gap")
         assert listener.gather(14) == b"two three four"
     assert served.ask("GET", "/execs/ticker/log?follow=1", headers={"last-event-id": "nonsense"}).status == 400
 
 
 def test_a_log_that_is_not_there_yet_is_followed_from_its_first_byte(served: Served) -> None:
-    with closing(Listener(served, "&lines=0")) as listener:
+    with closing(listen(served, "&lines=0")) as listener:
         listener.until("state")
         write(served, b"born")
         assert listener.gather(4) == b"born"
@@ -330,11 +291,11 @@ def test_a_log_that_is_not_there_yet_is_followed_from_its_first_byte(served: Ser
 def test_what_comes_while_a_client_that_saw_no_output_is_away_is_not_lost(served: Served, before: bytes) -> None:
     if before:
         write(served, before)
-    with closing(Listener(served, "&lines=0")) as listener:
+    with closing(listen(served, "&lines=0")) as listener:
         listener.until("state")
         reached = listener.last_id
     write(served, b"meanwhile")
-    with closing(Listener(served, "&lines=0", reached)) as listener:
+    with closing(listen(served, "&lines=0", reached)) as listener:
         assert listener.gather(9) == b"meanwhile"
 
 
@@ -342,7 +303,7 @@ def test_a_follower_that_goes_leaves_nothing_open(served: Served) -> None:
     write(served, b"x")
     before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(5):
-        with closing(Listener(served)) as listener:
+        with closing(listen(served)) as listener:
             listener.gather(1)
     eventually(lambda: len(list(Path("/proc/self/fd").iterdir())) <= before)
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import socket
 import threading
 from collections.abc import Iterator
-from http.client import HTTPResponse
-from typing import Any
 
 import pytest
 
 from job_item.job import Status
 from tests.conftest import eventually
 from tests.desks import Served, serve
+from tests.listening import Listener, content
 from worker.api import follow
 
 OUTPUT = b"out-1\n\x00\xff\r50%\rerr-1\nout-2\n"
@@ -35,43 +32,9 @@ def written(served: Served) -> Served:
     return served
 
 
-class Listener:
-    """Follows a job and parses its events as they come."""
-
-    def __init__(self, served: Served, query: str = "", last_event_id: str | None = None) -> None:
-        self.connection = served.connect()
-        headers = {"last-event-id": last_event_id} if last_event_id else {}
-        self.connection.request("GET", f"/jobs/T1/log?follow=1{query}", headers=headers)
-        self.response: HTTPResponse = self.connection.getresponse()
-        self.last_id = ""
-
-    def next(self) -> tuple[str, dict[str, Any]] | None:
-        """Wait for the next event; None at the end of the stream."""
-        name = ""
-        while line := self.response.readline().decode():
-            field, _, value = line.rstrip("\n").partition(": ")
-            if field == "id":
-                self.last_id = value
-            elif field == "event":
-                name = value
-            elif field == "data":
-                return name, json.loads(value)
-        return None
-
-    def until(self, name: str) -> dict[str, Any]:
-        """Wait for the next event of a name."""
-        while event := self.next():
-            if event[0] == name:
-                return event[1]
-        raise AssertionError(f"no {name} before the end")
-
-    def close(self) -> None:
-        self.response.close()
-        self.connection.close()
-
-
-def content(data: dict[str, Any]) -> bytes:
-    return data["text"].encode() if "text" in data else base64.b64decode(data["base64"])
+def listen(served: Served, query: str = "", last_event_id: str | None = None) -> Listener:
+    """Follow the job."""
+    return Listener(served, f"/jobs/T1/log?follow=1{query}", last_event_id)
 
 
 def test_the_bytes_of_both_streams_come_as_they_arrived(written: Served) -> None:
@@ -133,7 +96,7 @@ def test_a_large_output_is_sent_whole(served: Served) -> None:
 
 
 def test_a_job_is_followed_live_from_queue_to_end(served: Served) -> None:
-    listener = Listener(served)
+    listener = listen(served)
     assert listener.response.headers["content-type"].startswith("text/event-stream")
     assert listener.until("status") == {"status": "queued", "attempt": 0}
     served.do(served.desk.begin, "T1")
@@ -154,12 +117,12 @@ def test_a_job_is_followed_live_from_queue_to_end(served: Served) -> None:
 def test_a_follower_that_comes_back_misses_nothing(served: Served) -> None:
     served.do(served.desk.begin, "T1")
     served.do(served.desk.write, "T1", "a€".encode()[:2])
-    listener = Listener(served)
+    listener = listen(served)
     assert content(listener.until("output")) == b"a"
     listener.close()
     served.do(served.desk.write, "T1", "a€".encode()[2:])
     served.do(served.desk.end, "T1", Status.FINISH, exit_code=0)
-    again = Listener(served, last_event_id=listener.last_id)
+    again = listen(served, last_event_id=listener.last_id)
     assert listener.last_id == "1"
     assert again.until("output")["text"] == "€"
     assert again.until("end")["status"] == "finish"
@@ -171,17 +134,17 @@ def test_a_follower_that_comes_back_misses_nothing(served: Served) -> None:
 
 
 def test_following_starts_where_the_query_says(written: Served) -> None:
-    tail = Listener(written, "&tail=6")
+    tail = listen(written, "&tail=6")
     assert content(tail.until("output")) == OUTPUT[-6:]
     tail.close()
-    offset = Listener(written, "&offset=13&stream=stderr")
+    offset = listen(written, "&offset=13&stream=stderr")
     assert content(offset.until("output")) == OUTPUT[13:19]
     offset.close()
 
 
 def test_a_silent_stream_shows_that_it_lives(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(follow, "HEARTBEAT_S", 0.05)
-    listener = Listener(served)
+    listener = listen(served)
     listener.until("status")
     lines = [listener.response.readline() for _ in range(5)]
     assert lines.count(b":\n") >= 2
@@ -189,7 +152,7 @@ def test_a_silent_stream_shows_that_it_lives(served: Served, monkeypatch: pytest
 
 
 def test_a_follower_that_leaves_is_forgotten(served: Served) -> None:
-    listener = Listener(served)
+    listener = listen(served)
     listener.until("status")
     assert served.do(lambda: len(served.desk.watches["T1"])) == 1
     listener.close()
@@ -199,11 +162,11 @@ def test_a_follower_that_leaves_is_forgotten(served: Served) -> None:
 def test_a_slow_follower_keeps_nobody_waiting_and_gets_everything(served: Served) -> None:
     large = b"x" * (8 << 20)
     served.do(served.desk.begin, "T1")
-    slow = Listener(served)
+    slow = listen(served)
     slow.until("status")
     served.do(served.desk.write, "T1", large)
     served.do(served.desk.end, "T1", Status.FINISH, exit_code=0)
-    fast = Listener(served)
+    fast = listen(served)
     assert fast.until("end")["status"] == "finish"
     got = 0
     while event := slow.next():
@@ -216,7 +179,7 @@ def test_a_slow_follower_keeps_nobody_waiting_and_gets_everything(served: Served
 def test_streams_end_cleanly_when_the_server_stops(served: Served) -> None:
     served.do(served.desk.begin, "T1")
     served.do(served.desk.write, "T1", b"abc")
-    listener = Listener(served)
+    listener = listen(served)
     listener.until("output")
     served.wait(served.server.stop())
     assert listener.next() is None
@@ -238,7 +201,7 @@ def test_stopping_does_not_wait_for_a_client_that_does_not_read(served: Served) 
 
 def test_many_followers_share_one_job(served: Served) -> None:
     served.do(served.desk.begin, "T1")
-    listeners = [Listener(served) for _ in range(20)]
+    listeners = [listen(served) for _ in range(20)]
     ends: list[str] = []
     threads = [threading.Thread(target=lambda one=one: ends.append(one.until("end")["status"])) for one in listeners]
     for thread in threads:

@@ -8,13 +8,14 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
+import psutil
 import pytest
 
 from job_item.errors import NodeError, Unavailable
 from tests.brokers.certificates import Certificates
 from tests.brokers.servers import PASSWORD, TOKEN, Access, NatsServer, RedisServer
 from tests.brokers.stages import SERVED, TLS, Stage
-from tests.conftest import free_port
+from tests.conftest import eventually, free_port
 
 WRONG = "Wr0ng/secret@of:tests"
 
@@ -22,8 +23,16 @@ served = pytest.mark.parametrize("stage", SERVED, indirect=True)
 over_tls = pytest.mark.parametrize("stage", TLS, indirect=True)
 
 
+def is_connected(port: int) -> bool:
+    """Whether this process still holds a connection to a port."""
+    held = psutil.Process().net_connections("tcp")
+    return any(connection.raddr and connection.raddr.port == port for connection in held)
+
+
 def refusal(stage: Stage, **change: Any) -> NodeError:
     """How a connection with changed settings fails."""
+
+    port = stage.settings(**change)["port"]
 
     async def scene() -> NodeError:
         with pytest.raises(NodeError) as refused:
@@ -31,7 +40,7 @@ def refusal(stage: Stage, **change: Any) -> NodeError:
         if stage.name == "redis-tls":
             # The library closes a refused connection in the background, with the farewell of TLS; let it, as this
             # loop ends now and the socket would be found open.
-            await asyncio.sleep(0.1)
+            await asyncio.to_thread(eventually, lambda: not is_connected(port), what="the connection is closed")
         return refused.value
 
     return asyncio.run(scene())

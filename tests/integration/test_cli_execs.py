@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,11 +24,6 @@ CHANGES = (
     Change("limits.concurrency", "removed", "restarts the job child"),
 )
 FAULTS = ("config.yaml:3: jobs[0].cmd: is missing [ERR-CFG-006]", "config.yaml:9: strange \x1b[2J [ERR-CFG-004]")
-
-
-@pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    return Shell(tmp_path)
 
 
 def make_desk(shell: Shell) -> MemoryDesk:

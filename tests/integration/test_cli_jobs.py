@@ -6,7 +6,6 @@ import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
@@ -14,11 +13,6 @@ from job_item.job import Status, is_task_id
 from tests.conftest import eventually
 from tests.desks import MemoryDesk, Served, serve
 from tests.terminal import COMMAND, Shell, ended_job, environment
-
-
-@pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    return Shell(tmp_path)
 
 
 @pytest.fixture

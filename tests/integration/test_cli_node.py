@@ -25,11 +25,6 @@ jobs:
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    return Shell(tmp_path)
-
-
-@pytest.fixture
 def node(shell: Shell) -> Iterator[Served]:
     desk = MemoryDesk()
     desk.exec_states = (ExecState("ticker", "A clock", "running", 77, 1, None, 1_700_000_000.0),)

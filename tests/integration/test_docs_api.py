@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
 import yaml
 
 from tests.conftest import eventually
@@ -46,7 +44,6 @@ def test_the_tables_are_those_of_the_code() -> None:
     assert "102400 bytes" in TEXT
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="the examples are calls of curl")
 def test_the_examples_of_the_page_work_as_written(tmp_path: Path) -> None:
     (config,) = blocks("config")
     settings = yaml.safe_load(config)

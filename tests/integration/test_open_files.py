@@ -13,7 +13,6 @@ from job_item.process import children_of
 from tests.conftest import eventually
 from tests.nodes import Node
 
-pytestmark = pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="the limit cannot be given back here")
 SOFT = 200
 SETTINGS = {
     "jobs": [{"event": "ask", "cmd": "ulimit -Sn; ulimit -Hn"}],

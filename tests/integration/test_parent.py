@@ -2,128 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from job_item.process import children_of
 from job_item.state import StateFolder
-from tests.children import is_alive, living_strays, trace_of
-from tests.conftest import ROOT, eventually, free_port
+from tests.children import is_alive, living_strays
+from tests.conftest import eventually, free_port
+from tests.parents import EXECS, QUICK_BEATS, Start, ask, starting
 from tests.ports import default_port_taken
-
-PROGRAM = "import sys; from tests.children import main; sys.exit(main())"
-EXECS = [{"key": "sample", "cmd": "true"}]
-QUICK_BEATS = {"interval": 0.05, "timeout": 0.8}
-
-
-class Node:
-    """A node in a process of its own."""
-
-    def __init__(self, state_dir: Path, **options: Any) -> None:
-        self.state_dir = state_dir
-        self.mark = f"JOB_ITEM_TEST_MARK={uuid.uuid4()}"
-        name, _, value = self.mark.partition("=")
-        state_dir.parent.mkdir(parents=True, exist_ok=True)
-        self._log = state_dir.parent / f"{state_dir.name}.log"
-        with self._log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", PROGRAM, str(state_dir), json.dumps(options)],
-                cwd=ROOT,
-                env={**os.environ, name: value},
-                stdout=subprocess.PIPE,
-                stderr=log,
-                start_new_session=True,
-                text=True,
-            )
-
-    @property
-    def pid(self) -> int:
-        return self.process.pid
-
-    def trace(self, room: str, word: str) -> list[list[str]]:
-        """What children of a room have noted under a word: pid and the words after it."""
-        rows = [line.split() for line in trace_of(self.state_dir)]
-        return [[pid, *rest] for who, pid, said, *rest in rows if (who, said) == (room, word)]
-
-    def births(self, room: str = "worker") -> list[int]:
-        return [int(pid) for pid, *_ in self.trace(room, "born")]
-
-    def ready(self, births: int = 1, room: str = "worker") -> int:
-        """The pid of the n-th child of a room that has become ready, once it is known as such."""
-        pids = eventually(lambda: self.trace(room, "ready")[births - 1 :], what=f"{room} {births} ready")
-        pid = int(pids[0][0])
-        eventually(lambda: self.logged("child.ready", child=room, pid=pid), what=f"{room} {pid} known as ready")
-        return pid
-
-    def logged(self, event: str, **fields: Any) -> list[dict[str, Any]]:
-        lines = [json.loads(line) for line in self._log.read_text().splitlines() if line.startswith("{")]
-        return [line for line in lines if line["event"] == event and fields.items() <= line.items()]
-
-    def told(self) -> str:
-        """All that stands in the log and is no log line: traces, warnings, words for people."""
-        return "\n".join(line for line in self._log.read_text().splitlines() if not line.startswith("{"))
-
-    def processes(self) -> dict[int, str]:
-        """All living processes that come from this node, with their command lines."""
-        found = {}
-        for entry in Path("/proc").iterdir():
-            with suppress(OSError):
-                if not entry.name.isdigit() or not is_alive(int(entry.name)):
-                    continue
-                if self.mark.encode() in (entry / "environ").read_bytes().split(b"\0"):
-                    found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-        return found
-
-    def signal(self, number: int) -> None:
-        self.process.send_signal(number)
-
-    def end(self, within_s: float = 10.0) -> int:
-        """The exit code; nothing of the node may be left by then."""
-        code = self.process.wait(within_s)
-        eventually(lambda: not self.processes(), within_s=2.0, what=f"nothing left: {self.processes()}")
-        return code
-
-
-Start = Callable[..., Node]
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Start nodes, each on a state folder of its own unless one is named; nothing of them is left behind."""
-    nodes: list[Node] = []
-
-    def begin(worker: str = "worker", *, at: Path | None = None, **options: Any) -> Node:
-        nodes.append(Node(at or tmp_path / f"state-{len(nodes)}", worker=worker, **options))
-        return nodes[-1]
-
-    yield begin
-    for node in nodes:
-        while left := node.processes():
-            for pid in left:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-        node.process.communicate(timeout=10)
-
-
-def ask(url: str, words: bytes = b"who") -> int:
-    """What the child behind the API's socket answers: its pid."""
-    host, port = url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
-        connection.sendall(words)
-        return int(connection.recv(100) or 0)
+    with starting(tmp_path) as begin:
+        yield begin
 
 
 # Start
@@ -365,74 +264,6 @@ def test_forkserver_and_worker_killed_in_one_moment_leave_one_successor(start: S
     assert node.births() == [worker, second]
     node.signal(signal.SIGTERM)
     assert node.end() == 0
-
-
-# Signals
-
-
-def test_the_first_signal_drains_the_worker_and_then_the_execs(start: Start) -> None:
-    node = start(settings={"execs": EXECS, "drain_grace": 7})
-    node.ready()
-    node.ready(room="execs")
-    node.signal(signal.SIGTERM)
-    assert node.end() == 0
-    order = [line.split()[0] for line in trace_of(node.state_dir) if " drain " in line]
-    assert order == ["worker", "execs"]
-    assert node.trace("worker", "drain")[0][1] == "7.000"
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_second_signal_cancels_and_shows_in_the_exit_code(start: Start, number: int) -> None:
-    node = start("deaf_to_drain", settings={"execs": EXECS})
-    node.ready()
-    node.ready(room="execs")
-    node.signal(signal.SIGTERM)
-    eventually(lambda: node.trace("worker", "drain"))
-    node.signal(number)
-    assert node.end() == 128 + number
-    assert node.trace("worker", "cancel")
-    assert node.trace("execs", "cancel")
-
-
-def test_the_third_signal_kills_at_once(start: Start) -> None:
-    node = start("deaf")
-    node.ready()
-    for word in ("drain", "cancel"):
-        node.signal(signal.SIGINT)
-        eventually(partial(node.trace, "worker", word))
-    node.signal(signal.SIGINT)
-    assert node.end(within_s=2.0) == 130
-
-
-def test_signals_that_come_all_at_once_are_each_counted(start: Start) -> None:
-    node = start("deaf")
-    node.ready()
-    os.kill(node.pid, signal.SIGSTOP)
-    node.signal(signal.SIGTERM)
-    node.signal(signal.SIGINT)
-    os.kill(node.pid, signal.SIGCONT)
-    eventually(lambda: node.trace("worker", "cancel"))
-    node.signal(signal.SIGTERM)
-    assert node.end(within_s=2.0) == 143
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_to_the_whole_group_of_the_terminal_is_one_drain(start: Start, number: int) -> None:
-    node = start(settings={"execs": EXECS})
-    node.ready()
-    node.ready(room="execs")
-    os.killpg(node.pid, number)
-    assert node.end() == 0
-    assert len(node.trace("worker", "drain")) == len(node.trace("execs", "drain")) == 1
-    assert node.told() == ""
-
-
-def test_ctrl_c_right_after_the_start_is_a_clean_stop(start: Start) -> None:
-    node = start(settings={"execs": EXECS})
-    eventually(lambda: node.logged("node.started"))
-    os.killpg(node.pid, signal.SIGINT)
-    assert node.end() == 0
-    assert node.told() == ""
 
 
 # What is refused

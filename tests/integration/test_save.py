@@ -2,94 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
-import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import eventually, free_port
-from tests.managers import MSG_LIMIT_BYTES, Manager, Reply, managing
+from tests.managers import MSG_LIMIT_BYTES, Manager, Reply
 from tests.nodes import Node, running
-from tests.terminal import COMMAND, Ended, Shell, Tap, environment
+from tests.saving import piped, save
+from tests.terminal import COMMAND, Shell, environment
 from tests.weighing import weigh
 
-
-@pytest.fixture(autouse=True)
-def interruptible() -> Iterator[None]:
-    """Let commands get Ctrl-C, also where the tests themselves were started with it ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.fixture
-def manager() -> Iterator[Manager]:
-    with managing() as manager:
-        yield manager
-
-
-@pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    return Shell(tmp_path)
-
-
-def save(shell: Shell, manager: Manager, stdin: bytes, *words: str, **env: str) -> Ended:
-    return shell.run("save", *words, stdin=stdin, env={**manager.variables(), **env})
-
-
-class Pipe:
-    """`job_item save` with both its ends in our hands."""
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdin
-        assert process.stdout
-        assert process.stderr
-        self.process = process
-        self.stdin = process.stdin
-        self.out = Tap(process.stdout.fileno())
-        self.err = Tap(process.stderr.fileno())
-
-    def feed(self, data: bytes) -> None:
-        self.stdin.write(data)
-        self.stdin.flush()
-
-    def shows(self, data: bytes) -> None:
-        eventually(lambda: bytes(self.out.taken) == data, what=f"{data!r} is shown")
-
-    def end(self) -> int:
-        self.stdin.close()
-        return self.process.wait(30)
-
-
-@contextmanager
-def piped(manager: Manager, *words: str, **env: str) -> Iterator[Pipe]:
-    process = subprocess.Popen(
-        [*COMMAND, "save", *words],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment({**manager.variables(), **env}),
-    )
-    pipe = Pipe(process)
-    try:
-        yield pipe
-    finally:
-        process.kill()
-        process.wait()
-        pipe.out.finish()
-        pipe.err.finish()
-        for stream in (process.stdin, process.stdout, process.stderr):
-            assert stream
-            stream.close()
+pytestmark = pytest.mark.usefixtures("interruptible")
 
 
 def test_input_is_shown_and_sent_as_one_notification(shell: Shell, manager: Manager) -> None:
@@ -249,116 +178,6 @@ def test_a_server_that_is_away_is_told_with_what_to_do(shell: Shell, manager: Ma
     assert "Connection refused" in ended.err
     assert "secret" not in ended.err
     assert "token" not in ended.err
-
-
-def test_a_reader_that_goes_away_does_not_stop_the_sending(manager: Manager) -> None:
-    save = f"'{sys.executable}' -m supervisor save"
-    script = f"seq 1 20000 | {save} | head -n 1; echo ${{PIPESTATUS[1]}}"
-    ended = subprocess.run(
-        ["bash", "-c", script], env=environment(manager.variables()), capture_output=True, timeout=30, check=True
-    )
-    assert ended.stdout.split() == [b"1", b"0"]
-    assert ended.stderr == b""
-    assert "".join(manager.messages).endswith("19999\n20000\n")
-
-
-def test_a_full_disk_at_standard_output_is_told_and_the_sending_goes_on(manager: Manager) -> None:
-    with open("/dev/full", "wb") as full:
-        ended = subprocess.run(
-            [*COMMAND, "save"],
-            input=b"data",
-            stdout=full,
-            stderr=subprocess.PIPE,
-            env=environment(manager.variables()),
-            timeout=30,
-            check=False,
-        )
-    assert ended.returncode == 1
-    assert b"No space left on device. [ERR-REP-012]" in ended.stderr
-    assert manager.messages == ["data"]
-
-
-def test_output_that_nobody_reads_does_not_keep_a_signal_from_ending_it(manager: Manager) -> None:
-    ours, theirs = os.pipe()
-    process = subprocess.Popen(
-        [*COMMAND, "save"], stdin=subprocess.PIPE, stdout=theirs, env=environment(manager.variables())
-    )
-    assert process.stdin
-    feeder = threading.Thread(target=process.stdin.write, args=(b"z" * 150_000,))
-    feeder.start()
-    feeder.join(20)
-    process.stdin.flush()
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 128 + signal.SIGTERM
-    process.stdin.close()
-    os.close(ours)
-    os.close(theirs)
-    assert manager.messages, "what had come in was sent"
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_what_has_come_before_a_signal_is_still_sent(manager: Manager, number: signal.Signals) -> None:
-    with piped(manager) as pipe:
-        pipe.feed(b"before")
-        pipe.shows(b"before")
-        pipe.process.send_signal(number)
-        assert pipe.process.wait(20) == 128 + number
-    assert manager.messages == ["before"]
-
-
-def test_a_silent_server_does_not_hold_up_the_end_after_a_signal(manager: Manager) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        where = f"http://127.0.0.1:{silent.getsockname()[1]}/msg/notif"
-        with piped(manager, JOB_ITEM_MSG_NOTIF_HOST=where) as pipe:
-            pipe.feed(b"before")
-            pipe.shows(b"before")
-            pipe.process.send_signal(signal.SIGTERM)
-            assert pipe.process.wait(20) == 128 + signal.SIGTERM
-            assert b"ERR-REP-004" in pipe.err.finish()
-
-
-def test_a_second_signal_ends_it_at_once(manager: Manager) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        where = f"http://127.0.0.1:{silent.getsockname()[1]}/msg/notif"
-        with piped(manager, JOB_ITEM_MSG_NOTIF_HOST=where) as pipe:
-            pipe.feed(b"before")
-            pipe.shows(b"before")
-            pipe.process.send_signal(signal.SIGINT)
-            connection, _ = silent.accept()
-            connection.recv(1)
-            pipe.process.send_signal(signal.SIGINT)
-            assert pipe.process.wait(3) == -signal.SIGINT
-            connection.close()
-
-
-def bash(script: str, env: Mapping[str, str], folder: Path) -> subprocess.CompletedProcess[bytes]:
-    text = script.replace("job_item", f"'{sys.executable}' -m supervisor")
-    return subprocess.run(
-        ["bash", "-c", text], env=environment(dict(env)), cwd=folder, capture_output=True, timeout=30, check=False
-    )
-
-
-def test_the_exit_code_of_the_producer_is_sent_and_passed_on(tmp_path: Path, manager: Manager) -> None:
-    script = "set -e; { (echo out; exit 3) && echo 0 >rc || echo $? >rc; } | job_item save --status rc"
-    ended = bash(script, manager.variables(), tmp_path)
-    assert (ended.returncode, ended.stdout, ended.stderr) == (3, b"out\n", b"")
-    assert manager.messages == ["out\n[exit code 3]\n"]
-
-
-def test_the_exit_code_of_the_producer_may_be_a_number(tmp_path: Path, manager: Manager) -> None:
-    ended = bash("echo out >log; job_item save --status $? <log", manager.variables(), tmp_path)
-    assert ended.returncode == 0
-    assert manager.messages == ["out\n[exit code 0]\n"]
-
-
-@pytest.mark.parametrize(("status", "said"), [("none", "No such file"), ("999", "999 is none"), ("bad", "no number")])
-def test_an_exit_code_that_cannot_be_read_is_told_and_the_rest_is_sent(
-    shell: Shell, manager: Manager, status: str, said: str
-) -> None:
-    (shell.folder / "bad").write_text("soon\n")
-    ended = save(shell, manager, b"x", "--status", status)
-    assert (ended.code, "ERR-REP-011" in ended.err, said in ended.err) == (1, True, True)
-    assert manager.messages == ["x"]
 
 
 def test_it_needs_no_configuration_and_reads_none(shell: Shell, manager: Manager) -> None:

@@ -7,7 +7,6 @@ import json
 import os
 import random
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,28 +14,11 @@ import pytest
 from job_item import upload
 from job_item.errors import BadMessage, NodeError, Unavailable
 from tests.conftest import eventually, free_port
-from tests.managers import KEY, RECORDS, Manager, Reply, Tus, managing
+from tests.managers import KEY, RECORDS, Manager, Reply, Tus
 from tests.terminal import COMMAND, Ended, Shell
 from tests.weighing import weigh
 
-
-@pytest.fixture(autouse=True)
-def interruptible() -> Iterator[None]:
-    """Let commands get Ctrl-C, also where the tests themselves were started with it ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.fixture
-def manager() -> Iterator[Manager]:
-    with managing() as manager:
-        yield manager
-
-
-@pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    return Shell(tmp_path)
+pytestmark = pytest.mark.usefixtures("interruptible")
 
 
 @pytest.fixture

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from job_item.codes import REGISTER
-from job_item.link import Cancel, Drain, Retire
-from job_item.policy import Backoff, Restarts, Window
-from supervisor.cues import Node, new_node
-from supervisor.lifecycle import step
+from job_item.link import Cancel, Drain
 from supervisor.moves import (
-    Action,
     Babbled,
     BecameReady,
     Born,
@@ -35,112 +30,8 @@ from supervisor.moves import (
     TookOver,
     Woke,
 )
-from supervisor.tables import CHILD_TABLE, Act, Cue, Life, News, Phase, Room
-
-W, X = Room.WORKER, Room.EXECS
-RULES = Rules(drain_grace_s=30.0, kill_time_s=10.0, silence_s=20.0)
-RESTARTS = Restarts(early=Window(5, 60.0), backoff=Backoff(0.05, 2.0, 10.0, 0.0))
-TERM, INT = 15, 2
-
-# The table, written a second time as a picture in two halves: rows are lives, columns cues, `life/act` what follows,
-# `-` nothing.
-PICTURE = """
-.           due             ready       silent       retire           dismiss
-waiting     starting/spawn  -           -            -                gone/none
-starting    -               ready/none  killed/kill  retiring/retire  retiring/retire
-ready       -               -           killed/kill  retiring/retire  retiring/retire
-retiring    -               -           killed/kill  -                -
-draining    -               -           killed/kill  -                -
-cancelling  -               -           killed/kill  -                -
-killed      -               -           -            -                -
-gone        -               -           -            -                -
-
-.           drain           cancel             kill         died          ended
-waiting     gone/none       gone/none          gone/none    -             -
-starting    draining/drain  cancelling/cancel  killed/kill  waiting/none  gone/none
-ready       draining/drain  cancelling/cancel  killed/kill  waiting/none  gone/none
-retiring    draining/drain  cancelling/cancel  killed/kill  waiting/none  gone/none
-draining    -               cancelling/cancel  killed/kill  waiting/none  gone/none
-cancelling  -               -                  killed/kill  waiting/none  gone/none
-killed      -               -                  -            waiting/none  gone/none
-gone        -               -                  -            -             -
-"""
-
-
-def rows() -> list[tuple[Life, Cue, str]]:
-    found = []
-    for half in PICTURE.strip().split("\n\n"):
-        head, *lines = half.splitlines()
-        cues = [Cue(word) for word in head.split()[1:]]
-        for life, *cells in map(str.split, lines):
-            found += [(Life(life), cue, cell) for cue, cell in zip(cues, cells, strict=True)]
-    return found
-
-
-@pytest.mark.parametrize(("life", "cue", "cell"), rows())
-def test_each_row_of_the_table(life: Life, cue: Cue, cell: str) -> None:
-    row = CHILD_TABLE.get((life, cue))
-    assert (f"{row[0]}/{row[1]}" if row else "-") == cell
-
-
-def test_the_picture_shows_every_life_cue_and_act() -> None:
-    assert {(life, cue) for life, cue, _ in rows()} == {(life, cue) for life in Life for cue in Cue}
-    assert {act for _, act in CHILD_TABLE.values()} == set(Act)
-
-
-@dataclass
-class History:
-    """A node with a clock; `saw` is what it has asked for since the last look."""
-
-    rooms: tuple[Room, ...] = (W, X)
-    now_s: float = 0.0
-    saw: list[Action] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.node: Node = new_node(RULES, RESTARTS, self.rooms, self.now_s)
-
-    def tell(self, *events: Event) -> History:
-        for event in events:
-            self.node, actions = step(self.node, event, self.now_s)
-            self.saw += actions
-        return self
-
-    def wait(self, seconds: float) -> History:
-        """Let time pass as the parent does: from deadline to deadline."""
-        end_s = self.now_s + seconds
-        while (due_s := self.node.next_deadline_s()) is not None and due_s <= end_s:
-            assert due_s >= self.now_s, "a deadline was left behind"
-            self.now_s = due_s
-            self.tell(Ticked())
-        self.now_s = end_s
-        return self
-
-    def look(self) -> Sequence[Action]:
-        """What was asked for, log lines aside."""
-        saw = [action for action in self.saw if not isinstance(action, Say)]
-        self.saw.clear()
-        return saw
-
-    def look_all(self) -> list[Action]:
-        saw = list(self.saw)
-        self.saw.clear()
-        return saw
-
-    def said(self) -> list[tuple[str, str | None]]:
-        said = [(action.event, action.code) for action in self.saw if isinstance(action, Say)]
-        self.saw.clear()
-        return said
-
-    def lives(self) -> list[Life]:
-        return [child.life for child in self.node.children]
-
-
-def running(*rooms: Room) -> History:
-    """A node whose children are all ready."""
-    rooms = rooms or (W, X)
-    history = History(rooms).tell(Ticked(), *(BecameReady(room) for room in rooms))
-    history.saw.clear()
-    return history
+from supervisor.tables import Life, News, Phase, Room
+from tests.lifecycles import INT, TERM, History, W, X, renewed, running
 
 
 def test_both_children_are_started_the_worker_first() -> None:
@@ -329,115 +220,6 @@ def test_late_words_of_a_dead_or_killed_child_change_nothing() -> None:
 def test_what_a_death_says_carries_a_code_and_an_ordered_end_none() -> None:
     assert running(W).tell(Died(W, -9)).said() == [("child.died", "ERR-SUP-001")]
     assert running(W).tell(Signalled(TERM), Died(W, 0)).said() == [("node.draining", None), ("child.ended", None)]
-
-
-# New settings
-
-
-def renewed(*outdated: Room, rooms: tuple[Room, ...] = (W, X), rules: Rules = RULES) -> Renewed:
-    return Renewed(rules, (5, 60.0), rooms, frozenset(outdated))
-
-
-def test_children_that_are_ready_take_new_settings_over_in_place() -> None:
-    history = running().tell(renewed())
-    assert history.look() == [Renew(W), Renew(X)]
-    assert history.node.is_adopting
-    assert history.tell(TookOver(W)).node.pending() == (X,)
-    assert not history.tell(TookOver(X)).node.is_adopting
-    assert history.look() == []
-
-
-def test_a_child_that_is_being_born_is_told_when_it_is_ready() -> None:
-    history = History((W,)).tell(Ticked(), renewed(rooms=(W,)))
-    assert history.look() == [Spawn(W)]
-    assert history.node.is_adopting
-    assert history.tell(BecameReady(W)).look() == [Renew(W)]
-
-
-def test_a_child_that_died_has_a_successor_with_the_new_settings() -> None:
-    history = running(W).tell(renewed(rooms=(W,)), Died(W, -9))
-    assert history.look() == [Renew(W), Spawn(W)]
-    assert not history.node.is_adopting
-
-
-def test_a_child_that_takes_nothing_over_is_replaced() -> None:
-    history = running(W).tell(renewed(rooms=(W,))).wait(19.0).tell(Heard(W)).wait(1.1)
-    assert history.look() == [Renew(W), Tell(W, Retire())]
-    assert history.tell(Died(W, 0)).look() == [Spawn(W)]
-
-
-def test_what_cannot_be_taken_over_retires_the_child_and_its_successor_follows_at_once() -> None:
-    history = running().tell(renewed(W))
-    assert history.look() == [Tell(W, Retire()), Renew(X)]
-    assert history.node.pending() == (W, X)
-    for _ in range(10):  # jobs take their time
-        history.wait(15.0).tell(Heard(W), Heard(X), TookOver(X))
-    assert history.look() == []
-    assert history.tell(Died(W, 0)).look() == [Spawn(W)]
-    assert history.node.child(W).restarts == RESTARTS, "no restart that counts"
-    assert history.node.pending() == ()
-
-
-def test_a_child_that_crashes_while_it_retires_is_replaced_as_always() -> None:
-    history = running(W).tell(renewed(W, rooms=(W,)), Died(W, -9))
-    assert history.look() == [Tell(W, Retire()), Spawn(W)]
-    assert len(history.node.child(W).restarts.late.moments) == 1
-
-
-def test_a_child_that_hangs_while_it_retires_is_killed_and_replaced() -> None:
-    history = running(W).tell(renewed(W, rooms=(W,))).wait(20.1)
-    assert history.look() == [Tell(W, Retire()), Kill(W)]
-    assert history.tell(Died(W, -9)).look() == [Spawn(W)]
-
-
-def test_newer_settings_do_not_disturb_a_child_that_retires() -> None:
-    history = running(W).tell(renewed(W, rooms=(W,)), renewed(rooms=(W,)), renewed(W, rooms=(W,)))
-    assert history.look() == [Tell(W, Retire())]
-    assert history.tell(Died(W, 0)).look() == [Spawn(W)]
-
-
-def test_the_first_exec_starts_an_execs_child_and_the_last_ends_it() -> None:
-    history = running(W).tell(renewed())
-    assert history.look() == [Renew(W), Spawn(X)]
-    history.tell(TookOver(W), BecameReady(X), renewed(rooms=(W,)))
-    assert history.look() == [Renew(W), Tell(X, Retire())]
-    assert history.tell(Died(X, 0)).look() == []
-    assert history.lives() == [Life.READY]
-
-
-def test_an_execs_child_that_is_wanted_again_before_it_is_gone_has_a_successor() -> None:
-    history = running().tell(renewed(rooms=(W,)), renewed())
-    history.look()
-    assert history.tell(Died(X, 0)).look() == [Spawn(X)]
-
-
-def test_an_execs_child_that_waits_for_its_birth_is_never_born_when_it_is_not_wanted() -> None:
-    history = History().tell(Ticked(), BecameReady(W), Died(X, 1), renewed(rooms=(W,)))
-    history.look()
-    assert history.wait(5.0).tell(Heard(W)).look() == []
-    assert history.lives() == [Life.READY]
-
-
-def test_a_stop_drains_a_child_that_retires_as_any_other() -> None:
-    history = running().tell(renewed(W))
-    history.look()
-    assert history.tell(Signalled(TERM)).look() == [Tell(W, Drain(30.0))]
-    history.tell(Died(W, 0))
-    assert history.look() == [Tell(X, Drain(30.0))]
-    history.tell(Died(X, 0))
-    assert (history.node.phase, history.node.exit_code) == (Phase.STOPPED, 0)
-
-
-def test_a_node_that_stops_takes_no_new_settings() -> None:
-    history = running(W).tell(Signalled(TERM))
-    before = history.node
-    assert history.tell(renewed(W)).node == before
-
-
-def test_new_rules_count_for_early_deaths_that_have_been() -> None:
-    history = History((W,)).tell(Ticked(), Died(W, 1)).wait(0.06).tell(Died(W, 1))
-    history.tell(Renewed(RULES, (2, 60.0), (W,), frozenset())).wait(0.2).tell(Died(W, 1))
-    assert history.node.phase is Phase.STOPPED
 
 
 EVENTS: st.SearchStrategy[Event] = st.one_of(

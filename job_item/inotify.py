@@ -1,4 +1,4 @@
-"""The kernel's word on changes of files (inotify(7)), as one descriptor among those that the parent waits on.
+"""The kernel's word on changes of files (inotify(7)), as one descriptor to wait on.
 
 Called directly: an observer of watchdog has two threads and 1.1 MB, holds renames back for half a second to pair them,
 and cannot change what it listens to.

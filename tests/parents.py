@@ -1,0 +1,119 @@
+"""Nodes whose children are told by tests how to behave."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from tests.children import is_alive, trace_of
+from tests.conftest import ROOT, eventually
+
+PROGRAM = "import sys; from tests.children import main; sys.exit(main())"
+EXECS = [{"key": "sample", "cmd": "true"}]
+QUICK_BEATS = {"interval": 0.05, "timeout": 0.8}
+
+
+class Node:
+    """A node in a process of its own."""
+
+    def __init__(self, state_dir: Path, **options: Any) -> None:
+        self.state_dir = state_dir
+        self.mark = f"JOB_ITEM_TEST_MARK={uuid.uuid4()}"
+        name, _, value = self.mark.partition("=")
+        state_dir.parent.mkdir(parents=True, exist_ok=True)
+        self._log = state_dir.parent / f"{state_dir.name}.log"
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", PROGRAM, str(state_dir), json.dumps(options)],
+                cwd=ROOT,
+                env={**os.environ, name: value},
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
+                text=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def trace(self, room: str, word: str) -> list[list[str]]:
+        """What children of a room have noted under a word: pid and the words after it."""
+        rows = [line.split() for line in trace_of(self.state_dir)]
+        return [[pid, *rest] for who, pid, said, *rest in rows if (who, said) == (room, word)]
+
+    def births(self, room: str = "worker") -> list[int]:
+        return [int(pid) for pid, *_ in self.trace(room, "born")]
+
+    def ready(self, births: int = 1, room: str = "worker") -> int:
+        """The pid of the n-th child of a room that has become ready, once it is known as such."""
+        pids = eventually(lambda: self.trace(room, "ready")[births - 1 :], what=f"{room} {births} ready")
+        pid = int(pids[0][0])
+        eventually(lambda: self.logged("child.ready", child=room, pid=pid), what=f"{room} {pid} known as ready")
+        return pid
+
+    def logged(self, event: str, **fields: Any) -> list[dict[str, Any]]:
+        lines = [json.loads(line) for line in self._log.read_text().splitlines() if line.startswith("{")]
+        return [line for line in lines if line["event"] == event and fields.items() <= line.items()]
+
+    def told(self) -> str:
+        """All that stands in the log and is no log line: traces, warnings, words for people."""
+        return "\n".join(line for line in self._log.read_text().splitlines() if not line.startswith("{"))
+
+    def processes(self) -> dict[int, str]:
+        """All living processes that come from this node, with their command lines."""
+        found = {}
+        for entry in Path("/proc").iterdir():
+            with suppress(OSError):
+                if not entry.name.isdigit() or not is_alive(int(entry.name)):
+                    continue
+                if self.mark.encode() in (entry / "environ").read_bytes().split(b"\0"):
+                    found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        return found
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def end(self, within_s: float = 10.0) -> int:
+        """The exit code; nothing of the node may be left by then."""
+        code = self.process.wait(within_s)
+        eventually(lambda: not self.processes(), within_s=2.0, what=f"nothing left: {self.processes()}")
+        return code
+
+
+Start = Callable[..., Node]
+
+
+@contextmanager
+def starting(tmp_path: Path) -> Iterator[Start]:
+    """Start nodes, each on a state folder of its own unless one is named; nothing of them is left behind."""
+    nodes: list[Node] = []
+
+    def begin(worker: str = "worker", *, at: Path | None = None, **options: Any) -> Node:
+        nodes.append(Node(at or tmp_path / f"state-{len(nodes)}", worker=worker, **options))
+        return nodes[-1]
+
+    yield begin
+    for node in nodes:
+        while left := node.processes():
+            for pid in left:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        node.process.communicate(timeout=10)
+
+
+def ask(url: str, words: bytes = b"who") -> int:
+    """What the child behind the API's socket answers: its pid."""
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(words)
+        return int(connection.recv(100) or 0)

@@ -1,0 +1,142 @@
+"""S3 servers for tests, each a process of its own. One takes everybody; another checks signatures."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT, eventually, free_port
+
+USERNAME, PASSWORD = "minio-of-tests", "secret/of+tests"
+REGION = "ap-southeast-2"
+BUCKET = "results-of-tests"
+
+
+@dataclass(frozen=True)
+class S3:
+    """A running server with one bucket."""
+
+    endpoint: str
+    username: str = USERNAME
+    password: str = PASSWORD
+    bucket: str = BUCKET
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What a worker's environment says of it."""
+        return {
+            "S3_ENDPOINT": self.endpoint,
+            "MINIO_USERNAME": self.username,
+            "MINIO_PASSWORD": self.password,
+            "AWS_REGION": REGION,
+        }
+
+    def client(self, service: str = "s3") -> Any:
+        """Another client than the one that is tested."""
+        import boto3
+        from botocore.config import Config
+
+        return boto3.client(
+            service,
+            endpoint_url=self.endpoint,
+            region_name=REGION,
+            aws_access_key_id=self.username,
+            aws_secret_access_key=self.password,
+            config=Config(proxies={}, s3={"addressing_style": "path"}, retries={"max_attempts": 1}),
+        )
+
+    def make_bucket(self) -> S3:
+        """Make the bucket."""
+        with closing(self.client()) as client:
+            client.create_bucket(Bucket=self.bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+        return self
+
+    def fetch(self, key: str) -> Any:
+        """What others get for a key: its `Body`, `ContentType` and so on."""
+        with closing(self.client()) as client:
+            return client.get_object(Bucket=self.bucket, Key=key)
+
+
+@contextmanager
+def moto(folder: Path, environ: Mapping[str, str] | None = None) -> Iterator[S3]:
+    """The server of moto; it takes any credentials."""
+    port = free_port()
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with _serving(command, port, folder, "/moto-api/", environ or {}):
+        yield S3(f"http://127.0.0.1:{port}").make_bucket()
+
+
+@contextmanager
+def signed(folder: Path) -> Iterator[S3]:
+    """A server that checks signatures: the gateway of Versity where it is installed, else that of moto in this mood."""
+    found = shutil.which("versitygw", path=os.pathsep.join((str(ROOT / ".servers"), os.environ.get("PATH", ""))))
+    with versity(found, folder) if found else strict_moto(folder) as server:
+        yield server
+
+
+@contextmanager
+def versity(program: str, folder: Path) -> Iterator[S3]:
+    """The gateway of Versity (https://github.com/versity/versitygw) over a folder."""
+    port = free_port()
+    files, beside = folder / "files", folder / "beside"
+    files.mkdir(parents=True)
+    beside.mkdir()
+    who = ["--access", USERNAME, "--secret", PASSWORD, "--region", REGION]
+    where = ["--port", f"127.0.0.1:{port}", "--health", "/health", "--quiet", "posix", "--sidecar", str(beside)]
+    with _serving([program, *who, *where, str(files)], port, folder, "/health", {}):
+        yield S3(f"http://127.0.0.1:{port}").make_bucket()
+
+
+@contextmanager
+def strict_moto(folder: Path) -> Iterator[S3]:
+    """The server of moto, which after these three calls takes its own user only."""
+    with moto(folder, {"INITIAL_NO_AUTH_ACTION_COUNT": "4"}) as server:
+        everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+        with closing(server.client("iam")) as client:
+            client.create_user(UserName="worker")
+            client.put_user_policy(UserName="worker", PolicyName="all", PolicyDocument=json.dumps(everything))
+            key = client.create_access_key(UserName="worker")["AccessKey"]
+        yield replace(server, username=key["AccessKeyId"], password=key["SecretAccessKey"])
+
+
+SERVERS = {"moto": moto, "signed": signed}
+
+
+@contextmanager
+def _serving(command: list[str], port: int, folder: Path, health: str, environ: Mapping[str, str]) -> Iterator[None]:
+    log = folder / "s3.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            command, cwd=folder, env={**os.environ, **environ}, stdin=subprocess.DEVNULL, stdout=out, stderr=out
+        )
+
+    def answers() -> bool:
+        if process.poll() is not None:
+            pytest.fail(f"the S3 server ended: {log.read_text(errors='replace')[-2000:]}")
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{health}", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    try:
+        eventually(answers, within_s=60, what="the S3 server answers")
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(10)
