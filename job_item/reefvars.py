@@ -38,6 +38,8 @@ VARIABLES: Mapping[str, str] = MappingProxyType(
 """Each variable with the key of the section that it stands for."""
 SECRETS = frozenset({"WORKER_PASSWORD", "SENTRY_DSN"})
 """What no job gets to see, also where it stands in `.env`."""
+STORAGE = ("AWS_*", "MINIO_USERNAME", "MINIO_PASSWORD")
+"""What jobs need for the storage that their results go to: passed on to them unless `pass_env` says what is."""
 ECS_METADATA = "ECS_CONTAINER_METADATA_URI_V4"
 ECS_DRAIN_GRACE_S = 20
 """ECS kills 30 s after SIGTERM; what does not end by itself has to be ended, and said to have failed, before that."""
@@ -83,6 +85,8 @@ def lay(
         if key in _PATHS and over.tree:
             over.put((SECTION, key), _unquoted(str(over.get((SECTION, key)))))
         layer = merge(layer, over)
+    if "pass_env" not in layer.tree:
+        layer = merge(Layer({"pass_env": list(STORAGE)}, {("pass_env",): f"section {SECTION}"}), layer)
     if environ.get(ECS_METADATA) and "drain_grace" not in layer.tree:
         layer = merge(
             Layer({"drain_grace": str(ECS_DRAIN_GRACE_S)}, {("drain_grace",): f"environment {ECS_METADATA}"}), layer

@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
-from job_item.errors import NodeError
 from job_item.sdk.progress import Progress
+
+if TYPE_CHECKING:
+    from job_item.handlers.clients import ApiClient
+    from job_item.storage import Storage
 
 
 class Cancelled(Exception):  # noqa: N818 - says what has happened, not that something is wrong
@@ -50,22 +53,6 @@ class CancelToken:
         self._event.set()
 
 
-class Storage(Protocol):
-    """Files by their URI: `s3://bucket/key`, or a path."""
-
-    def upload(self, source: Path, uri: str) -> Any:
-        """Copy a file to `uri`."""
-
-    def download(self, uri: str, target: Path) -> Any:
-        """Copy what is at `uri` to a file."""
-
-    def list(self, uri: str) -> Any:
-        """What there is below `uri`."""
-
-    def delete(self, uri: str) -> Any:
-        """Remove what is at `uri`."""
-
-
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What the source of a job knows of it, and where the node keeps things. Empty where nobody said it."""
@@ -90,7 +77,7 @@ class Kit:
     """What makes the two clients of a context, when a handler asks for them for the first time."""
 
     open_storage: Callable[[Facts], Storage]
-    open_api: Callable[[Facts], Any]
+    open_api: Callable[[Facts], ApiClient]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +145,7 @@ class HandlerContext:
         return self._kit.open_storage(self._errand.facts)
 
     @cached_property
-    def api(self) -> Any:
+    def api(self) -> ApiClient:
         """The client of the API that the job came from, logged in. Raises `NodeError` (ERR-HND-015)."""
         return self._kit.open_api(self._errand.facts)
 
@@ -182,13 +169,3 @@ class HandlerContext:
         """Put away what was made for this run. The node does."""
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
-
-
-def no_storage(facts: Facts) -> Storage:
-    """Where there is no storage. Raises NodeError."""
-    raise NodeError("ERR-HND-015", f"There is no storage for this job (storage_uri is {facts.storage_uri!r}).")
-
-
-def no_api(facts: Facts) -> Any:
-    """Where there is no API. Raises NodeError."""
-    raise NodeError("ERR-HND-015", f"This job did not come from a job API (api_endpoint is {facts.api_endpoint!r}).")

@@ -10,7 +10,8 @@ from functools import partial
 
 from job_item import process
 from job_item.handlers import hold
-from job_item.handlers.context import Kit, no_api, no_storage
+from job_item.handlers.clients import api_of, storage_of
+from job_item.handlers.context import Kit
 from job_item.handlers.hand import become
 from job_item.handlers.registry import load
 from job_item.handlers.roster import Roster
@@ -40,7 +41,7 @@ def main(text: str) -> None:
         control.sendall(pack({"unfit": trouble.message, "code": trouble.code}))
         control.recv(1)  # until the room has had enough of it
         return
-    kit = Kit(no_storage, no_api)
+    kit = Kit(storage_of, api_of)
     zygote = Zygote(control, partial(hold.run, partial(become, registry.duties, kit, spared)))
     gc.collect()
     gc.freeze()

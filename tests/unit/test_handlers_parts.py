@@ -15,7 +15,8 @@ from pydantic import ValidationError
 import job_item
 from job_item.errors import NodeError
 from job_item.handlers import parcel
-from job_item.handlers.context import Cancelled, Errand, Facts, HandlerContext, Kit, no_api, no_storage
+from job_item.handlers.clients import api_of, storage_of
+from job_item.handlers.context import Cancelled, Errand, Facts, HandlerContext, Kit
 from job_item.handlers.duty import make_duty
 from job_item.handlers.page import Page
 from job_item.handlers.trial import trial
@@ -25,7 +26,7 @@ from worker.journal.values import Settlement
 
 def context_of(facts: Facts | None = None, timeout_s: float | None = None) -> HandlerContext:
     said: list[str] = []
-    context = HandlerContext(Errand("T1", "AREA", 2, timeout_s, facts or Facts()), Kit(no_storage, no_api), said.append)
+    context = HandlerContext(Errand("T1", "AREA", 2, timeout_s, facts or Facts()), Kit(storage_of, api_of), said.append)
     context.__dict__["said"] = said
     return context
 

@@ -1,0 +1,108 @@
+"""Typed handlers serve job types of the ReefGuide API: their context, their result, their files in a real S3 server."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, eventually
+from tests.reefguide import StandIn
+from tests.reefguide.nodes import polling, variables
+from tests.s3 import moto
+
+HANDLERS = """
+import json
+from pydantic import BaseModel
+from job_item import HandlerContext, handler
+
+
+class Region(BaseModel):
+    region: str
+
+
+class Drawn(BaseModel):
+    cog_path: str
+
+
+@handler("REGIONAL_ASSESSMENT")
+def draw(given: Region, context: HandlerContext) -> Drawn:
+    print('{"cog_path": "printed, and not the result"}')
+    picture = context.temp_dir / "picture.tiff"
+    picture.write_text(given.region)
+    stored = context.storage.upload(picture)
+    seen = context.api.get(f"/api/jobs/{context.job_id}")
+    facts = {
+        "assignment_id": context.assignment_id,
+        "data_path": context.data_path,
+        "remaining_s": context.remaining_s,
+        "status": seen["job"]["status"],
+        "type": context.type,
+    }
+    context.storage.write("facts.json", json.dumps(facts).encode())
+    return Drawn(cog_path=stored.name)
+"""
+
+
+@pytest.fixture
+def api() -> Iterator[StandIn]:
+    with StandIn() as made:
+        yield made
+
+
+def test_a_process_with_nothing_but_the_variables_serves_test(api: StandIn, tmp_path: Path) -> None:
+    job = api.store.create("TEST", {"id": 7})
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), **variables(api)}
+    with (tmp_path / "log").open("wb") as log:
+        command = (sys.executable, "-m", "supervisor")
+        process = subprocess.Popen(command, cwd=tmp_path, env=environ, stdout=log, stderr=log)
+    try:
+        eventually(lambda: job.status == "SUCCEEDED", within_s=60, what="SUCCEEDED")
+        process.terminate()
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert [result.payload for result in job.results()] == [{}]
+
+
+def test_a_handler_stores_its_file_and_its_typed_output_is_the_result(api: StandIn, tmp_path: Path) -> None:
+    (tmp_path / "node").mkdir()
+    (tmp_path / "node/areas.py").write_text(HANDLERS)
+    with moto(tmp_path) as server:
+        api.store.bucket = server.bucket
+        job = api.store.create("REGIONAL_ASSESSMENT", {"region": "Far North"})
+        environ = {**server.variables, "JOB_TYPES": "REGIONAL_ASSESSMENT", "DATA_PATH": "/data"}
+        with polling(tmp_path / "node", api, environ=environ, handlers=["areas.py"]) as node:
+            eventually(lambda: job.status == "SUCCEEDED", within_s=40, what="SUCCEEDED")
+            (record,) = node.get("/jobs")[1]["jobs"]
+            assert b"printed" in node.output(record["task_id"])
+        (assignment,) = job.assignments
+        folder = assignment.storage_uri.split("/", 3)[3]
+        picture = server.fetch(f"{folder}/picture.tiff")
+        assert (picture["Body"].read(), picture["ContentType"]) == (b"Far North", "image/tiff")
+        facts = json.loads(server.fetch(f"{folder}/facts.json")["Body"].read())
+    assert [result.payload for result in job.results()] == [{"cog_path": "picture.tiff"}]
+    assert facts.pop("remaining_s") > 0
+    assert facts == {
+        "assignment_id": str(assignment.id),
+        "data_path": "/data",
+        "status": "IN_PROGRESS",
+        "type": "REGIONAL_ASSESSMENT",
+    }
+
+
+def test_a_handler_that_fails_is_told_as_failed_with_null(api: StandIn, tmp_path: Path) -> None:
+    (tmp_path / "areas.py").write_text(HANDLERS)
+    job = api.store.create("REGIONAL_ASSESSMENT", {"no": "region"})
+    environ = {"JOB_TYPES": "REGIONAL_ASSESSMENT"}
+    with polling(tmp_path, api, environ=environ, handlers=["areas.py"]) as node:
+        eventually(lambda: job.status == "FAILED", within_s=40, what="FAILED")
+        (record,) = node.get("/jobs")[1]["jobs"]
+        assert record["error"]["code"] == "ERR-HND-010"
+    assert [result.payload for result in job.results()] == [None]
