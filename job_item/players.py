@@ -13,7 +13,7 @@ from pathlib import Path
 from job_item.environ import base_environment
 from job_item.errors import Fault
 from job_item.handlers.inspection import examine
-from job_item.handlers.roster import BUILT_IN_TYPES, ENTRY_POINTS, Roster, Trouble
+from job_item.handlers.roster import ENTRY_POINTS, Roster, Trouble
 from job_item.load import Loaded
 from job_item.settings import Job
 from job_item.sign import signs
@@ -21,27 +21,22 @@ from job_item.yamlfile import KeyPath, dotted, nearest
 
 
 def audition(loaded: Loaded, environ: Mapping[str, str]) -> Loaded:
-    """Look at the handlers of these settings, and add a job for each marked type that has none, and for what is built
-    in where it is polled.
+    """Look at the handlers of these settings, and add a job for each marked type that has none.
 
     Takes as long as the imports do. Raises nothing: what is wrong stands in `cast_faults`.
     """
     settings = loaded.settings
-    known = {job.event for job in settings.jobs}
-    polled = settings.reefguide.job_types if settings.reefguide is not None else ()
-    built_in = tuple(name for name in polled if name in BUILT_IN_TYPES and name not in known)
-    named = (job.handler for job in settings.jobs if job.handler is not None)
     roster = Roster(
         folder=str(loaded.config_path.parent),
         sources=settings.handlers,
-        wanted=tuple(dict.fromkeys((*named, *built_in))),
+        wanted=tuple(dict.fromkeys(job.handler for job in settings.jobs if job.handler is not None)),
         entry_points=bool(entry_points(group=ENTRY_POINTS)),
     )
     if not roster:
         return loaded
     cast, troubles = examine(roster, base_environment(environ, loaded.dotenv, settings.pass_env))
-    types = dict.fromkeys((*cast.types, *built_in))
-    added = tuple(Job(event=name, handler=name) for name in types if name not in known)
+    known = {job.event for job in settings.jobs}
+    added = tuple(Job(event=name, handler=name) for name in cast.types if name not in known)
     return replace(
         loaded,
         settings=settings.model_copy(update={"jobs": settings.jobs + added}),

@@ -182,8 +182,6 @@ class JobChild:
         context = tracer.context if tracer else given_context
         owner, lock = _owner(start), self._tree_lock.descriptor
         self._handlers = HandlerRunner(self._places, owner, board, lock=lock, open_files=open_files, context=context)
-        if self._reef is not None:
-            self._handlers.facts = self._reef.facts
         commands = CommandRunner(self._pool, self._places, owner, board, context)
         if self._reef is not None:
             commands.variables = self._reef.variables

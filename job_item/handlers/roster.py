@@ -8,8 +8,6 @@ from typing import NamedTuple
 
 ENTRY_POINTS = "job_item.handlers"
 """The group in which installed distributions name modules, functions or classes."""
-BUILT_IN_TYPES = ("TEST",)
-"""What every node can serve; a job that is to run it names it, or a source polls it."""
 
 
 @dataclass(frozen=True, slots=True)

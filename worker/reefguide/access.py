@@ -52,11 +52,6 @@ class Access:
         self._tokens = self._store.load(time.time())
         self._failures = 0
 
-    @property
-    def shown(self) -> str | None:
-        """The token as it stands, if it counts for a while."""
-        return None if self._tokens.is_stale(time.time()) else self._tokens.access
-
     async def token(self) -> str:
         """A token that counts for a while. Raises Unavailable."""
         tokens = self._tokens

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from job_item.errors import Unavailable
-from job_item.handlers.context import Facts
 from job_item.job import JobRecord, Status, new_task_id
 from job_item.log import get
 from job_item.reefspec import ReefGuide
@@ -30,7 +29,7 @@ from worker.reefguide.idle import Idle
 from worker.reefguide.reporter import ReefReporter
 from worker.reefguide.sentry import Sentry, open_sentry
 from worker.reefguide.source import Slots, Source
-from worker.reefguide.variables import facts_of, variables_of
+from worker.reefguide.variables import variables_of
 from worker.reefguide.watch import Watch
 from worker.seams import Reporter
 from worker.standing import Board
@@ -67,7 +66,7 @@ class ReefGateway:
         self._ecs: EcsTask | None = None
         self._exchange = Exchange(settings.api_endpoint, settings.request_timeout)
         passing = FaultPoints.from_environ(os.environ).passing
-        self._access = access = Access(settings, self._exchange, about.start.state_dir / "reefguide.tokens", passing)
+        access = Access(settings, self._exchange, about.start.state_dir / "reefguide.tokens", passing)
         self._client = Client(self._exchange, access, passing)
         claimant = Claimant(self._name, self._cluster, settings.settle, settings.api_endpoint)
         self._claims = Claims(self._client, journal, claimant, self._take)
@@ -112,11 +111,6 @@ class ReefGateway:
         """What a command is told of the assignment of its job."""
         grant = self._grants.get(task_id)
         return variables_of(grant, self._settings) if grant is not None else {}
-
-    def facts(self, task_id: str) -> Facts | None:
-        """What a handler is told of the assignment of its job; None for a job from elsewhere."""
-        grant = self._grants.get(task_id)
-        return facts_of(grant, self._settings, self._access.shown) if grant is not None else None
 
     def drain(self, *, is_final: bool) -> None:
         """Take nothing more. Where no successor follows, jobs that have not begun are reported as failed."""

@@ -1,19 +1,16 @@
-"""What the command of a ReefGuide job finds in its environment, and a handler in its context: the members of the
-original's context (section 10), and which job it is.
-"""
+"""What the command of a ReefGuide job finds in its environment: the members of the original's context (section 10)."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from job_item.handlers.context import Facts
 from job_item.reefspec import ReefGuide
 from worker.journal import Grant
 
 
 def variables_of(grant: Grant, settings: ReefGuide) -> dict[str, str]:
     """Where files go, which job this is, and until when; `DATA_PATH` and the like under the names of the deployment."""
-    ends_at = _ends_at(grant)
+    ends_at = (grant.taken_at or 0.0) + (grant.lasts_s or 0.0)
     given = {
         "JOB_ITEM_STORAGE_URI": grant.storage_uri,
         "JOB_ITEM_JOB_ID": str(grant.job_id),
@@ -26,23 +23,3 @@ def variables_of(grant: Grant, settings: ReefGuide) -> dict[str, str]:
         "CACHE_PATH": settings.cache_path,
     }
     return {name: value for name, value in given.items() if value is not None}
-
-
-def facts_of(grant: Grant, settings: ReefGuide, token: str | None) -> Facts:
-    """The same for a handler; `token` is what its calls of the API show."""
-    return Facts(
-        storage_uri=grant.storage_uri,
-        assignment_id=str(grant.assignment_id),
-        job_id=str(grant.job_id),
-        deadline_at=_ends_at(grant),
-        aws_region=settings.aws_region,
-        s3_endpoint=settings.s3_endpoint,
-        cache_path=settings.cache_path,
-        data_path=settings.data_path,
-        api_endpoint=settings.api_endpoint,
-        api_token=token,
-    )
-
-
-def _ends_at(grant: Grant) -> float:
-    return (grant.taken_at or 0.0) + (grant.lasts_s or 0.0)

@@ -28,14 +28,15 @@ from worker.standing import Board, Standing
 Note = Callable[[str, str], Any]
 
 
-def local_facts(environ: Mapping[str, str]) -> Facts:
+def local_facts(environ: Mapping[str, str]) -> Callable[[Assignment], Facts]:
     """What is known of jobs that come from no job API: where this node keeps things (protocol reefguide.md, 2)."""
-    return Facts(
+    facts = Facts(
         aws_region=environ.get("AWS_REGION") or None,
         s3_endpoint=environ.get("S3_ENDPOINT") or None,
         cache_path=environ.get("CACHE_PATH") or None,
         data_path=environ.get("DATA_PATH") or None,
     )
+    return lambda _: facts
 
 
 class HandlerRunner:
@@ -50,8 +51,11 @@ class HandlerRunner:
         lock: int | None = None,
         open_files: tuple[int, int] | None = None,
         context: Callable[[Assignment], trace.Trace | None] = given_context,
+        facts: Callable[[Assignment], Facts] | None = None,
     ) -> None:
-        """Parameters: `lock`, `open_files`, as of `KeeperPool`; `context`, which trace a job is told of."""
+        """Parameters: `lock`, `open_files`, as of `KeeperPool`; `context`, which trace a job is told of; `facts`, what
+        its source knows of it.
+        """
         self.note: Note = lambda _, __: None
         """Called with the notifications of handlers; may return an awaitable."""
         self._places = places
@@ -59,9 +63,7 @@ class HandlerRunner:
         self._owner = owner
         self._board = board
         self._context = context
-        self.facts: Callable[[str], Facts | None] = lambda _: None
-        """What the source of a job (task id) knows of it, if anything."""
-        self._local_facts = local_facts({**board.standing.start.dotenv, **os.environ})
+        self._facts = facts or local_facts({**board.standing.start.dotenv, **os.environ})
         self._hands_of = partial(Hands, note=self._note, lock=lock, open_files=open_files)
         self._hands: Hands | None = None
         self._made_for: Standing | None = None
@@ -157,7 +159,7 @@ class HandlerRunner:
         return plan
 
     def _wish(self, plan: Plan, assignment: Assignment) -> Wish:
-        facts = self.facts(assignment.task_id) or self._local_facts
+        facts = self._facts(assignment)
         if facts is not self._told[0]:
             self._told = (facts, {name: value for name, value in asdict(facts).items() if value is not None})
         return Wish(
