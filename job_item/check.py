@@ -78,7 +78,7 @@ def _job_types(loaded: Loaded) -> Iterator[Fault]:
     served = {job.event for job in loaded.settings.jobs}
     for job_type in reefguide.job_types if reefguide is not None else ():
         if job_type not in served:
-            message = f"there is no job with the event {job_type}"
+            message = f"there is no job with the event {job_type}, and no handler of that type"
             yield _fault(loaded, "ERR-RFG-002", message, ("reefguide", "job_types"))
 
 

@@ -108,7 +108,7 @@ _ENTRIES = (
     Code("ERR-SRC-004", "A job was asked for over the broker, and no node has taken it.", "See that a node of the project serves the event and is connected to the broker."),
     # RFG: the ReefGuide job API
     Code("ERR-RFG-001", "A job type is unknown to the ReefGuide API.", "Correct JOB_TYPES (or reefguide.job_types): TEST, SUITABILITY_ASSESSMENT, REGIONAL_ASSESSMENT, DATA_SPECIFICATION_UPDATE, ADRIA_MODEL_RUN; the case counts."),
-    Code("ERR-RFG-002", "Nothing here serves a job type that is to be polled.", "Add a job with this event to `jobs`, or take the type out of JOB_TYPES."),
+    Code("ERR-RFG-002", "Nothing here serves a job type that is to be polled.", "Add a job with this event to `jobs`, or a handler of this type to `handlers`; or take the type out of JOB_TYPES."),
     Code("ERR-RFG-003", "CONFIG_PATH names a file that is none of ours.", "Nothing has to be done where the variables say all; else let CONFIG_PATH name a configuration of job_item."),
     Code("ERR-RFG-004", "The ReefGuide API cannot be reached, or does not answer as it should.", "Check API_ENDPOINT and that the server runs; the node keeps trying, and what runs goes on."),
     Code("ERR-RFG-005", "The ReefGuide API refuses the user.", "Check WORKER_USERNAME and WORKER_PASSWORD; the node tries again more and more seldom, as five log-ins in 15 minutes are all that the API allows."),

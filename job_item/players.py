@@ -21,28 +21,33 @@ from job_item.yamlfile import KeyPath, dotted, nearest
 
 
 def audition(loaded: Loaded, environ: Mapping[str, str]) -> Loaded:
-    """Look at the handlers of these settings, and add a job for each marked type that has none.
+    """Look at the handlers of these settings, and add a job for each marked or polled type that has none.
 
     Takes as long as the imports do. Raises nothing: what is wrong stands in `cast_faults`.
     """
     settings = loaded.settings
+    known = {job.event for job in settings.jobs}
+    polled = [name for name in (settings.reefguide.job_types if settings.reefguide else ()) if name not in known]
+    named = (job.handler for job in settings.jobs if job.handler is not None)
     roster = Roster(
         folder=str(loaded.config_path.parent),
         sources=settings.handlers,
-        wanted=tuple(dict.fromkeys(job.handler for job in settings.jobs if job.handler is not None)),
+        wanted=tuple(dict.fromkeys((*named, *polled))),
         entry_points=bool(entry_points(group=ENTRY_POINTS)),
     )
     if not roster:
         return loaded
     cast, troubles = examine(roster, base_environment(environ, loaded.dotenv, settings.pass_env))
-    known = {job.event for job in settings.jobs}
-    added = tuple(Job(event=name, handler=name) for name in cast.types if name not in known)
+    unserved = {trouble.source for trouble in troubles if trouble.code == "ERR-HND-004"} & set(polled)
+    marked = dict.fromkeys((*cast.types, *polled))
+    added = tuple(Job(event=name, handler=name) for name in marked if name not in known and name not in unserved)
     return replace(
         loaded,
         settings=settings.model_copy(update={"jobs": settings.jobs + added}),
         files={**loaded.files, **signs([*_sources(roster), *cast.files])},
         cast=cast,
-        cast_faults=tuple(_fault(loaded, trouble) for trouble in troubles),
+        # A type that is polled and that nothing serves is told where it is asked for (`job_item.check`).
+        cast_faults=tuple(_fault(loaded, trouble) for trouble in troubles if trouble.source not in unserved),
     )
 
 

@@ -41,8 +41,7 @@ def _job_type(value: str) -> str:
     if value not in JOB_TYPES:
         near = difflib.get_close_matches(value.upper(), JOB_TYPES, 1)
         hint = f"; did you mean '{near[0]}'?" if near else ""
-        what = f"{shown(value)} is no job type of the API" if value else "one of the types is empty"
-        raise Unfit("ERR-RFG-001", what + hint)
+        raise Unfit("ERR-RFG-001", f"must be a job type of the API, not {shown(value)}{hint}")
     return value
 
 

@@ -181,7 +181,10 @@ class JobChild:
         self._housekeeper = Housekeeper(self._journal, self._places.logs, board)
         context = tracer.context if tracer else given_context
         owner, lock = _owner(start), self._tree_lock.descriptor
-        self._handlers = HandlerRunner(self._places, owner, board, lock=lock, open_files=open_files, context=context)
+        facts = self._reef.facts if self._reef is not None else None
+        self._handlers = HandlerRunner(
+            self._places, owner, board, lock=lock, open_files=open_files, context=context, facts=facts
+        )
         commands = CommandRunner(self._pool, self._places, owner, board, context)
         if self._reef is not None:
             commands.variables = self._reef.variables

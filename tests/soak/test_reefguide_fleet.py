@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -39,9 +38,7 @@ def test_many_nodes_give_every_job_exactly_one_result(tmp_path: Path) -> None:
             node = Node(tmp_path / str(number), settings(JOB, reefguide={"settle": "300ms"}), environ)
             stack.callback(node.destroy)
             fleet.append(node)
-        with ThreadPoolExecutor(nodes) as starters:
-            for started in [starters.submit(node.start) for node in fleet]:
-                started.result()
+            node.start()
         made = [store.create("TEST", {"id": number}) for number in range(jobs)]
         eventually(lambda: store.statuses() == {"SUCCEEDED": jobs}, within_s=300, what="all jobs succeed")
         eventually(lambda: not any(map(_holds, fleet)), within_s=60, what="nobody holds a job")

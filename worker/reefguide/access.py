@@ -52,6 +52,11 @@ class Access:
         self._tokens = self._store.load(time.time())
         self._failures = 0
 
+    @property
+    def current(self) -> str | None:
+        """The token that is shown just now; it may not last."""
+        return self._tokens.access
+
     async def token(self) -> str:
         """A token that counts for a while. Raises Unavailable."""
         tokens = self._tokens

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from job_item.errors import Unavailable
+from job_item.handlers.context import Facts
 from job_item.job import JobRecord, Status, new_task_id
 from job_item.log import get
 from job_item.reefspec import ReefGuide
@@ -29,9 +30,9 @@ from worker.reefguide.idle import Idle
 from worker.reefguide.reporter import ReefReporter
 from worker.reefguide.sentry import Sentry, open_sentry
 from worker.reefguide.source import Slots, Source
-from worker.reefguide.variables import variables_of
+from worker.reefguide.variables import facts_of, variables_of
 from worker.reefguide.watch import Watch
-from worker.seams import Reporter
+from worker.seams import Assignment, Reporter
 from worker.standing import Board
 from worker.stopper import Stopper
 
@@ -66,8 +67,8 @@ class ReefGateway:
         self._ecs: EcsTask | None = None
         self._exchange = Exchange(settings.api_endpoint, settings.request_timeout)
         passing = FaultPoints.from_environ(os.environ).passing
-        access = Access(settings, self._exchange, about.start.state_dir / "reefguide.tokens", passing)
-        self._client = Client(self._exchange, access, passing)
+        self._access = Access(settings, self._exchange, about.start.state_dir / "reefguide.tokens", passing)
+        self._client = Client(self._exchange, self._access, passing)
         claimant = Claimant(self._name, self._cluster, settings.settle, settings.api_endpoint)
         self._claims = Claims(self._client, journal, claimant, self._take)
         self._courier = Courier(self._client, journal, settings.api_endpoint, self._delivered)
@@ -111,6 +112,10 @@ class ReefGateway:
         """What a command is told of the assignment of its job."""
         grant = self._grants.get(task_id)
         return variables_of(grant, self._settings) if grant is not None else {}
+
+    def facts(self, assignment: Assignment) -> Facts:
+        """What a handler is told of it."""
+        return facts_of(self._grants.get(assignment.task_id), self._settings, self._access.current)
 
     def drain(self, *, is_final: bool) -> None:
         """Take nothing more. Where no successor follows, jobs that have not begun are reported as failed."""

@@ -36,6 +36,8 @@ class ReefReporter:
         grant = self.grants[end.task_id]
 
         def read_output() -> bytes:
+            if end.output is not None:
+                return end.output
             spool = Output(Path(spool_path(str(self.logs), end.task_id, end.attempt)))
             return spool.tail("stdout", LIMIT_BYTES)
 

@@ -1,9 +1,14 @@
-"""What the command of a ReefGuide job finds in its environment: the members of the original's context (section 10)."""
+"""What a ReefGuide job is told of its assignment: the members of the original's context (protocol reefguide.md, 10).
+
+A command finds it in its environment, a handler in its context.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
+from job_item.handlers.context import Facts
 from job_item.reefspec import ReefGuide
 from worker.journal import Grant
 
@@ -23,3 +28,25 @@ def variables_of(grant: Grant, settings: ReefGuide) -> dict[str, str]:
         "CACHE_PATH": settings.cache_path,
     }
     return {name: value for name, value in given.items() if value is not None}
+
+
+def facts_of(grant: Grant | None, settings: ReefGuide, token: str | None) -> Facts:
+    """The same for a handler, and what it needs to call the API; without a grant only what holds for all jobs."""
+    places = Facts(
+        aws_region=settings.aws_region,
+        s3_endpoint=settings.s3_endpoint,
+        cache_path=settings.cache_path,
+        data_path=settings.data_path,
+    )
+    if grant is None:
+        return places
+    lasts_s = settings.deadline if settings.deadline is not None else grant.lasts_s or 0.0
+    return replace(
+        places,
+        storage_uri=grant.storage_uri,
+        assignment_id=str(grant.assignment_id),
+        job_id=str(grant.job_id),
+        deadline_at=(grant.taken_at or 0.0) + lasts_s,
+        api_endpoint=settings.api_endpoint,
+        api_token=token,
+    )
