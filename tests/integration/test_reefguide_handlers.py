@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, eventually
+from tests.conftest import eventually
 from tests.reefguide import StandIn
-from tests.reefguide.nodes import polling, variables
+from tests.reefguide.nodes import polling
 from tests.s3 import moto
 
 HANDLERS = """
@@ -53,22 +50,6 @@ def draw(given: Region, context: HandlerContext) -> Drawn:
 def api() -> Iterator[StandIn]:
     with StandIn() as made:
         yield made
-
-
-def test_a_process_with_nothing_but_the_variables_serves_test(api: StandIn, tmp_path: Path) -> None:
-    job = api.store.create("TEST", {"id": 7})
-    environ = {**os.environ, "PYTHONPATH": str(ROOT), **variables(api)}
-    with (tmp_path / "log").open("wb") as log:
-        command = (sys.executable, "-m", "supervisor")
-        process = subprocess.Popen(command, cwd=tmp_path, env=environ, stdout=log, stderr=log)
-    try:
-        eventually(lambda: job.status == "SUCCEEDED", within_s=60, what="SUCCEEDED")
-        process.terminate()
-        assert process.wait(30) == 0
-    finally:
-        process.kill()
-        process.wait()
-    assert [result.payload for result in job.results()] == [{}]
 
 
 def test_a_handler_stores_its_file_and_its_typed_output_is_the_result(api: StandIn, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import job_item
-from job_item.errors import NodeError
+from job_item.errors import NodeError, Unavailable
 from job_item.handlers import parcel
 from job_item.handlers.clients import api_of, storage_of
 from job_item.handlers.context import Cancelled, Errand, Facts, HandlerContext, Kit
@@ -21,6 +21,7 @@ from job_item.handlers.duty import make_duty
 from job_item.handlers.page import Page
 from job_item.handlers.trial import trial
 from job_item.job import Status, Usage
+from tests.reefguide import StandIn
 from worker.journal.values import Settlement
 
 
@@ -145,3 +146,13 @@ def test_a_result_is_json_with_its_members_in_order(end: Settlement) -> None:
         list(end.usage.processes),
     )
     assert ("output" in members) == (end.output is not None)
+
+
+def test_an_api_that_does_not_answer_well_is_told_with_what_was_asked() -> None:
+    with StandIn() as api:
+        client = context_of(Facts(api_endpoint=api.url, api_token="t")).api
+        with pytest.raises(Unavailable, match=r"answered GET /api/nothing with 404") as refused:
+            client.get("/api/nothing")
+    with pytest.raises(Unavailable, match=r"did not answer POST /api/jobs") as unanswered:
+        client.post("/api/jobs", {})
+    assert refused.value.code == unanswered.value.code == "ERR-HND-016"
