@@ -21,6 +21,7 @@ from rich.console import Console
 from benchmarks import (
     brokers,
     creates,
+    handlers,
     idle,
     latency,
     notifications,
@@ -40,6 +41,7 @@ SUBJECTS: dict[str, ModuleType] = {
         throughput,
         latency,
         creates,
+        handlers,
         notifications,
         uploads,
         restart,
