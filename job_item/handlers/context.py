@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -51,19 +52,19 @@ class CancelToken:
 
 
 class Storage(Protocol):
-    """Files by their URI: `s3://bucket/key`, or a path."""
+    """Files below the URI that a job has been given, by their relative names."""
 
-    def upload(self, source: Path, uri: str) -> Any:
-        """Copy a file to `uri`."""
+    def upload(self, path: str | os.PathLike[str], name: str | None = None) -> Any:
+        """Put a local file there; without a `name` it keeps its own."""
 
-    def download(self, uri: str, target: Path) -> Any:
-        """Copy what is at `uri` to a file."""
+    def download(self, name: str, path: str | os.PathLike[str]) -> Path:
+        """Fetch a file to a local path."""
 
-    def list(self, uri: str) -> Any:
-        """What there is below `uri`."""
+    def list(self, under: str = "") -> Iterator[Any]:
+        """All files, or those below a folder."""
 
-    def delete(self, uri: str) -> Any:
-        """Remove what is at `uri`."""
+    def delete(self, name: str) -> None:
+        """Remove a file."""
 
 
 @dataclass(frozen=True, slots=True)
