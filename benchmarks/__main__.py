@@ -21,6 +21,7 @@ from rich.console import Console
 from benchmarks import (
     brokers,
     creates,
+    handlers,
     idle,
     latency,
     notifications,
@@ -41,6 +42,7 @@ SUBJECTS: dict[str, ModuleType] = {
         throughput,
         latency,
         creates,
+        handlers,
         notifications,
         uploads,
         storage,

@@ -8,12 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from job_item import process
 from job_item.handlers.roster import Cast, Roster, Trouble
 
 LIMIT_S = 60.0
@@ -32,19 +34,19 @@ def examine(roster: Roster, environ: Mapping[str, str], limit_s: float = LIMIT_S
     reader, writer = os.pipe()
     with open(reader, "rb") as answer:  # noqa: PTH123 - a descriptor
         try:
-            process = _start(roster, environ, writer)
+            loader = _start(roster, environ, writer)
         finally:
             os.close(writer)
-        with process:
+        with loader:
             try:
-                _, said = process.communicate(roster.as_json().encode(), limit_s)
+                _, said = loader.communicate(roster.as_json().encode(), limit_s)
             except subprocess.TimeoutExpired:
-                process.kill()
+                loader.kill()
                 return Cast(roster), (_unloaded(roster, f"loading took longer than {limit_s:g} s"),)
         text = answer.read()
-    if process.returncode or not text:
+    if loader.returncode or not text:
         last = said.decode("utf-8", "replace").strip().rpartition("\n")[2][:_TOLD]
-        end = f"signal {-process.returncode}" if process.returncode < 0 else f"exit code {process.returncode}"
+        end = f"signal {-loader.returncode}" if loader.returncode < 0 else f"exit code {loader.returncode}"
         return Cast(roster), (_unloaded(roster, f"the process that loaded them ended with {end}. {last}".strip()),)
     found: dict[str, Any] = json.loads(text)
     cast = Cast(roster, tuple(found["types"]), tuple(found["files"]), digest_of(found["files"]))
@@ -64,6 +66,7 @@ def main(descriptor: int) -> None:
     """Load the roster that comes on standard input and write what was found to `descriptor`."""
     from job_item.handlers.registry import load
 
+    process.signal_when_orphaned(signal.SIGKILL)
     registry = load(Roster.from_json(sys.stdin.read()))
     answer = {"types": registry.types, "files": registry.files, "troubles": registry.troubles}
     with open(descriptor, "w", encoding="utf-8") as stream:

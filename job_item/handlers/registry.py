@@ -21,6 +21,7 @@ from job_item.handlers.trial import trial
 
 BUILT_IN = (Mark("TEST", trial),)
 """Served where nobody else marks the type."""
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Registry:
     types: tuple[str, ...] = ()
     """The marked types, those that are built in left out."""
     files: tuple[str, ...] = ()
-    """The files of the modules that handlers stand in."""
+    """The files of the modules that handlers stand in, and of all others below the roster's folder."""
     troubles: tuple[Trouble, ...] = ()
 
 
@@ -57,7 +58,7 @@ def load(roster: Roster) -> Registry:
             duties[name] = duty
     named = {trouble.source for trouble in troubles}
     troubles += [_unknown(name, types) for name in roster.wanted if name not in duties and name not in named]
-    files = tuple(sorted(set(_files([*types.values(), *functions.values()]))))
+    files = tuple(sorted({*_files([*types.values(), *functions.values()]), *_files_below(roster.folder)}))
     return Registry(duties, tuple(types), files, tuple(troubles))
 
 
@@ -153,3 +154,11 @@ def _files(targets: Iterable[Any]) -> Iterator[str]:
         file = getattr(module, "__file__", None)
         if file:
             yield str(Path(file).absolute())
+
+
+def _files_below(folder: str) -> Iterator[str]:
+    """What authors have beside the configuration; what is installed there belongs to others."""
+    for module in tuple(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if isinstance(file, str) and file.startswith(f"{folder}/") and not _INSTALLED.intersection(Path(file).parts):
+            yield file

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests import handlers
+from tests.conftest import eventually
 from tests.nodes import Node, running
 
 JOBS: list[dict[str, Any]] = [
@@ -167,15 +168,39 @@ def test_an_edit_of_a_handler_takes_effect_by_itself(tmp_path: Path) -> None:
     with running(tmp_path, {"jobs": [{"event": "value", "handler": "acts:value"}]}) as node:
         assert end_of(node, "value", {})["output"] == 1
         path.write_text(text.format(2))
-        found = None
-        for _ in range(200):
-            found = end_of(node, "value", {})["output"]
-            if found == 2:
-                break
-        assert found == 2, node.log.read_text()
+        eventually(lambda: end_of(node, "value", {})["output"] == 2, within_s=30, what="the edit is in force")
         path.write_text("def value(given: dict) -> int:\n    return (\n")
         handlers.write(tmp_path, "", "other.py")
         status, answer = node.ask("POST", "/reload")
-        assert status == 422 or status == 409 or status == 400, answer
+        assert status == 422, answer
         assert "ERR-HND-001" in json.dumps(answer)
         assert end_of(node, "value", {})["output"] == 2, node.log.read_text()
+
+
+def test_an_edit_of_a_module_that_handlers_import_takes_effect_by_itself(tmp_path: Path) -> None:
+    handlers.write(tmp_path, "VALUE = 1\n", "deeper.py")
+    handlers.write(tmp_path, "import deeper\ndef value(given: dict) -> int:\n    return deeper.VALUE\n")
+    with running(tmp_path, {"jobs": [{"event": "value", "handler": "acts:value"}]}) as node:
+        assert end_of(node, "value", {})["output"] == 1
+        handlers.write(tmp_path, "VALUE = 2\n", "deeper.py")
+        eventually(lambda: end_of(node, "value", {})["output"] == 2, within_s=30, what="the edit is in force")
+
+
+def test_a_timeout_does_not_pass_while_the_handlers_are_being_loaded(tmp_path: Path) -> None:
+    text = "import os, time\nif 'LOADS' in os.environ: time.sleep(2)\ndef quick(given: dict) -> int:\n    return 1\n"
+    handlers.write(tmp_path, text)
+    jobs = [{"event": "quick", "handler": "acts:quick", "timeout": 0.5}]
+    with running(tmp_path, {"jobs": jobs, "pass_env": ["LOADS"]}, {"LOADS": "1"}) as node:
+        assert end_of(node, "quick", {})["status"] == "finish"
+
+
+def test_settings_with_wrong_handlers_are_refused_with_their_place(tmp_path: Path) -> None:
+    handlers.write(tmp_path, "def f(given: dict): ...\n")
+    node = Node(tmp_path, {"jobs": [{"event": "a", "handler": "acts:f"}, {"event": "b", "handler": "NOBODY"}]})
+    node.start(ready=False)
+    assert node.process is not None
+    assert node.process.wait(60) == 78
+    said = node.log.read_text()
+    assert "ERR-HND-003" in said
+    assert "ERR-HND-004" in said
+    assert "jobs[1].handler" in said

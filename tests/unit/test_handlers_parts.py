@@ -21,6 +21,7 @@ from job_item.handlers.duty import make_duty
 from job_item.handlers.page import Page
 from job_item.handlers.trial import trial
 from job_item.job import Status, Usage
+from tests.conftest import free_port
 from tests.reefguide import StandIn
 from worker.journal.values import Settlement
 
@@ -153,6 +154,7 @@ def test_an_api_that_does_not_answer_well_is_told_with_what_was_asked() -> None:
         client = context_of(Facts(api_endpoint=api.url, api_token="t")).api
         with pytest.raises(Unavailable, match=r"answered GET /api/nothing with 404") as refused:
             client.get("/api/nothing")
+    gone = context_of(Facts(api_endpoint=f"http://127.0.0.1:{free_port()}")).api
     with pytest.raises(Unavailable, match=r"did not answer POST /api/jobs") as unanswered:
-        client.post("/api/jobs", {})
+        gone.post("/api/jobs", {})
     assert refused.value.code == unanswered.value.code == "ERR-HND-016"

@@ -79,6 +79,8 @@ class Hand:
             except OSError:
                 break
             ticket.hand = self
+            if ticket.on_sent is not None:
+                ticket.on_sent(ticket)
             count += 1
         self._sent += batch[:count]
         self._is_resting = False

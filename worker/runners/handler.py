@@ -82,7 +82,7 @@ class HandlerRunner:
     def start(self, assignment: Assignment, on_output: Callable[[], None]) -> Ticket:
         """Give it to a hand. Raises JobFailure."""
         (ticket,) = self.start_all((assignment,), lambda _: on_output())
-        self._set_alarm(ticket)
+        self._watch_time(ticket)
         return ticket
 
     def start_all(self, assignments: Sequence[Assignment], on_output: Callable[[str], None]) -> Sequence[Ticket]:
@@ -104,18 +104,18 @@ class HandlerRunner:
     def single_out(self, tickets: Sequence[Ticket]) -> None:
         """Leave unbegun what has not begun; from now on the one that runs has its timeout."""
         hand = next((ticket.hand for ticket in tickets if ticket.hand is not None), None)
-        if hand is not None:
-            for ticket in hand.single_out():
-                ticket.leave_unbegun()
+        for ticket in hand.single_out() if hand is not None else tickets[1:]:
+            ticket.leave_unbegun()
         for ticket in tickets:
             if ticket.result is None:
-                self._set_alarm(ticket)
+                self._watch_time(ticket)
 
-    def _set_alarm(self, ticket: Ticket) -> None:
-        spec = ticket.assignment.spec
-        if spec.timeout is not None:
-            loop = asyncio.get_running_loop()
-            ticket.alarm = loop.call_later(spec.timeout, ticket.stop, "timeout", spec.kill_grace)
+    def _watch_time(self, ticket: Ticket) -> None:
+        """Stop it when its time is over, which begins when a hand has it: not while handlers are being loaded."""
+        if ticket.hand is not None:
+            _set_alarm(ticket)
+        else:
+            ticket.on_sent = _set_alarm
 
     async def close(self) -> None:
         """End all hands, and what they run."""
@@ -129,7 +129,7 @@ class HandlerRunner:
         if self._hands is None or self._hands.is_unfit or is_new:
             if self._hands is not None:
                 self._hands.retire()
-                self._retired.append(self._hands)
+                self._retired = [hands for hands in (*self._retired, self._hands) if not hands.is_over]
             self._hands = self._hands_of(standing.start.cast.roster, dict(standing.base))
             self._made_for = standing
         return self._hands
@@ -191,3 +191,10 @@ class HandlerRunner:
         error = None if task.cancelled() else task.exception()
         if error is not None:
             get("worker").warning("note.lost", code=getattr(error, "code", "ERR-RUN-013"), reason=str(error))
+
+
+def _set_alarm(ticket: Ticket) -> None:
+    spec = ticket.assignment.spec
+    if spec.timeout is not None and ticket.alarm is None:
+        loop = asyncio.get_running_loop()
+        ticket.alarm = loop.call_later(spec.timeout, ticket.stop, "timeout", spec.kill_grace)

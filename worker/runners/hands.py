@@ -53,6 +53,11 @@ class Hands:
         self._pool.open()
 
     @property
+    def is_over(self) -> bool:
+        """Whether it was to end, and nothing of it runs any more."""
+        return self._is_retired and not self._hands and not self._waiting
+
+    @property
     def is_unfit(self) -> bool:
         """Whether its nursery could not load the handlers."""
         return self._unfit is not None
@@ -183,5 +188,5 @@ class Hands:
             self._retiring = self._loop.call_later(min(left) - since, self._let_go_idle)
 
     def _end_if_retired(self) -> None:
-        if self._is_retired and not self._hands and not self._waiting:
+        if self.is_over:
             self._loop.create_task(self.close())

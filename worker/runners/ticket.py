@@ -39,6 +39,7 @@ class Ticket:
         "kind",
         "on_end",
         "on_output",
+        "on_sent",
         "result",
         "stop_how",
         "wish",
@@ -52,6 +53,7 @@ class Ticket:
         self.kind = kind
         self.on_output = on_output
         self.on_end: Callable[[], object] | None = None
+        self.on_sent: Callable[[Ticket], object] | None = None
         self.stop_how: str | None = None
         self.hand: Hand | None = None
         self.alarm: asyncio.TimerHandle | None = None

@@ -1,0 +1,76 @@
+"""The journal with many jobs at once: the same as one by one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from job_item.job import Status
+from tests.journals import EVENT, accept, end_of, in_loop, journal_in
+from worker.journal import Claim, Journal
+from worker.journal.values import LastWords
+
+IDS = ("a", "b", "c", "d")
+
+
+async def claim_all(journal: Journal) -> dict[str, tuple[int, Claim]]:
+    """Claim all that wait; by task id, with their numbers."""
+    numbers = [waiting.seq for waiting in journal.waiting(EVENT, 0, 100)]
+    claims = await journal.claim_all(numbers, 200.0)
+    return {claim.task_id: (number, claim) for number, claim in claims.items()}
+
+
+@in_loop
+async def test_jobs_are_claimed_together_each_with_a_fence_of_its_own(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        await accept(journal, *IDS)
+        await journal.ask_cancel("b")
+        numbers = [1, 2, 3, 4, 99]
+        claims = await journal.claim_all(numbers, 200.0)
+        assert [(claim.task_id, claim.attempt) for claim in claims.values()] == [("a", 1), ("c", 1), ("d", 1)]
+        assert len({claim.fence for claim in claims.values()}) == 3
+        assert await journal.claim_all(numbers, 201.0) == {}
+        assert journal.counts()[Status.RUNNING] == 3
+        record = journal.record("a")
+        assert record is not None
+        assert (record.status, record.attempts[0].fence) == (Status.RUNNING, claims[1].fence)
+
+
+@in_loop
+async def test_they_are_settled_together_each_as_it_ended(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        await accept(journal, *IDS)
+        claims = await claim_all(journal)
+        await journal.ask_cancel("c")
+        ends = [
+            end_of(claims["a"][1], output=b'{"x":1}'),
+            end_of(claims["b"][1], Status.ERROR, retry_at=400.0, error="no"),
+            end_of(claims["c"][1], Status.ERROR, retry_at=400.0),
+            end_of(claims["d"][1])._replace(fence=7),
+        ]
+        words = [LastWords(0.0), None, None, LastWords(0.0)]
+        assert await journal.settle_all(ends, words) == [Status.FINISH, Status.QUEUED, Status.TERMINATE, None]
+        assert await journal.settle_all(ends[:1]) == [None]
+        record = journal.record("a")
+        assert record is not None
+        assert record.attempts[0].output == {"x": 1}
+        assert [(said.task_id, said.kind) for said in journal.sayings(0, 10)] == [("a", "finish")]
+        counts = journal.counts()
+        assert (counts[Status.FINISH], counts[Status.QUEUED], counts[Status.RUNNING]) == (1, 1, 1)
+
+
+@in_loop
+async def test_what_was_not_begun_waits_again_as_if_it_had_not_been_claimed(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        await accept(journal, *IDS)
+        claims = await claim_all(journal)
+        await journal.ask_cancel("b", Status.TIMEOUT)
+        fences = {number: claim.fence for number, claim in claims.values()}
+        fences[claims["d"][0]] += 1  # of somebody else's attempt
+        given = await journal.give_back(fences)
+        assert given == {claims["a"][0]: None, claims["b"][0]: Status.TIMEOUT, claims["c"][0]: None}
+        record = journal.record("a")
+        assert record is not None
+        assert (record.status, record.attempt, record.attempts) == (Status.QUEUED, 0, ())
+        again = await claim_all(journal)
+        assert [(task_id, claim.attempt) for task_id, (_, claim) in again.items()] == [("a", 1), ("c", 1)]
+        assert again["a"][1].fence > claims["d"][1].fence
