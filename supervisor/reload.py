@@ -29,9 +29,10 @@ from supervisor.requests import Request, Requests
 from supervisor.tables import Room
 from supervisor.watch import Watch
 
-READING_TIME_S = 25.0
-"""After this time a reader is killed: a file on a dead network drive, or a bug. A slow Job Manager has given up by
-then."""
+READING_TIME_S = 10.0
+"""After this time a reader is killed: a file on a dead network drive, or a bug."""
+ASKING_TIME_S = 15.0
+"""So much longer a reader may take that asks the Job Manager, which is given up by then."""
 AREA = "ERR-MGR-"
 """How the codes of the Job Manager begin."""
 _STOPPING = Refusal("ERR-SUP-023", "The node is stopping, or has too many orders to reload already.")
@@ -200,7 +201,7 @@ class Reload:
             self._requests = self._requests.end()
             return
         self._reader = Born(*made, self._births)
-        self._reader_end_s = time.monotonic() + READING_TIME_S
+        self._reader_end_s = time.monotonic() + READING_TIME_S + (ASKING_TIME_S if request.asks_manager else 0.0)
 
     def _bear(self, task: Task, listeners: Iterable[socket.socket]) -> tuple[Any, Any]:
         """Start a reader; a forkserver that was killed under it is replaced at the second try."""
