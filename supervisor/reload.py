@@ -198,7 +198,8 @@ class Reload:
             self._requests = self._requests.end()
             return
         self._reader = Born(*made, self._births)
-        self._reader_end_s = time.monotonic() + READING_TIME_S + (ASKING_TIME_S if request.asks_manager else 0.0)
+        asks = request.asks_manager and self.plan.manager is not None
+        self._reader_end_s = time.monotonic() + READING_TIME_S + (ASKING_TIME_S if asks else 0.0)
 
     def _bear(self, task: Task, listeners: Iterable[socket.socket]) -> tuple[Any, Any]:
         """Start a reader; a forkserver that was killed under it is replaced at the second try."""
