@@ -6,18 +6,21 @@ from collections.abc import Mapping
 
 from job_item.plainlog import PlainLog
 from job_item.sign import Sign
-from supervisor.reading import Finding
+from supervisor.finding import Finding
 
 
 class Complaints:
-    """Says each fault once for each time that somebody has written, and each doubt once while it lasts."""
+    """Says each fault once for each time that somebody has written, and each doubt once while it lasts.
 
-    def __init__(self, log: PlainLog) -> None:
+    `doubts` are those that were told at the start.
+    """
+
+    def __init__(self, log: PlainLog, doubts: tuple[Finding, ...] = ()) -> None:
         self._log = log
         self.faults: tuple[Finding, ...] = ()
         self._refused: Mapping[str, Sign] = {}
         """The files with these faults: who saves others with the same ones is told again."""
-        self._doubts: tuple[Finding, ...] = ()
+        self._doubts = doubts
 
     def reject(self, faults: tuple[Finding, ...], files: Mapping[str, Sign], *, is_asked: bool) -> None:
         """These `files` cannot be put in force; `is_asked`: somebody waits for the answer."""

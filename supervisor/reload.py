@@ -20,19 +20,23 @@ from job_item.sign import Sign
 from supervisor.born import Born, bear
 from supervisor.child import Child
 from supervisor.complaints import Complaints
+from supervisor.envoy import Envoy
+from supervisor.finding import Finding
 from supervisor.forkserver import Forkserver
 from supervisor.holdings import Holdings
 from supervisor.plan import Plan
-from supervisor.reading import Finding, Reading, Task, receive
+from supervisor.reading import Reading, Task, receive
 from supervisor.requests import Request, Requests
 from supervisor.tables import Room
 from supervisor.watch import Watch
 
 READING_TIME_S = 10.0
 """After this time a reader is killed: a file on a dead network drive, or a bug."""
+ASKING_TIME_S = 15.0
+"""So much longer a reader may take that asks the Job Manager, which is given up by then."""
 _STOPPING = Refusal("ERR-SUP-023", "The node is stopping, or has too many orders to reload already.")
 _DIED = Finding("ERR-SUP-021", "", "the process that reads the settings has died")
-_LATE = Finding("ERR-SUP-021", "", f"the settings could not be read within {READING_TIME_S:g} s")
+_LATE = Finding("ERR-SUP-021", "", "the process that reads the settings took too long")
 
 Order = tuple[Child, int]
 
@@ -57,7 +61,8 @@ class Reload:
         self._reader_end_s: float | None = None
         self._has_result = False
         self._applying: tuple[Request[Order], ReloadReport] | None = None
-        self._complaints = Complaints(log)
+        self._complaints = Complaints(log, plan.doubts)
+        self._envoy = Envoy(plan, log)
         self._state = SettingsState(plan.digest, time.time())
         self._is_open = True
         self._follow(plan.sources.files)
@@ -71,7 +76,8 @@ class Reload:
     def is_busy(self) -> bool:
         """Whether settings are being read, or brought into force in the children."""
         request = self._requests.running
-        return self._applying is not None or (request is not None and not request.is_dry and not self._has_result)
+        is_read = request is not None and not (request.is_dry or request.is_routine or self._has_result)
+        return self._applying is not None or is_read
 
     def dumped(self) -> Mapping[str, object]:
         """What a dump of the node's state says of it."""
@@ -81,11 +87,12 @@ class Reload:
             "faults": len(self._complaints.faults),
             "is_watched": self.plan.sources.is_watched,
             "waiting": len(self._requests.waiting),
+            "is_manager_away": self._envoy.is_away,
         }
 
     def state(self, pending: tuple[Room, ...]) -> SettingsState:
         """What the API shows; `pending` are the rooms that take the settings over later."""
-        return replace(self._state, pending=tuple(room.value for room in pending))
+        return replace(self._state, pending=tuple(room.value for room in pending), manager=self._envoy.state)
 
     def sources(self) -> Mapping[int, Callable[[], None]]:
         """What to wait for, and what to do then."""
@@ -101,8 +108,8 @@ class Reload:
 
     def next_moment_s(self) -> float | None:
         """When `turn` must come at the latest."""
-        moments = [moment for moment in (self._watch.next_look_s(), self._reader_end_s) if moment is not None]
-        return min(moments, default=None)
+        moments = (self._watch.next_look_s(), self._reader_end_s, self._envoy.due_s if self._is_open else None)
+        return min((moment for moment in moments if moment is not None), default=None)
 
     def turn(self) -> None:
         """Do what time asks for."""
@@ -114,6 +121,8 @@ class Reload:
             self._reader_end_s = None
             self._reader.kill()
             self._finish(_failed(self.plan, _LATE))
+        if self._envoy.goes(now_s):
+            self._request(Request(is_routine=True))
         self._begin()
 
     def check(self) -> None:
@@ -161,7 +170,7 @@ class Reload:
 
     def _look(self) -> None:
         if self._watch.look(time.monotonic()):
-            self._request(Request())
+            self._request(Request(asks_manager=False))
 
     def _begin(self) -> None:
         """Start a reader, if one is wanted and none runs."""
@@ -172,7 +181,15 @@ class Reload:
         if request is None:
             return
         listeners = self._holdings.listeners
-        task = Task(self.plan, tuple(listeners), self._holdings.locks, request.is_dry, request.candidate)
+        task = Task(
+            self.plan,
+            tuple(listeners),
+            self._holdings.locks,
+            request.is_dry,
+            request.candidate,
+            request.asks_manager,
+            request.is_routine,
+        )
         self._has_result = False
         try:
             made = self._bear(task, listeners.values())
@@ -181,7 +198,8 @@ class Reload:
             self._requests = self._requests.end()
             return
         self._reader = Born(*made, self._births)
-        self._reader_end_s = time.monotonic() + READING_TIME_S
+        asks = request.asks_manager and self.plan.manager is not None
+        self._reader_end_s = time.monotonic() + READING_TIME_S + (ASKING_TIME_S if asks else 0.0)
 
     def _bear(self, task: Task, listeners: Iterable[socket.socket]) -> tuple[Any, Any]:
         """Start a reader; a forkserver that was killed under it is replaced at the second try."""
@@ -213,6 +231,8 @@ class Reload:
         if self._has_result or request is None:
             return
         self._has_result = True
+        if not request.is_dry:
+            self._envoy.hear(reading, self.plan)
         if request.is_dry:
             _answer(request, reading.report)
         elif reading.faults:
@@ -232,7 +252,9 @@ class Reload:
     def _keep(self, request: Request[Order], reading: Reading) -> None:
         """The settings are what they were, or are so again."""
         self._clear()
-        self._log.info("settings.unchanged", digest=reading.report.digest)
+        if not request.is_routine:
+            self._log.info("settings.unchanged", digest=reading.report.digest)
+        self._complaints.doubt(reading.warnings)
         self._follow(reading.files)
         _answer(request, reading.report)
 

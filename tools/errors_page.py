@@ -25,6 +25,7 @@ AREAS = {
     "HND": "Typed handlers",
     "API": "The local API",
     "HST": "The host",
+    "MGR": "The Job Manager",
     "UPD": "Updates",
 }
 
