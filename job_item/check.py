@@ -29,20 +29,12 @@ def check(loaded: Loaded) -> tuple[Fault, ...]:
 
     The warnings of loading (`loaded.warnings`) are not repeated.
     """
-    faults = [*_unsupported(loaded), *_api(loaded), *_work_dir(loaded), *_open_files(loaded)]
+    faults = [*_api(loaded), *_work_dir(loaded), *_open_files(loaded)]
     for index, job in enumerate(loaded.settings.jobs):
         faults += _job(loaded, job, ("jobs", index))
     for index, entry in enumerate(loaded.settings.execs):
         faults += _exec(loaded, entry, ("execs", index))
     return tuple(sorted(faults, key=lambda fault: (fault.line or 0, fault.column or 0)))
-
-
-def _unsupported(loaded: Loaded) -> Iterator[Fault]:
-    """Refuse what this version would have to ignore. Goes away when the Job Manager comes."""
-    settings = loaded.settings
-    if settings.end_point:
-        message = "the Job Manager is not supported by this version yet"
-        yield _fault(loaded, "ERR-CFG-019", message, ("end_point",))
 
 
 def _api(loaded: Loaded) -> Iterator[Fault]:

@@ -1,0 +1,92 @@
+"""A node and the example Job Manager, over each broker: what the manager knows is what the node did."""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.brokers.stages import Stage
+from tests.conftest import eventually
+from tests.jobmanager import managing, node_settings
+from tests.nodes import running
+
+pytestmark = pytest.mark.parametrize("stage", ["nats-plain", "redis-plain", "rabbitmq-password"], indirect=True)
+
+JOBS = [
+    {"event": "work", "nested": [{"event": "part"}]},
+    {"event": "slow", "timeout": 1},
+    {"event": "one", "limit_process": 1},
+]
+
+
+def test_a_job_of_the_manager_is_run_and_all_of_it_is_heard_in_order(stage: Stage, tmp_path: Path) -> None:
+    jobs = [
+        {"event": "work", "cmd": "echo hello {{name}}; echo said by me | job_item save; echo oops >&2; exit 3"},
+        {"event": "work.part", "cmd": "echo part"},
+        {"event": "slow", "cmd": "sleep 60"},
+        {"event": "one", "cmd": "sleep 0.2"},
+    ]
+    with (
+        managing(tmp_path / "manager", stage.settings(), JOBS) as manager,
+        running(tmp_path / "node", node_settings(manager, stage.settings(), jobs=jobs)),
+    ):
+        task = manager.create("work", {"name": "wörld"})
+        assert manager.await_status(task)["status"] == "error"
+        assert manager.output(task).decode() == "hello wörld\nsaid by me\n"
+        assert manager.notes(task) == ["said by me\n"]
+        assert manager.order(task) == ["_who", ".notif_add", "_failed", "_finish"]
+        assert manager.said(task, "_failed") == ["oops\n"]
+        assert manager.await_status(manager.create("work.part"))["status"] == "finish"
+        slow = manager.await_status(manager.create("slow"))
+        assert slow["status"] == "timeout"
+        assert slow["ended_at"] - slow["began_at"] < 20
+        several = [manager.create("one") for _ in range(4)]
+        spans = sorted((job["began_at"], job["ended_at"]) for job in map(manager.await_status, several))
+        for (_, ended), (began, _) in itertools.pairwise(spans):
+            assert ended <= began, "limit_process: 1"
+
+
+def test_a_running_job_is_pinged_and_terminated_and_a_waiting_one_too(stage: Stage, tmp_path: Path) -> None:
+    jobs = [{"event": "work", "cmd": "sleep 60"}]
+    with (
+        managing(tmp_path / "manager", stage.settings(), JOBS) as manager,
+        running(tmp_path / "node", node_settings(manager, stage.settings(), jobs=jobs)),
+    ):
+        task = manager.create("work")
+        manager.await_status(task, "running")
+        manager.act(task, "ping")
+        eventually(lambda: manager.said(task, "_listen.callback") == ["world"])
+        manager.act(task, "terminate")
+        assert manager.await_status(task)["status"] == "terminate"
+        assert manager.said(task, "_failed") == []
+        nobody = manager.create("slow")
+        assert manager.job(nobody)["status"] == "waiting", "no node has this event"
+        manager.act(nobody, "terminate")
+        assert manager.job(nobody)["status"] == "terminate"
+
+
+def test_the_manager_lets_nobody_in_without_his_word(stage: Stage, tmp_path: Path) -> None:
+    with managing(tmp_path / "manager", stage.settings(), JOBS) as manager:
+
+        def status(method: str, path: str, body: object = None, **headers: str) -> int:
+            connection = http.client.HTTPConnection("127.0.0.1", manager.port, timeout=20)
+            connection.request(method, path, json.dumps(body), headers)
+            try:
+                return connection.getresponse().status
+            finally:
+                connection.close()
+
+        config = "/api/worker/config"
+        assert status("POST", config, {"project_id": "P", "secret_key": "the-key-of-the-project"}) == 200
+        assert status("POST", config, {"project_id": "P", "secret_key": "wrong"}) == 403
+        assert status("POST", config + "/tls/download", {"app_id": "P", "app_secret": None}) == 403
+        for path in ("/api/worker/job_record/result/T", "/api/worker/job_record/file/T"):
+            assert status("POST", path, {}, Authorization="Bearer wrong") == 401
+        assert status("GET", "/") == 401
+        assert status("GET", "/api/overview", Authorization="Basic eDp4") == 401
+        assert status("POST", "/api/jobs", {"event": "work"}) == 401
+        assert manager.ask("GET", "/")[0] == 200
