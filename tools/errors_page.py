@@ -22,6 +22,7 @@ AREAS = {
     "EXE": "Background commands",
     "API": "The local API",
     "HST": "The host",
+    "OUT": "What waits for the Job Manager",
     "UPD": "Updates",
 }
 

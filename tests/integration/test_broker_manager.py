@@ -6,6 +6,7 @@ import http.client
 import itertools
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from tests.nodes import running
 
 pytestmark = pytest.mark.parametrize("stage", ["nats-plain", "redis-plain", "rabbitmq-password"], indirect=True)
 
-JOBS = [
+JOBS: list[dict[str, Any]] = [
     {"event": "work", "nested": [{"event": "part"}]},
     {"event": "slow", "timeout": 1},
     {"event": "one", "limit_process": 1},
