@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -60,3 +61,12 @@ def read_address(text: str, default_port: int) -> Written:
     if url.scheme not in _SCHEMES or url.path.strip("/") or url.query or url.fragment:
         raise Unfit("ERR-CFG-007", f"wants a server as host, host:port or nats://host:port, not {shown(text)}")
     return Written(Address(host_of(url.hostname or ""), port or default_port), url.scheme == "tls")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine itself, by its name or address."""
+    host = host.rstrip(".").lower()
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

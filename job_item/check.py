@@ -14,6 +14,7 @@ from pathlib import Path
 from job_item.errors import Fault
 from job_item.execspec import Exec
 from job_item.load import Loaded
+from job_item.manager.address import is_exposed
 from job_item.settings import Job
 from job_item.template import TemplateError, TemplateFault, compile_command
 from job_item.yamlfile import KeyPath, dotted, nearest
@@ -29,12 +30,23 @@ def check(loaded: Loaded) -> tuple[Fault, ...]:
 
     The warnings of loading (`loaded.warnings`) are not repeated.
     """
-    faults = [*_api(loaded), *_work_dir(loaded), *_open_files(loaded)]
+    faults = [*_manager(loaded), *_api(loaded), *_work_dir(loaded), *_open_files(loaded)]
     for index, job in enumerate(loaded.settings.jobs):
         faults += _job(loaded, job, ("jobs", index))
     for index, entry in enumerate(loaded.settings.execs):
         faults += _exec(loaded, entry, ("execs", index))
     return tuple(sorted(faults, key=lambda fault: (fault.line or 0, fault.column or 0)))
+
+
+def _manager(loaded: Loaded) -> Iterator[Fault]:
+    """Warn of secrets that cross a network in the clear, and of jobs that the Job Manager does not know."""
+    if is_exposed(loaded.settings.end_point):
+        message = "the secret of the project is sent there in clear text"
+        yield _fault(loaded, "ERR-MGR-006", message, ("end_point",), warning=True)
+    for index, job in enumerate(loaded.settings.jobs if loaded.registered is not None else ()):
+        if job.event not in (loaded.registered or ()):
+            message = f"{job.event!r} is not registered at the Job Manager: no job comes for it yet"
+            yield _fault(loaded, "ERR-MGR-007", message, ("jobs", index, "event"), warning=True)
 
 
 def _api(loaded: Loaded) -> Iterator[Fault]:

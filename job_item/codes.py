@@ -41,7 +41,6 @@ _ENTRIES = (
     Code("ERR-CFG-016", "A file that holds a secret cannot be used.", "See that the file is there, has the secret as its text, and may be read by this user."),
     Code("ERR-CFG-017", "A secret is given twice.", "Keep either the secret or the file that holds it."),
     Code("ERR-CFG-018", "The API would be open to other machines without a token.", "Set api.token or api.token_file, or let api.host be 127.0.0.1."),
-    Code("ERR-CFG-019", "The Job Manager is not supported by this version yet.", "Remove end_point; the node then takes its jobs from broker_connection, or from its embedded queue."),
     Code("ERR-CFG-020", "The directory of jobs cannot be used.", "Let the node's user write there, or set work_dir to a directory that it may write to."),
     Code("ERR-CFG-021", "A working_dir cannot be used.", "Create the directory, let the node's user enter it, or correct the path (relative to the configuration file)."),
     Code("ERR-CFG-022", "A shell was not found.", "Install it, or set `shell` to the name or path of one that is there."),
@@ -233,6 +232,17 @@ _ENTRIES = (
     Code("ERR-HST-110", "The clock by which durations are measured is wrong.", "Restart the machine, or choose another clock source; time-outs cannot be relied on."),
     Code("ERR-HST-111", "Files can hardly be watched here.", "Raise fs.inotify.max_user_instances and fs.inotify.max_user_watches (sysctl); `job_item reload` works without."),
     Code("ERR-HST-112", "The node has more rights than it needs.", "Run it as a user of its own; jobs run as the same user."),
+    # MGR: the Job Manager
+    Code("ERR-MGR-001", "The Job Manager cannot be reached, or is in trouble.", "See that it runs and that end_point names it; the node asks again by itself."),
+    Code("ERR-MGR-002", "The Job Manager refuses this node.", "Check credential.project_id, credential.secret_key and end_point."),
+    Code("ERR-MGR-003", "The answer of the Job Manager cannot be used.", "Correct what the message names in the project's settings at the Job Manager; the node asks again by itself."),
+    Code("ERR-MGR-004", "The Job Manager sends commands that this node is to run; they are refused.", "Write jobs and execs into the configuration of the node, or let it take them: `allow_remote_commands: true`."),
+    Code("ERR-MGR-005", "The certificates of the Job Manager cannot be used.", "Correct the bundle at the Job Manager, or put the files where the message says."),
+    Code("ERR-MGR-006", "What the node tells the Job Manager can be read on the way.", "Use https in end_point."),
+    Code("ERR-MGR-007", "The Job Manager does not know an event of this node.", "Register it there; the node takes jobs of it as soon as it is."),
+    Code("ERR-MGR-008", "The Job Manager gives no new answer; its last one stays in use.", "See that it runs; nothing is lost meanwhile."),
+    Code("ERR-MGR-009", "A setting is not used, because the Job Manager says it.", "Remove it, or remove end_point to do without a Job Manager."),
+    Code("ERR-MGR-010", "The answer of the Job Manager cannot be kept.", "Check the disk and the permissions of the state folder; the node works, but not while the Job Manager is away."),
     # UPD: updates
     Code("ERR-UPD-001", "An update cannot be fetched or applied.", "The running version stays in use; look at the message.", was="ERR-25230903100"),
 )

@@ -18,6 +18,7 @@ from job_item.redact import secret_values
 from job_item.reload import SettingsState
 
 if TYPE_CHECKING:
+    from job_item.manager.answer import Registration
     from job_item.settings import Settings
 
 
@@ -55,6 +56,8 @@ class ChildStart:
     """None where the room was started alone, by hand."""
     started_at: float
     """When the node was started, `time.monotonic()` of this machine (the clock is one for all processes)."""
+    registered: Mapping[str, Registration] | None = None
+    """The events that the Job Manager knows; None without one: then every event of this node counts."""
     digest: str = ""
     """Of everything that makes the settings what they are: the file, `.env`, secret files, variables."""
 
@@ -146,7 +149,7 @@ class Adopted:
 
 @dataclass(frozen=True, slots=True)
 class StopNode:
-    """Stop the whole node, drained, with this exit code (76 = cascade stop)."""
+    """Stop the whole node, drained, with this exit code (76: cascade stop, 0: somebody who may has asked for it)."""
 
     exit_code: int
     reason: str

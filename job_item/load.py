@@ -1,6 +1,7 @@
 """From `config.yaml`, `.env` and the environment to `Settings`, or to one list of all faults.
 
-Order of the layers, lowest first: defaults, `JOB_ITEM_IDENTITY_ID`, the file, `LOG_LEVEL` and `WORKER_ID`. Paths in the
+Order of the layers, lowest first: defaults, `JOB_ITEM_IDENTITY_ID`, the file, `LOG_LEVEL` and `WORKER_ID`; the answer
+of a Job Manager lies under them, but for the broker, which is always its own (`job_item.manager.overlay`). Paths in the
 settings are relative to the folder of the configuration file; nobody changes directory (protocol job-item.md, sections
 1.6 and 9.4, O4). Nothing is created here.
 """
@@ -8,7 +9,7 @@ settings are relative to the folder of the configuration file; nobody changes di
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ from job_item.errors import Fault, SettingsError
 from job_item.findings import Finding, findings
 from job_item.folders import default_state_dir, make_absolute
 from job_item.layers import Layer, file_layer, leaves, merge, variable_layer
+from job_item.manager.answer import Registration
+from job_item.manager.overlay import overlay
+from job_item.manager.supply import ORIGIN, Supply
 from job_item.redact import Redactor, secret_values
 from job_item.secretfile import SECRETS, exposed, file_key_of, read_secret_files
 from job_item.settings import Settings
@@ -50,6 +54,13 @@ class Loaded:
     places: Mapping[KeyPath, Place] = field(default_factory=dict)
     files: Mapping[str, Sign] = field(default_factory=dict)
     """The files that were read, or would have been: the configuration, `.env`, files of secrets."""
+    supply: Supply | None = None
+    """What the Job Manager has given, where there is one and it was asked."""
+
+    @property
+    def registered(self) -> Mapping[str, Registration] | None:
+        """The events that the Job Manager knows; None without one: then every event of this node counts."""
+        return None if self.supply is None else self.supply.answer.events
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -57,17 +68,20 @@ class Loaded:
         return (*self.settings.secrets(), *secret_values(self.dotenv))
 
 
-def load(path: Path | None, environ: Mapping[str, str], instead: Path | None = None) -> Loaded:
+def load(
+    path: Path | None, environ: Mapping[str, str], instead: Path | None = None, supply: Supply | None = None
+) -> Loaded:
     """Read the settings that `path`, else CONFIG_PATH, else `config.yaml` names.
 
-    `instead` is a file whose text is taken for that of the configuration, as if it stood in its place. Raises
-    `SettingsError` with all faults at once, in the order of their lines.
+    `instead` is a file whose text is taken for that of the configuration, as if it stood in its place. `supply` is what
+    the Job Manager has given; without it a node with `end_point` has no broker yet. Raises `SettingsError` with all
+    faults at once, in the order of their lines.
     """
     config_path = Path(path or environ.get("CONFIG_PATH") or _DEFAULT_NAME).absolute()
     files = dict(signs((str(config_path), str(config_path.with_name(".env")))))
     document = _read_document(instead or config_path)
     dotenv, faults = _read_dotenv(config_path.with_name(".env"), environ)
-    layer, found = _merge_layers(document, config_path, environ, dotenv)
+    layer, found, doubts = _merge_layers(document, config_path, environ, dotenv, supply)
     files |= signs(file for key in SECRETS if isinstance(file := layer.get(file_key_of(key)), str))
     settings = None
     try:
@@ -93,10 +107,14 @@ def load(path: Path | None, environ: Mapping[str, str], instead: Path | None = N
         work_dir=Path(settings.work_dir) if settings.work_dir else config_path.parent,
         state_dir=Path(settings.state_dir) if settings.state_dir else state_dir,
         dotenv=dotenv,
-        warnings=tuple(_warnings(layer, document.places, config_path)),
+        warnings=(
+            *_warnings(layer, document.places, config_path),
+            *(replace(_fault(doubt, document.places, Layer(), config_path), warning=True) for doubt in doubts),
+        ),
         layers=layers,
         places=document.places,
         files=files,
+        supply=supply if settings.end_point else None,
     )
 
 
@@ -139,15 +157,26 @@ def _read_text(file: Path) -> str:
 
 
 def _merge_layers(
-    document: Document, config_path: Path, environ: Mapping[str, str], dotenv: Mapping[str, str]
-) -> tuple[Layer, list[Finding]]:
-    """Lay the layers over each other, make paths absolute, and fetch secrets from their files."""
+    document: Document,
+    config_path: Path,
+    environ: Mapping[str, str],
+    dotenv: Mapping[str, str],
+    supply: Supply | None,
+) -> tuple[Layer, list[Finding], list[Finding]]:
+    """Lay the layers over each other, make paths absolute, and fetch secrets from their files.
+
+    Returns what came of it, what is wrong, and what is doubtful.
+    """
     layer, found = file_layer(document, str(config_path), environ, dotenv)
     layer = merge(variable_layer(("identity_id",), "JOB_ITEM_IDENTITY_ID", environ, dotenv), layer)
     layer = merge(layer, variable_layer(("log", "level"), "LOG_LEVEL", environ, dotenv))
     layer = merge(layer, variable_layer(("identity_id",), "WORKER_ID", environ, dotenv))
+    doubts: list[Finding] = []
+    if layer.get(("end_point",)):
+        faults, doubts = overlay(layer, supply, config_path.parent)
+        found += faults
     make_absolute(layer, config_path.parent)
-    return layer, [*found, *read_secret_files(layer), *find_tls_files(layer, config_path.parent)]
+    return layer, [*found, *read_secret_files(layer), *find_tls_files(layer, config_path.parent)], doubts
 
 
 def _duplicates(tree: Mapping[str, Tree], section: str, keys: tuple[str, ...], code: str) -> Iterator[Finding]:
@@ -165,10 +194,10 @@ def _duplicates(tree: Mapping[str, Tree], section: str, keys: tuple[str, ...], c
 
 
 def _fault(finding: Finding, places: Mapping[KeyPath, Place], layer: Layer, config_path: Path) -> Fault:
-    """Say where something wrong stands: in the file, or in the environment."""
-    origin = layer.origins.get(finding.path, "")
+    """Say where something wrong stands: in the file, in the environment, or in the answer of the Job Manager."""
+    origin = layer.origins.get(finding.path, "") or layer.origins.get(finding.path[:1], "")
     path = dotted(finding.path) or None
-    if origin.startswith(("environment ", ".env ")):
+    if origin.startswith(("environment ", ".env ", ORIGIN)):
         return Fault(finding.code, finding.message, origin, None, path, finding.remedy)
     place = nearest(places, finding.path)
     return Fault(finding.code, finding.message, str(config_path), place.line if place else None, path, finding.remedy)

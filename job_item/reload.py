@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from job_item.manager.state import ManagerState
+
 Effect = Literal[
     "in place",
     "restarts the exec",
@@ -47,3 +49,5 @@ class SettingsState:
     """Why the newest version of the file is not in force; empty when it is."""
     pending: tuple[str, ...] = ()
     """The rooms that take new settings over as soon as what runs in them has ended."""
+    manager: ManagerState | None = None
+    """How the node stands with its Job Manager; None without one."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from job_item.findings import Finding
 from job_item.layers import Layer
+from job_item.manager.supply import ORIGIN
 from job_item.yamlfile import KeyPath
 
 SECRETS: tuple[KeyPath, ...] = (
@@ -83,7 +84,7 @@ def _home(key: KeyPath, layer: Layer, config_path: Path) -> Path | None:
         return Path(origin.removeprefix("file "))
     if ", .env " in origin:
         return config_path.with_name(".env")
-    return None if ", environment " in origin else config_path
+    return None if ", environment " in origin or origin.startswith(ORIGIN) else config_path
 
 
 def is_readable_by_others(file: Path) -> bool:

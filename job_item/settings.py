@@ -12,11 +12,12 @@ import os
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from job_item.connections import BrokerConnection
 from job_item.execspec import Exec
 from job_item.kinds import Bytes, Command, Environment, Event, Identity, Passable, Seconds, Shell, level_of
+from job_item.manager.address import base_of
 from job_item.quantity import Unfit
 from job_item.redact import secret_values
 from job_item.resources import Resources
@@ -98,6 +99,12 @@ class Keep(Section):
     outbox_bytes: Bytes = Field(default=4 << 30, ge=0)
 
 
+class Manager(Section):
+    """`manager`: how often the Job Manager is asked whether anything is new."""
+
+    refresh: Seconds = Field(default=60.0, ge=1)
+
+
 class Retries(Section):
     """`retries` of a job: runs in all, and the pauses between them in seconds."""
 
@@ -130,12 +137,14 @@ class Job(Section):
 class Settings(Section):
     """The whole of `config.yaml`.
 
-    `uuid`, `project` (here `project_record`, as `project` is the project's name), and the `job_item_*` keys are meant
-    for the Job Manager's answer (protocol job-item.md, section 2.1): accepted, and unused in this version.
+    `uuid` and the `job_item_*` keys are meant for the Job Manager's answer (protocol job-item.md, section 2.1), as is
+    `project` (here `project_record`, as `project` is the project's name), which is accepted and unused.
     """
 
     identity_id: Identity | None = None
-    end_point: str = ""
+    end_point: Annotated[str, AfterValidator(base_of)] = ""
+    manager: Manager = Manager()
+    allow_remote_commands: bool = False
     credential: Credential = Credential()
     jobs: tuple[Job, ...] = ()
     execs: tuple[Exec, ...] = ()
@@ -161,8 +170,11 @@ class Settings(Section):
 
     @property
     def project(self) -> str:
-        """The project's name `P`; `local` where no project is configured, so that the embedded queue has a name too."""
-        return self.credential.project_id or "local"
+        """The project's name `P`: with a Job Manager the uuid that it has for it (protocol job-item.md, section 12).
+
+        It is `local` where no project is configured, so that the embedded queue has a name too.
+        """
+        return (self.uuid if self.end_point else "") or self.credential.project_id or "local"
 
     @property
     def settle_s(self) -> float:

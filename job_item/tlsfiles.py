@@ -17,7 +17,7 @@ from job_item.quantity import Unfit
 
 _SECTION = "broker_connection"
 _KEYS = ("ca_file", "cert_file", "key_file")
-_LAYOUT = {
+LAYOUT = {
     "nats": {"ca_file": "ca.crt", "cert_file": "client.crt", "key_file": "client.key"},
     "rabbitmq": {"ca_file": "server.crt", "cert_file": "client.crt", "key_file": "client.key"},
     "redis": {"ca_file": "ca.crt", "cert_file": "client.crt", "key_file": "client.key"},
@@ -30,7 +30,7 @@ def find_tls_files(layer: Layer, folder: Path) -> list[Finding]:
     The paths in `layer` are absolute already; `folder` is that of the configuration.
     """
     kind = layer.get((_SECTION, "type"))
-    if not isinstance(kind, str) or kind not in _LAYOUT:
+    if not isinstance(kind, str) or kind not in LAYOUT:
         return []
     given = [key for key in _KEYS if layer.get((_SECTION, key))]
     if not _wants_tls(layer, kind):
@@ -39,7 +39,7 @@ def find_tls_files(layer: Layer, folder: Path) -> list[Finding]:
         message = f"{given[0]} is set, and secure is not: neither TLS nor plain text is clearly meant"
         return [Finding((_SECTION, given[0]), "ERR-CFG-036", message, "Set secure to true or to false.")]
     _fill_in(layer, kind, folder)
-    return _prove(layer, folder / "tls" / kind / _LAYOUT[kind]["ca_file"])
+    return _prove(layer, folder / "tls" / kind / LAYOUT[kind]["ca_file"])
 
 
 def _wants_tls(layer: Layer, kind: str) -> bool:
@@ -54,7 +54,7 @@ def _wants_tls(layer: Layer, kind: str) -> bool:
 
 def _fill_in(layer: Layer, kind: str, folder: Path) -> None:
     """The client's certificate comes with its key, or not at all."""
-    found = {key: folder / "tls" / kind / name for key, name in _LAYOUT[kind].items()}
+    found = {key: folder / "tls" / kind / name for key, name in LAYOUT[kind].items()}
     if not layer.get((_SECTION, "ca_file")) and found["ca_file"].exists():
         layer.put((_SECTION, "ca_file"), str(found["ca_file"]), "default")
     names_client = layer.get((_SECTION, "cert_file")) or layer.get((_SECTION, "key_file"))

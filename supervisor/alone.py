@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from job_item.plainlog import PlainLog
 from job_item.state import StateFolder
+from supervisor.enrolment import enrol
 from supervisor.listen import bind, url_of
 from supervisor.notify import take_wish
-from supervisor.start import log_of, node_of, refuse_faults, start_of
+from supervisor.start import keep_answer, log_of, node_of, refuse_faults, refuse_own_faults, start_of
 from supervisor.tables import ENTRIES, Room
 
 if TYPE_CHECKING:
@@ -22,12 +23,12 @@ if TYPE_CHECKING:
 
 def run_worker(loaded: Loaded, environ: MutableMapping[str, str], entry: str = ENTRIES[Room.WORKER]) -> int:
     """Run the job child alone, with a socket of its own; returns its exit code. Raises NodeError as the node does."""
-    log = log_of(loaded, environ)
-    take_wish(environ, os.getpid())  # what a service manager has set is not for jobs; the whole node answers it
-    folder = _prepare(loaded, log)
+    folder = _prepare(loaded)
     with ExitStack() as stack:
         # It is the node of this folder as far as others can see, so it holds the node's lock too.
         stack.callback(folder.lock("node").release)
+        loaded, log = _settle(loaded, environ)
+        keep_answer(loaded, log)
         listener = stack.enter_context(bind(loaded.settings.api))
         start = start_of(loaded, environ, url_of(listener), None, log)
         folder.write_node(node_of(start, os.getpid(), time.time()))
@@ -42,20 +43,28 @@ def run_execs(loaded: Loaded, environ: MutableMapping[str, str], entry: str = EN
     Its commands find the API of the node, or of the job child, that runs on the same folder; else where the settings
     would put it.
     """
-    log = log_of(loaded, environ)
-    take_wish(environ, os.getpid())  # what a service manager has set is not for jobs; the whole node answers it
-    folder = _prepare(loaded, log)
+    folder = _prepare(loaded)
+    loaded, log = _settle(loaded, environ)
     node = folder.read_node()
     api = loaded.settings.api
     start = start_of(loaded, environ, node.url if node else f"http://{api.host}:{api.port}", None, log)
     return _exit_code(lambda: _main(entry)(start, None))
 
 
-def _prepare(loaded: Loaded, log: PlainLog) -> StateFolder:
-    refuse_faults(loaded, log)
+def _prepare(loaded: Loaded) -> StateFolder:
+    refuse_own_faults(loaded)
     folder = StateFolder(loaded.state_dir)
     folder.prepare()
     return folder
+
+
+def _settle(loaded: Loaded, environ: MutableMapping[str, str]) -> tuple[Loaded, PlainLog]:
+    """The settings in full, with what a Job Manager says, and the log that goes with them."""
+    loaded = enrol(loaded, environ, log_of(loaded, environ))
+    take_wish(environ, os.getpid())  # what a service manager has set is not for jobs; the whole node answers it
+    log = log_of(loaded, environ)
+    refuse_faults(loaded, log)
+    return loaded, log
 
 
 def _main(entry: str) -> Callable[..., None]:

@@ -28,6 +28,7 @@ FIXED: Mapping[Room, tuple[tuple[str, ...], ...]] = MappingProxyType(
             ("end_point",),
             ("credential", "project_id"),
             ("credential", "secret_key"),
+            ("uuid",),
             ("broker_connection",),
         ),
         Room.EXECS: (("state_dir",),),
@@ -47,6 +48,7 @@ _SEEN_BY_EXECS: tuple[Path, ...] = (
     ("api", "url"),
     ("api", "token"),
     ("credential", "project_id"),
+    ("uuid",),
     (".env",),
     ("pass_env",),
 )
@@ -55,7 +57,7 @@ _SEEN_BY_EXECS: tuple[Path, ...] = (
 
 def digest_of(start: ChildStart) -> str:
     """The digest of everything that makes the settings what they are: 16 hexadecimal digits."""
-    outcome = [str(start.state_dir), str(start.work_dir), start.identity]
+    outcome = [str(start.state_dir), str(start.work_dir), start.identity, _events(start)]
     return _digest([start.settings.model_dump(by_alias=True), dict(start.dotenv), outcome])
 
 
@@ -80,7 +82,16 @@ def _tree(start: ChildStart) -> dict[str, Any]:
         tree[name] = {entry[key]: entry for entry in tree[name]}
     tree["api"]["url"] = start.base_url
     outcome = {"state_dir": str(start.state_dir), "work_dir": str(start.work_dir), "identity_id": start.identity}
+    registered = _events(start)
+    tree["manager"] |= {} if registered is None else {"events": registered}
     return {**tree, **outcome, ".env": dict(start.dotenv)}
+
+
+def _events(start: ChildStart) -> dict[str, Any] | None:
+    """The events that the Job Manager knows, each with its bounds as one value."""
+    if start.registered is None:
+        return None
+    return {event: [bounds.limit, bounds.timeout_s] for event, bounds in start.registered.items()}
 
 
 def _differ(before: object, after: object, path: Path) -> Iterator[tuple[Path, Kind]]:

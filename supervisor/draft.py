@@ -49,6 +49,8 @@ def draft(loaded: Loaded, start: ChildStart, node: NodeInfo, ground: Ground) -> 
         state_dir=loaded.state_dir,
         node=node,
         greeting=greeting(start),
+        manager=loaded.supply.state() if loaded.supply else None,
+        refresh_s=settings.manager.refresh,
         lock=ground.lock,
         listener=ground.listener,
     )

@@ -160,10 +160,13 @@ def _bury(node: Node, room: Room, exit_code: int | None, now_s: float, draw: flo
 
 
 def _stop(node: Node, exit_code: int, error_code: str, room: Room, fields: Mapping[str, object], now_s: float) -> Step:
-    """Drain the node because of a child; the first reason counts."""
+    """Drain the node because of a child; the first reason counts. Without an exit code it is a stop like any other."""
     if node.phase is not Phase.RUNNING:
         return node, ()
-    say = Say("node.gave_up", error_code, room, {**fields, "node_exit_code": int(exit_code)})
+    if exit_code == Exit.DONE:
+        say = Say("node.asked_to_stop", None, room, fields)
+    else:
+        say = Say("node.gave_up", error_code, room, {**fields, "node_exit_code": int(exit_code)})
     return then((say,), _enter(replace(node, exit_code=exit_code), Phase.DRAINING, now_s))
 
 

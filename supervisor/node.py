@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from job_item.state import StateFolder
 from supervisor.draft import Ground, draft
+from supervisor.enrolment import enrol
 from supervisor.handover import become_parent
 from supervisor.listen import bind, url_of
 from supervisor.plan import Plan
 from supervisor.signals import hold
-from supervisor.start import log_of, node_of, refuse_faults, start_of
+from supervisor.start import keep_answer, log_of, node_of, refuse_faults, refuse_own_faults, start_of
 from supervisor.tables import ENTRIES, Room
 
 if TYPE_CHECKING:
@@ -33,18 +34,24 @@ def run(loaded: Loaded, environ: MutableMapping[str, str]) -> int:
 def prepare(loaded: Loaded, environ: Mapping[str, str], entries: Mapping[Room, str] = ENTRIES) -> Plan:
     """Do all that comes before the parent; what the plan names is open and belongs to whoever runs it.
 
+    With a Job Manager this takes until it has answered; a signal that asks for the end meanwhile raises SystemExit.
+
     Raises NodeError, nothing being left then: faults in the settings (SettingsError), a state folder that is not usable
     or in use, an address of the API that is not to be had (Unavailable).
     """
-    settings = loaded.settings
-    log = log_of(loaded, environ)
-    refuse_faults(loaded, log)
+    refuse_own_faults(loaded)
     folder = StateFolder(loaded.state_dir)
     folder.prepare()
     with ExitStack() as stack:
         lock = folder.lock("node")
         stack.callback(lock.release)
-        listener = stack.enter_context(bind(settings.api))
+        loaded = enrol(loaded, environ, log_of(loaded, environ))
+        if loaded.state_dir != folder.path:  # edited while the Job Manager was away
+            return prepare(loaded, environ, entries)
+        log = log_of(loaded, environ)
+        refuse_faults(loaded, log)
+        keep_answer(loaded, log)
+        listener = stack.enter_context(bind(loaded.settings.api))
         hold()  # whoever finds the node, by its log too, may stop it, also while it becomes the parent
         start = start_of(loaded, environ, url_of(listener), os.getpid(), log)
         node = node_of(start, os.getpid(), time.time())

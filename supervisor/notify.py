@@ -10,6 +10,7 @@ import os
 import socket
 import time
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from job_item.plainlog import PlainLog
@@ -63,6 +64,20 @@ def _watchdog_s(taken: Mapping[str, str], pid: int) -> float | None:
     except ValueError:
         return None
     return interval_s if interval_s > 0 else None
+
+
+def say_early(environ: Mapping[str, str], status: str, *, extend_s: float) -> None:
+    """Tell a service manager why the start takes so long, and that it is to have patience for so many seconds more.
+
+    For a node that is not the parent yet, and leaves `environ` as it is.
+    """
+    wish = take_wish(dict(environ), os.getpid())
+    if wish.address is None:
+        return
+    lines = (f"STATUS={' '.join(status.split())[:_STATUS_CHARACTERS]}", f"EXTEND_TIMEOUT_USEC={int(extend_s * 1e6)}")
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as speaker:
+        speaker.setblocking(False)
+        speaker.sendto("\n".join(lines).encode(), wish.address)
 
 
 class Notifier:

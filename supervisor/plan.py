@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from job_item.manager.state import ManagerState
 from job_item.sign import Sign
 from job_item.state import NodeInfo
 from supervisor.moves import Rules
@@ -58,6 +59,10 @@ class Plan:
     node: NodeInfo
     """What others are told of the node."""
     greeting: str
+    manager: ManagerState | None
+    """What the Job Manager has said last; None without one."""
+    refresh_s: float
+    """How often it is asked whether anything is new."""
     lock: int
     """The descriptor that holds the lock `node`."""
     listener: int

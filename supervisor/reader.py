@@ -12,15 +12,17 @@ import signal
 import socket
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from job_item.check import check
 from job_item.errors import Fault, NodeError, SettingsError
 from job_item.link import ChildStart, Connection
-from job_item.load import Loaded, load
+from job_item.load import Loaded
+from job_item.manager.supplier import Source, Wish, keep, load_managed
 from job_item.process import own_session
 from job_item.reload import ReloadReport
-from job_item.settings import Api
+from job_item.settings import Api, Settings
 from job_item.sign import Sign, signs
 from job_item.state import StateFolder
 from supervisor.difference import changes
@@ -47,9 +49,9 @@ def read(
     plan = task.plan
     files = signs(plan.sources.files)
     try:
-        loaded = _load(task, environ)
-        warnings = _check(loaded)
         old: ChildStart = pickle.loads(plan.start)  # noqa: S301 - made by this node
+        loaded = _load(task, environ, old)
+        warnings = _check(loaded)
         lent: dict[Lent, int] = {}
         lock = _lock(loaded, task, lent, stack)
         listener = _listen(loaded.settings.api, old, plan, listeners)
@@ -64,19 +66,30 @@ def read(
     ground = Ground(plan.entries, lock, numbers.get(listener.fileno(), -1))
     new = draft(loaded, start, node_of(start, plan.node.pid, plan.node.started_at), ground)
     report = ReloadReport(new.digest, changes(old, start))
-    if task.is_dry or new.digest == plan.digest:
-        return Reading(report, loaded.files, warnings=warnings), ()
-    return Reading(report, loaded.files, new, warnings=warnings, lent=tuple(lent)), tuple(lent.values())
+    found = Reading(report, loaded.files, warnings=warnings, manager=new.manager)
+    if task.is_dry:
+        return found, ()
+    if (unkept := keep(loaded)) is not None:
+        found = replace(found, warnings=(*warnings, Finding(unkept.code, "", unkept.message)))
+    if new.digest == plan.digest:
+        return found, ()
+    return replace(found, plan=new, lent=tuple(lent)), tuple(lent.values())
 
 
-def _load(task: Task, environ: Mapping[str, str]) -> Loaded:
-    """Load the settings; a file that says nothing at all was emptied by somebody just now."""
+def _load(task: Task, environ: Mapping[str, str], old: ChildStart) -> Loaded:
+    """Load the settings; a file that says nothing at all was emptied by somebody just now. Raises NodeError."""
     candidate = Path(task.candidate) if task.candidate is not None else None
-    path = task.plan.sources.config_path
-    loaded = load(path, environ, candidate)
-    if not loaded.places:
-        raise SettingsError((Fault("ERR-CFG-029", "it says nothing", str(candidate or path)),))
-    return loaded
+    source = Source(task.plan.sources.config_path, environ, candidate)
+    local = source.load()
+    if not local.places:
+        raise SettingsError((Fault("ERR-CFG-029", "it says nothing", str(candidate or source.path)),))
+    is_settled = _is_same_manager(local.settings, old.settings)
+    asks = (task.asks_manager and not task.is_dry) or not is_settled
+    return load_managed(source, Wish(asks, not task.is_routine, is_settled, task.is_dry))
+
+
+def _is_same_manager(new: Settings, old: Settings) -> bool:
+    return (new.end_point, new.credential) == (old.end_point, old.credential)
 
 
 def _check(loaded: Loaded) -> tuple[Finding, ...]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from job_item.link import Connection
+from job_item.manager.state import ManagerState
 from job_item.reload import ReloadReport
 from job_item.sign import Sign
 from supervisor.plan import Plan
@@ -24,6 +25,7 @@ class Task:
 
     `listeners` and `locks` are what the parent holds: the descriptors of sockets that listen, and of the locks of state
     folders. With `is_dry` nothing is prepared. `candidate` is a file to read in place of the configuration.
+    `asks_manager` and `is_routine` as in `supervisor.requests.Request`.
     """
 
     plan: Plan
@@ -31,6 +33,8 @@ class Task:
     locks: Mapping[Path, int]
     is_dry: bool
     candidate: str | None
+    asks_manager: bool = True
+    is_routine: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,8 @@ class Finding:
 class Reading:
     """What became of a reading. Without a `plan` nothing is to be done: faults, no change, or it was a dry one.
 
-    `files` are the files as they were when they were read. `lent` says which descriptors of the plan are new.
+    `files` are the files as they were when they were read. `lent` says which descriptors of the plan are new. `manager`
+    is how the node stands with its Job Manager, where these settings have one.
     """
 
     report: ReloadReport
@@ -55,6 +60,7 @@ class Reading:
     faults: tuple[Finding, ...] = ()
     warnings: tuple[Finding, ...] = ()
     lent: tuple[Lent, ...] = ()
+    manager: ManagerState | None = None
 
 
 def send(connection: Connection, reading: Reading, descriptors: Sequence[int]) -> None:

@@ -6,6 +6,7 @@ says what is to be done; the parent enforces it. Nothing that goes wrong here ch
 
 from __future__ import annotations
 
+import random
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -21,14 +22,18 @@ from supervisor.born import Born, bear
 from supervisor.child import Child
 from supervisor.forkserver import Forkserver
 from supervisor.holdings import Holdings
+from supervisor.liaison import Liaison, heard, told
 from supervisor.plan import Plan
 from supervisor.reading import Finding, Reading, Task, receive
 from supervisor.requests import Request, Requests
 from supervisor.tables import Room
 from supervisor.watch import Watch
 
-READING_TIME_S = 10.0
-"""After this time a reader is killed: a file on a dead network drive, or a bug."""
+READING_TIME_S = 25.0
+"""After this time a reader is killed: a file on a dead network drive, or a bug. A slow Job Manager has given up by
+then."""
+AREA = "ERR-MGR-"
+"""How the codes of the Job Manager begin."""
 _STOPPING = Refusal("ERR-SUP-023", "The node is stopping, or has too many orders to reload already.")
 _DIED = Finding("ERR-SUP-021", "", "the process that reads the settings has died")
 _LATE = Finding("ERR-SUP-021", "", f"the settings could not be read within {READING_TIME_S:g} s")
@@ -58,7 +63,8 @@ class Reload:
         self._applying: tuple[Request[Order], ReloadReport] | None = None
         self._faults: tuple[Finding, ...] = ()
         self._doubts: tuple[Finding, ...] = ()
-        self._state = SettingsState(plan.digest, time.time())
+        self._state = SettingsState(plan.digest, time.time(), manager=plan.manager)
+        self._liaison = Liaison.begin(plan, time.monotonic(), random.random())  # noqa: S311 - chance against herds
         self._is_open = True
         self._follow(plan.sources.files)
 
@@ -71,7 +77,8 @@ class Reload:
     def is_busy(self) -> bool:
         """Whether settings are being read, or brought into force in the children."""
         request = self._requests.running
-        return self._applying is not None or (request is not None and not request.is_dry and not self._has_result)
+        is_read = request is not None and not (request.is_dry or request.is_routine or self._has_result)
+        return self._applying is not None or is_read
 
     def dumped(self) -> Mapping[str, object]:
         """What a dump of the node's state says of it."""
@@ -81,6 +88,7 @@ class Reload:
             "faults": len(self._faults),
             "is_watched": self.plan.sources.is_watched,
             "waiting": len(self._requests.waiting),
+            "is_manager_away": bool(self._state.manager and self._state.manager.is_away),
         }
 
     def state(self, pending: tuple[Room, ...]) -> SettingsState:
@@ -101,8 +109,8 @@ class Reload:
 
     def next_moment_s(self) -> float | None:
         """When `turn` must come at the latest."""
-        moments = [moment for moment in (self._watch.next_look_s(), self._reader_end_s) if moment is not None]
-        return min(moments, default=None)
+        moments = (self._watch.next_look_s(), self._reader_end_s, self._liaison.due_s if self._is_open else None)
+        return min((moment for moment in moments if moment is not None), default=None)
 
     def turn(self) -> None:
         """Do what time asks for."""
@@ -114,6 +122,9 @@ class Reload:
             self._reader_end_s = None
             self._reader.kill()
             self._finish(_failed(self.plan, _LATE))
+        if self._liaison.is_due(now_s):
+            self._liaison = self._liaison.ask(now_s)
+            self._request(Request(is_routine=True))
         self._begin()
 
     def check(self) -> None:
@@ -161,7 +172,7 @@ class Reload:
 
     def _look(self) -> None:
         if self._watch.look(time.monotonic()):
-            self._request(Request())
+            self._request(Request(asks_manager=False))
 
     def _begin(self) -> None:
         """Start a reader, if one is wanted and none runs."""
@@ -172,7 +183,15 @@ class Reload:
         if request is None:
             return
         listeners = self._holdings.listeners
-        task = Task(self.plan, tuple(listeners), self._holdings.locks, request.is_dry, request.candidate)
+        task = Task(
+            self.plan,
+            tuple(listeners),
+            self._holdings.locks,
+            request.is_dry,
+            request.candidate,
+            request.asks_manager,
+            request.is_routine,
+        )
         self._has_result = False
         try:
             made = self._bear(task, listeners.values())
@@ -213,6 +232,8 @@ class Reload:
         if self._has_result or request is None:
             return
         self._has_result = True
+        if not request.is_dry:
+            self._hear_of_manager(reading)
         if request.is_dry:
             _answer(request, reading.report)
         elif reading.faults:
@@ -235,7 +256,9 @@ class Reload:
     def _keep(self, request: Request[Order], reading: Reading) -> None:
         """The settings are what they were, or are so again."""
         self._clear()
-        self._log.info("settings.unchanged", digest=reading.report.digest)
+        if not request.is_routine:
+            self._log.info("settings.unchanged", digest=reading.report.digest)
+        self._doubt(reading.warnings)
         self._follow(reading.files)
         _answer(request, reading.report)
 
@@ -244,11 +267,27 @@ class Reload:
         self._clear()
         self._log.become(plan.log, (*self.plan.log.secrets, *plan.log.secrets))
         self.plan = plan
-        self._state = SettingsState(plan.digest, time.time())
+        self._state = SettingsState(plan.digest, time.time(), manager=self._state.manager)
         self._doubt(reading.warnings)
         self._follow(reading.files)
         self._applying = request, reading.report
         self._enforce(plan)
+
+    def _hear_of_manager(self, reading: Reading) -> None:
+        """Go by what the reading has learnt of the Job Manager; say when it is lost, and when it is back."""
+        if reading.faults:
+            state = self._state.manager
+            # Nothing was learnt of it, or a new one has not answered: ask again before long.
+            is_away = state is not None or any(fault.code.startswith(AREA) for fault in reading.faults)
+        else:
+            state = heard(self._state.manager, reading.manager)
+            is_away = state is not None and state.is_away
+            if (line := told(self._state.manager, state)) is not None:
+                self._log.warning(line.event, **line.fields) if line.code else self._log.info(line.event, **line.fields)
+        self._state = replace(self._state, manager=state)
+        plan = reading.plan or self.plan
+        draw = random.random()  # noqa: S311 - chance against herds
+        self._liaison = self._liaison.hear(plan, time.monotonic(), draw, is_away=is_away)
 
     def _doubt(self, doubts: tuple[Finding, ...]) -> None:
         """Say what is doubtful, but not what the reading before has said already."""

@@ -17,11 +17,26 @@ Order = TypeVar("Order")
 
 @dataclass(frozen=True, slots=True)
 class Request(Generic[Order]):
-    """One reading to come, and the orders that it answers."""
+    """One reading to come, and the orders that it answers.
+
+    `asks_manager`: the Job Manager is to be asked anew, else its last answer will do. `is_routine`: nobody waits for it
+    and nothing is known to have changed.
+    """
 
     orders: tuple[Order, ...] = ()
     is_dry: bool = False
     candidate: str | None = None
+    asks_manager: bool = True
+    is_routine: bool = False
+
+    def joined(self, other: Request[Order]) -> Request[Order]:
+        """The reading that does for both what they want."""
+        return replace(
+            self,
+            orders=self.orders + other.orders,
+            asks_manager=self.asks_manager or other.asks_manager,
+            is_routine=self.is_routine and other.is_routine,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +56,7 @@ class Requests(Generic[Order]):
         if not request.is_dry:
             for index, other in enumerate(self.waiting):
                 if not other.is_dry:
-                    joined = replace(other, orders=other.orders + request.orders)
+                    joined = other.joined(request)
                     return replace(self, waiting=(*self.waiting[:index], joined, *self.waiting[index + 1 :]))
         return replace(self, waiting=(*self.waiting, request))
 

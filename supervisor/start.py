@@ -41,6 +41,22 @@ def refuse_faults(loaded: Loaded, log: PlainLog) -> None:
         log.warning("settings.doubted", code=fault.code, at=fault.path, reason=fault.message)
 
 
+def refuse_own_faults(loaded: Loaded) -> None:
+    """Raise SettingsError for what is wrong before a Job Manager is asked."""
+    faults = tuple(fault for fault in check(loaded) if not fault.warning)
+    if faults:
+        raise SettingsError((*loaded.warnings, *faults))
+
+
+def keep_answer(loaded: Loaded, log: PlainLog) -> None:
+    """Keep what the Job Manager has answered, as these settings are good; a node that cannot goes on."""
+    if loaded.supply is not None:
+        from job_item.manager.supplier import keep
+
+        if (error := keep(loaded)) is not None:
+            log.warning("manager.unkept", code=error.code, reason=error.message)
+
+
 def start_of(
     loaded: Loaded, environ: Mapping[str, str], base_url: str, supervisor_pid: int | None, log: PlainLog
 ) -> ChildStart:
@@ -68,6 +84,7 @@ def make_start(
         base_url=base_url,
         supervisor_pid=supervisor_pid,
         started_at=started_at,
+        registered=loaded.registered,
     )
 
 

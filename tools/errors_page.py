@@ -22,6 +22,7 @@ AREAS = {
     "EXE": "Background commands",
     "API": "The local API",
     "HST": "The host",
+    "MGR": "The Job Manager",
     "OUT": "What waits for the Job Manager",
     "UPD": "Updates",
 }

@@ -6,6 +6,7 @@ Who the node is; what the parent told of the others; orders to them; the logs of
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -13,7 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from job_item import __version__
-from job_item.link import ChildStart, ExecState, NodeState
+from job_item.exits import Exit
+from job_item.link import ChildStart, ExecState, NodeState, StopNode
 from job_item.orders import Order
 from job_item.reload import SettingsState
 from job_item.state import exec_log
@@ -31,8 +33,9 @@ class About:
     `start` is what it was born with; `say` tells the parent, None where the room is run by hand.
     """
 
-    def __init__(self, start: ChildStart, say: Callable[[Order], None] | None = None) -> None:
+    def __init__(self, start: ChildStart, say: Callable[[Order | StopNode], None] | None = None) -> None:
         self.start = start
+        self._say = say
         self.orders = Orders(say)
         self._node = NodeState(None, None)
         self._lookout = Lookout(self._look)
@@ -73,6 +76,13 @@ class About:
             execs_pid=self._node.execs_pid,
             settings=self._settings(),
         )
+
+    def stop(self) -> None:
+        """Have the node stop as after one TERM; a room that is run by hand gets that TERM."""
+        if self._say is None:
+            os.kill(os.getpid(), signal.SIGTERM)
+        else:
+            self._say(StopNode(Exit.DONE, "asked to over the broker"))
 
     async def observe(self, health: Health, *, is_ready: bool, jobs: Jobs | None = None) -> Observation:
         """What metrics show; `jobs` is the part that needs a journal."""

@@ -29,6 +29,7 @@ from worker.reporters.subjects import SubjectReporter
 from worker.reports import Reports
 from worker.seams import Reporter
 from worker.sources.broker import BrokerSource
+from worker.sources.summons import Summons
 from worker.sources.trigger import Action
 from worker.standing import Board
 from worker.stopper import Stopper
@@ -60,6 +61,7 @@ class Gateway:
         folders = (Path("/"), about.start.work_dir, about.start.state_dir)
         self._reports = Reports(self.session, host, settings.project, folders) if settings.end_point else None
         self._about = about
+        self._summons = Summons(self.session, settings.project, about.start.identity, self._reload, about.stop)
         self._board = board
         self._journal = journal
         self._news = news
@@ -71,7 +73,7 @@ class Gateway:
     def join(self, dispatcher: Dispatcher, reporter: Reporter, desk: FleetDesk) -> None:
         """Connect to the rest of the job child; `reporter` hears of every step of a job."""
         self._source = BrokerSource(
-            self.session, self._journal, dispatcher, self._board, reporter, self.reporter.outbox, self._reload
+            self.session, self._journal, dispatcher, self._board, reporter, self.reporter.outbox
         )
         self._stopper = Stopper(self._journal, dispatcher, self._news, self.reporter)
         self.session.is_hungry = dispatcher.has_slot
@@ -90,6 +92,7 @@ class Gateway:
 
     def start(self) -> None:
         """Connect, and take jobs from now on; they run when the dispatcher gives slots."""
+        self._summons.start()
         self._source.start()
         self.session.start()
         if self._reports is not None:
@@ -115,6 +118,7 @@ class Gateway:
 
     async def drain(self) -> None:
         """Take nothing more."""
+        await self._summons.drain()
         await self._source.drain()
 
     async def close(self, *, is_replaced: bool) -> None:

@@ -16,6 +16,11 @@ def restart(project: str) -> str:
     return f"{project}.{RESTART}"
 
 
+def shutdown(identity: str) -> str:
+    """Where one node is asked to stop; a dot, as the Go worker has it (protocol job-item.md, section 5.4)."""
+    return f"{identity}.shutdown"
+
+
 def who(task_id: str) -> str:
     """Where the host that runs a task is told."""
     return f"{task_id}_who"

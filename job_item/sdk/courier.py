@@ -11,7 +11,6 @@ import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -19,6 +18,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
 
+from job_item import address
 from job_item.errors import NodeError
 from job_item.policy import Backoff
 from job_item.sdk.answer import Answer, origin, refusal, said_by, shown, unavailable
@@ -129,8 +129,8 @@ class Courier:
         except requests.exceptions.InvalidURL as error:
             raise NodeError("ERR-REP-002", f"{origin(url)} is no usable address.") from error
         except requests.exceptions.RequestException as error:
-            if any(isinstance(inner, ssl.SSLCertVerificationError) for inner in _chain(error)):
-                raise NodeError("ERR-REP-005", f"{origin(url)} cannot be trusted: {_cause(error)}.") from error
+            if any(isinstance(inner, ssl.SSLCertVerificationError) for inner in chain(error)):
+                raise NodeError("ERR-REP-005", f"{origin(url)} cannot be trusted: {cause(error)}.") from error
             raise LostError(_words(error)) from error
         except OSError as error:  # the file of certificates, which `requests` looks for itself
             raise NodeError("ERR-REP-005", f"The certificates cannot be read: {error}.") from error
@@ -147,11 +147,7 @@ def _read(response: requests.Response) -> bytes:
 
 def is_loopback(url: str) -> bool:
     """Whether an address is of this machine, so that no proxy stands between."""
-    host = (urlsplit(url).hostname or "").rstrip(".")
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+    return address.is_loopback(urlsplit(url).hostname or "")
 
 
 def certificates(environ: Mapping[str, str]) -> str | bool:
@@ -166,18 +162,18 @@ def _words(error: requests.exceptions.RequestException) -> str:
         return "cannot be reached in time"
     if isinstance(error, requests.exceptions.Timeout):
         return "was silent for too long"
-    return f"cannot be reached or broke off ({_cause(error)})"
+    return f"cannot be reached or broke off ({cause(error)})"
 
 
-def _cause(error: BaseException) -> str:
+def cause(error: BaseException) -> str:
     """The innermost reason."""
-    for inner in _chain(error):
+    for inner in chain(error):
         if isinstance(inner, OSError) and inner.strerror:
             return shown(inner.strerror)
     return shown(str(error)) or type(error).__name__
 
 
-def _chain(error: BaseException) -> Iterable[BaseException]:
+def chain(error: BaseException) -> Iterable[BaseException]:
     """The reasons behind an error, the innermost first, as far as libraries tell them."""
     seen: list[BaseException] = []
     todo: list[object] = [error]

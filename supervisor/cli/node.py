@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from job_item.errors import Fault, SettingsError
+from job_item.errors import Fault, NodeError, SettingsError
 from job_item.exits import Exit
 from supervisor.cli import failure
 from supervisor.cli.given import ConfigOption, JsonOption, load_settings
@@ -78,14 +78,32 @@ def _find_faults(config: Path | None, connect: bool) -> tuple[tuple[Fault, ...],
         loaded = load_settings(config)
     except SettingsError as error:
         return error.faults, ""
-    faults = (*loaded.warnings, *check(loaded))
+    unheard: tuple[Fault, ...] = ()
+    said = ""
+    if connect and loaded.settings.end_point:
+        loaded, unheard, said = _ask(loaded)
+    faults = (*loaded.warnings, *check(loaded), *unheard)
     if connect:
         from supervisor.reach import reach
 
-        faults += reach(loaded.settings)
+        faults += tuple(fault for fault in reach(loaded.settings) if fault.path != "end_point")
     settings = loaded.settings
     counts = f"{_count(len(settings.jobs), 'job')}, {_count(len(settings.execs), 'exec')}"
-    return faults, f"{loaded.config_path}: {counts}."
+    return faults, f"{loaded.config_path}: {counts}.{said}"
+
+
+def _ask(local: Loaded) -> tuple[Loaded, tuple[Fault, ...], str]:
+    """Ask the Job Manager as the node would, and keep nothing of it."""
+    from job_item.manager.supplier import Source, Wish, explain, load_managed
+
+    try:
+        loaded = load_managed(Source(local.config_path, os.environ), Wish(is_dry=True))
+    except NodeError as error:
+        return local, (Fault(error.code, error.message, path="end_point", remedy=error.remedy),), ""
+    supply = loaded.supply
+    if supply is None or not supply.failure:
+        return loaded, (), f" {explain(loaded)}"
+    return loaded, (Fault(supply.code, supply.failure, path="end_point"),), ""
 
 
 def _load_to_run(config: Path | None) -> Loaded:

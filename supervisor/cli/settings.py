@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from supervisor.cli.given import ConfigOption, JsonOption, load_settings, print_json, wants_json
+from supervisor.cli.given import ConfigOption, JsonOption, print_json, wants_json
+
+if TYPE_CHECKING:
+    from job_item.load import Loaded
+    from job_item.manager.supply import Supply
 
 app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
 
@@ -20,19 +25,43 @@ def _config(config: ConfigOption = None) -> None:
 
 @app.command("show")
 def show_settings(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Show the merged settings, secrets left out, with the layer that each value comes from."""
-    loaded = load_settings(config)
-    from job_item.load import redacted
+    """Show the merged settings, secrets left out, with the layer that each value comes from.
 
+    The Job Manager is not asked: its last answer is shown.
+    """
+    from job_item.load import redacted
+    from job_item.manager.supplier import Source, load_kept
+
+    loaded = load_kept(Source(config, os.environ))
     values = redacted(loaded)
     if wants_json(as_json):
         places = {name: str(getattr(loaded, name)) for name in ("config_path", "work_dir", "state_dir")}
-        print_json({**places, "settings": values, "layers": dict(loaded.layers)})
+        print_json({**places, "settings": values, "layers": dict(loaded.layers), "manager": manager(loaded)})
     else:
         from supervisor.show import print_view, table
 
         rows = [(path, text, loaded.layers.get(path, "default")) for path, text in lines(values)]
+        if loaded.supply is not None:
+            rows += [(f"event {event}", text, loaded.supply.origin) for event, text in events(loaded.supply)]
         print_view(table(("setting", "value", "from"), rows))
+
+
+def manager(loaded: Loaded) -> dict[str, Any] | None:
+    """What is known of the Job Manager from its last answer; None where there is none."""
+    supply = loaded.supply
+    if supply is None:
+        return None
+    from job_item.manager.supply import moment
+
+    known = {event: {"limit": one.limit, "timeout_s": one.timeout_s} for event, one in supply.answer.events.items()}
+    return {"url": supply.url, "answered_at": moment(supply.answered_at), "events": known}
+
+
+def events(supply: Supply) -> Iterator[tuple[str, str]]:
+    """The events that the Job Manager knows, each with its bounds."""
+    for event, one in sorted(supply.answer.events.items()):
+        bounds = [f"limit {one.limit}"] * bool(one.limit) + [f"timeout {one.timeout_s:g} s"] * bool(one.timeout_s)
+        yield event, ", ".join(bounds) or "registered"
 
 
 def lines(settings: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from job_item.check import check
 from job_item.errors import SettingsError
 from job_item.folders import default_state_dir
-from job_item.load import load
+from job_item.manager.supplier import Source, load_kept
 from supervisor.doctor import clock, configured, processes, running, storage
 from supervisor.doctor.line import Case, Check, Line, fail
 
@@ -43,7 +43,7 @@ CHECKS: Sequence[Check] = (
 def case_of(config: Path | None, environ: Mapping[str, str]) -> Case:
     """Find out which node is meant; settings that cannot be used are a part of the findings."""
     try:
-        loaded = load(config, environ)
+        loaded = load_kept(Source(config, environ))
     except SettingsError as error:
         path = Path(config or environ.get("CONFIG_PATH") or "config.yaml").absolute()
         return Case(path, default_state_dir(path, environ)[0], path.parent, None, error.faults, environ)

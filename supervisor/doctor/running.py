@@ -34,6 +34,17 @@ def node(case: Case) -> Iterator[Line]:
     yield from judge(pid, health, ready, execs)
 
 
+def _manager(state: dict[str, Any] | None) -> Iterator[Line]:
+    """Whether the running node has the newest settings of its Job Manager."""
+    if state is None:
+        return
+    if state["reason"]:
+        said = f"{state['reason']} ({state['code']}) The answer in force is of {state['answered_at']}."
+        yield warn("manager", "ERR-MGR-008", said)
+    else:
+        yield ok("manager", f"{state['url']} answers; it knows {len(state['events'])} events.")
+
+
 def judge(pid: int, health: dict[str, Any], ready: dict[str, Any], execs: list[dict[str, Any]]) -> Iterator[Line]:
     """Make lines of what the API says."""
     if health["version"] != __version__:
@@ -52,6 +63,7 @@ def judge(pid: int, health: dict[str, Any], ready: dict[str, Any], execs: list[d
         yield warn("reload", "ERR-CFG-007", said, "Correct the file: `job_item check` says where.")
     if not faults:
         yield ok("reload", "The node has rejected no settings.")
+    yield from _manager(health.get("manager"))
     for each in execs:
         if each["state"] == "failed":
             yield warn("execs", "ERR-EXE-003", f"The background command {each['key']!r} was given up.")

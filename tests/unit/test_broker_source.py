@@ -43,7 +43,6 @@ class Post:
     session: Session
     outbox: Outbox
     source: BrokerSource
-    reloads: list[int]
     ends: list[str] = field(default_factory=list)
 
     async def bring(self, event: str, body: bytes | dict[str, Any]) -> None:
@@ -64,20 +63,18 @@ class Post:
 @asynccontextmanager
 async def post(path: Path, *specs: Job, name: str = "embedded", start: bool = True) -> AsyncIterator[Post]:
     """Everything, at work; the outbox only reads."""
-    hub, reloads = Hub(), list[int]()
+    hub = Hub()
     broker = EmbeddedBroker(hub)
     broker.name = name
     async with company(path, *(specs or (SPEC,))) as made:
         session = Session(broker, 60.0)
         outbox = Outbox(made.journal, session, path, lambda: 0.0)
-        source = BrokerSource(
-            session, made.journal, made.dispatcher, made.board, made.reporter, outbox, lambda: reloads.append(1)
-        )
+        source = BrokerSource(session, made.journal, made.dispatcher, made.board, made.reporter, outbox)
         source.start()
         if start:
             made.dispatcher.start()
         try:
-            yield Post(made, session, outbox, source, reloads)
+            yield Post(made, session, outbox, source)
         finally:
             await source.drain()
             await outbox.stop()
@@ -175,24 +172,13 @@ async def test_subscriptions_follow_the_settings_in_force(tmp_path: Path) -> Non
             (life,) = made.session.broker._hub.lives  # type: ignore[attr-defined]  # of the embedded broker
             return {one.subject for one in life.subscriptions}
 
-        assert subscribed() == {"local.restart", "local.render"}
+        assert subscribed() == {"local.render"}
         made.made.adopt(SPEC, OTHER)
         made.source.refresh()
-        await until(lambda: subscribed() == {"local.restart", "local.render", "local.other"})
+        await until(lambda: subscribed() == {"local.render", "local.other"})
         made.made.adopt(OTHER, concurrency=7)
         made.source.refresh()
-        await until(lambda: subscribed() == {"local.restart", "local.other"})
-
-
-@in_loop
-async def test_a_restart_is_asked_for_once_in_a_while(tmp_path: Path) -> None:
-    async with post(tmp_path) as made:
-
-        async def nothing() -> None: ...
-
-        for _ in range(5):
-            await made.source._take_restart(Delivery("P.restart", b"", nothing, nothing, nothing))
-        assert made.reloads == [1]
+        await until(lambda: subscribed() == {"local.other"})
 
 
 @in_loop

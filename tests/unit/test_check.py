@@ -40,8 +40,6 @@ execs:
 @pytest.mark.parametrize(
     ("text", "line", "path", "code", "words"),
     [
-        ("end_point: http://manager", 1, "end_point", "ERR-CFG-019", "not supported by this version yet"),
-        ("end_point: x\nbroker_connection: {type: nats, host: h}", 1, "end_point", "ERR-CFG-019", "not supported"),
         ("api: {host: 0.0.0.0}", 1, "api.host", "ERR-CFG-018", "0.0.0.0 is open to other machines"),
         ('api: {host: "::", token: ""}', 1, "api.host", "ERR-CFG-018", ":: is open"),
         ("work_dir: none", 1, "work_dir", "ERR-CFG-020", "none does not exist"),
@@ -71,6 +69,24 @@ def test_a_fault_has_its_place_and_code(tmp_path: Path, text: str, line: int, pa
 )
 def test_an_api_on_loopback_or_with_a_token_is_fine(tmp_path: Path, text: str) -> None:
     assert check_text(tmp_path, text) == ()
+
+
+@pytest.mark.parametrize(
+    ("end_point", "is_exposed"),
+    [
+        ("http://manager", True),
+        ("http://10.0.0.1:3000/api/worker/config", True),
+        ("https://manager", False),
+        ("http://127.0.0.1:3000", False),
+        ("http://[::1]:3000", False),
+        ("http://localhost", False),
+    ],
+)
+def test_a_job_manager_in_the_clear_and_not_here_is_a_warning(tmp_path: Path, end_point: str, is_exposed: bool) -> None:
+    faults = check_text(tmp_path, f"end_point: {end_point}")
+    assert [(fault.code, fault.path, fault.line, fault.warning) for fault in faults] == [
+        ("ERR-MGR-006", "end_point", 1, True)
+    ] * is_exposed
 
 
 def test_a_directory_of_jobs_that_cannot_be_written_has_a_remedy(

@@ -22,6 +22,9 @@ from job_item.codes import REGISTER
 from job_item.errors import NodeError
 from job_item.hardware import Unknown
 from job_item.hardware.disk import Usage
+from job_item.manager.answer import Answer
+from job_item.manager.kept import Shelf
+from job_item.manager.supply import Supply
 from job_item.settings import Api
 from job_item.state import NodeInfo, StateFolder
 from supervisor.doctor import clock, configured, processes, running, storage
@@ -350,7 +353,8 @@ def test_a_node_that_runs_has_its_port_already(tmp_path: Path) -> None:
         assert "has its port" in only(configured.port(known), "ok").said
 
 
-SERVERS = "{end_point: 'https://127.0.0.1:1', broker_connection: {type: redis, host: 127.0.0.1, port: 2}}"
+SERVERS = "{end_point: 'https://127.0.0.1:1'}"
+LAST_ANSWER = Answer(broker={"type": "redis", "host": "127.0.0.1", "port": "2"})
 
 
 def test_servers_may_be_out_of_reach(tmp_path: Path) -> None:
@@ -361,6 +365,9 @@ def test_servers_may_be_out_of_reach(tmp_path: Path) -> None:
         if is_secure:
             raise ssl.SSLCertVerificationError(1, "certificate verify failed")
 
+    known = case(tmp_path, SERVERS)
+    known.state_dir.mkdir(exist_ok=True)
+    Shelf(known.state_dir, "https://127.0.0.1:1", "").keep(Supply("https://127.0.0.1:1", LAST_ANSWER, 1.0))
     lines = {line.said.split(":")[0]: line for line in configured.connectivity(case(tmp_path, SERVERS), reach)}
     assert sorted(asked) == [("127.0.0.1", 1, True), ("127.0.0.1", 2, False)]
     assert (lines["end_point"].verdict, lines["broker_connection"].verdict) == ("fail", "ok")

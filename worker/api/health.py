@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse
 
 from worker.api.answers import documented
 from worker.api.models import HealthAnswer, Process, ReadinessAnswer, Welcome
-from worker.api.show import show_broker, show_settings
+from worker.api.show import show_broker, show_manager, show_settings
 from worker.api.site import desk_of
 
 router = APIRouter(tags=["node"])
@@ -45,6 +45,7 @@ async def healthz(request: Request) -> HealthAnswer:
         broker=show_broker(health.broker),
         counts=desk.counts(),
         settings=show_settings(health.settings),
+        manager=show_manager(health.settings.manager),
     )
 
 

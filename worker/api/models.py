@@ -185,6 +185,16 @@ class SettingsAnswer(BaseModel):
     pending: list[str] = Field(description="Rooms that take new settings over when what runs in them has ended.")
 
 
+class ManagerAnswer(BaseModel):
+    """How the node stands with its Job Manager."""
+
+    url: Text
+    answered_at: Moment = Field(description="When it gave the answer that is in force.")
+    events: list[Text] = Field(description="The events that it knows.")
+    code: str | None = Field(description="Why there is no newer answer, as a code; null while it answers.")
+    reason: Text | None = Field(description="The same in words.")
+
+
 class HealthAnswer(BaseModel):
     """Who this node is, its processes and its settings."""
 
@@ -197,6 +207,7 @@ class HealthAnswer(BaseModel):
     broker: BrokerAnswer | None = Field(description="Null where the node uses its embedded queue.")
     counts: dict[Status, int] = Field(description="How many jobs this node knows in each status.")
     settings: SettingsAnswer
+    manager: ManagerAnswer | None = Field(description="Null where the node has no Job Manager.")
 
 
 class ReloadRequest(BaseModel):

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from job_item.codes import REGISTER
 from job_item.job import AttemptRecord, JobRecord
 from job_item.link import ExecState
+from job_item.manager.state import ManagerState
 from job_item.reload import ReloadReport, SettingsState
 from worker.api.models import (
     AttemptAnswer,
@@ -17,6 +18,7 @@ from worker.api.models import (
     Failure,
     JobAnswer,
     JobSummary,
+    ManagerAnswer,
     NoteAnswer,
     ReloadAnswer,
     SettingsAnswer,
@@ -141,6 +143,19 @@ def show_settings(state: SettingsState) -> SettingsAnswer:
     """Show which settings are in force."""
     return SettingsAnswer(
         digest=state.digest, since=moment(state.since), faults=list(state.faults), pending=list(state.pending)
+    )
+
+
+def show_manager(state: ManagerState | None) -> ManagerAnswer | None:
+    """Show how the node stands with its Job Manager, where there is one."""
+    if state is None:
+        return None
+    return ManagerAnswer(
+        url=state.url,
+        answered_at=moment(state.answered_at),
+        events=list(state.events),
+        code=state.code or None,
+        reason=state.failure or None,
     )
 
 

@@ -18,7 +18,6 @@ from functools import partial
 from job_item.errors import NodeError, Unavailable
 from job_item.job import JobRecord
 from job_item.log import get
-from job_item.policy import Window
 from job_item.settings import Job
 from worker import subjects
 from worker.brokers.seam import Delivery
@@ -35,8 +34,6 @@ HOLD_S = 1.0
 KEEPERS = frozenset({"rabbitmq"})
 """The brokers that keep what nobody has acknowledged."""
 JOURNAL_TRIES, JOURNAL_PAUSE_S = 10, 1.0
-RESTARTS = Window(limit=1, window_s=10.0)
-"""How often a message may ask for a reload."""
 
 
 class BrokerSource:
@@ -50,7 +47,6 @@ class BrokerSource:
         board: Board,
         reporter: Reporter,
         outbox: Outbox,
-        reload: Callable[[], None],
     ) -> None:
         self.refused = 0
         """Messages that could not be used."""
@@ -62,14 +58,11 @@ class BrokerSource:
         self._board = board
         self._reporter = reporter
         self._outbox = outbox
-        self._reload = reload
         self._keeps = session.broker.name in KEEPERS
         self._project = board.standing.settings.project
         self._wishes: dict[str, tuple[int, Wish]] = {}
-        self._restart: Wish | None = None
-        self._restarts = RESTARTS
         self._was_full: set[str] = set()
-        self._is_retiring = self._is_over = False
+        self._is_started = self._is_retiring = self._is_over = False
         self._taking = 0
         self._quiet = asyncio.Event()
         self._changes: set[asyncio.Task[None]] = set()
@@ -78,14 +71,14 @@ class BrokerSource:
 
     def start(self) -> None:
         """Take jobs from now on."""
-        self._restart = self._session.subscribe(subjects.restart(self._project), None, self._take_restart)
+        self._is_started = True
         self.refresh()
 
     def refresh(self) -> None:
         """Go by what is in force now: subscribe new events, leave those that are gone."""
-        if self._is_over or self._restart is None:
+        if self._is_over or not self._is_started:
             return
-        specs = self._board.standing.specs
+        specs = self._board.standing.announced
         wanted = {event: self._prefetch(spec) for event, spec in specs.items()}
         old = [
             (event, wish) for event, (prefetch, wish) in self._wishes.items() if wanted.get(event) != prefetch
@@ -117,10 +110,7 @@ class BrokerSource:
     async def drain(self) -> None:
         """Take nothing more: what was not taken is given back."""
         self._is_over = True
-        wishes = [wish for _, wish in self._wishes.values()]
-        if self._restart is not None:
-            wishes.append(self._restart)
-        await asyncio.gather(*(wish.cancel() for wish in wishes), *self._changes)
+        await asyncio.gather(*(wish.cancel() for _, wish in self._wishes.values()), *self._changes)
         while self._taking:
             self._quiet.clear()
             await self._quiet.wait()
@@ -237,17 +227,6 @@ class BrokerSource:
             self._logger.error("refusal.unsaid", code=error.code, task_id=task_id, reason=error.message)
         with suppress(NodeError):
             await delivery.refuse()
-
-    async def _take_restart(self, delivery: Delivery) -> None:
-        with suppress(NodeError):
-            await delivery.accept()
-        now_s = self._loop.time()
-        if self._restarts.wait_s(now_s):
-            self._logger.warning("restart.ignored", reason="another one came a moment ago")
-            return
-        self._restarts = self._restarts.add(now_s)
-        self._logger.info("restart.received")
-        self._reload()
 
 
 def _shown(error: NodeError) -> bytes:

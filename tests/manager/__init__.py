@@ -1,0 +1,1 @@
+"""A stand-in for the Job Manager's HTTP side, and what it sends."""
