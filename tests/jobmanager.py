@@ -16,7 +16,7 @@ import yaml
 
 from tests.conftest import ROOT, eventually, free_port
 
-PROJECT = "P"
+PROJECT, UUID = "P", "0190a5f2-7c3e-7000-8000-000000000001"
 KEY = "the-key-of-the-project"
 PASSWORD = "open sesame"
 FINAL = ("finish", "error", "timeout", "terminate")
@@ -33,7 +33,7 @@ class JobManager:
         self.process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True)
         settings = {
-            "project": {"id": PROJECT, "key": KEY},
+            "project": {"id": PROJECT, "key": KEY, "uuid": UUID},
             "broker_connection": connection,
             "password": PASSWORD,
             "jobs": jobs,
@@ -142,12 +142,11 @@ def managing(folder: Path, connection: dict[str, Any], jobs: list[dict[str, Any]
         assert "Traceback" not in told, told[-4000:]
 
 
-def node_settings(manager: JobManager, connection: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """The configuration of a node that belongs to this manager."""
+def node_settings(manager: JobManager, **more: Any) -> dict[str, Any]:
+    """The configuration of a node that belongs to this manager, which names the broker."""
     return {
         "end_point": manager.url,
         "credential": {"project_id": PROJECT, "secret_key": KEY},
-        "broker_connection": connection,
         "finish_settle": 0,
         **more,
     }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from typing import TYPE_CHECKING
 
 from job_item.errors import NodeError, Unavailable
 from job_item.log import get
@@ -14,6 +15,9 @@ from job_item.policy import Backoff
 from worker.aside import aside
 from worker.journal import Saying
 from worker.parcels import Parcels
+
+if TYPE_CHECKING:
+    from job_item.sdk.courier import Courier
 
 AT_ONCE = 4
 PAUSES = Backoff(0.25, 2.0, 2.0, 0.0)
@@ -33,6 +37,7 @@ class Post:
         """How many wait for him to come back."""
         self._records = f"{end_point}/api/worker/job_record"
         self._key = key
+        self._couriers: list[Courier] = []
         self._few = asyncio.Semaphore(AT_ONCE)
         self._loop = asyncio.get_running_loop()
         self._failures = 0
@@ -101,21 +106,23 @@ class Post:
         """In a thread. Raises `Unavailable` (ERR-REP-004; as `Failing` where he answers that he fails), `NodeError`."""
         from job_item.sdk.courier import Courier, Patience  # only nodes that have something to deliver load it
 
-        courier = Courier(Patience(attempts=1, connect_s=CONNECT_S, silence_s=SILENCE_S))
+        try:
+            courier = self._couriers.pop()
+        except IndexError:
+            courier = Courier(Patience(attempts=1, connect_s=CONNECT_S, silence_s=SILENCE_S))
         if saying.kind == "result":
             from job_item.sdk.result import send_result
 
             send_result(courier, f"{self._records}/result/{saying.task_id}", self._key, saying.body)
         else:
             self._deliver_file(courier, saying)
+        self._couriers.append(courier)  # with its connection; one that has failed is not used again
 
-    def _deliver_file(self, courier: object, saying: Saying) -> None:
-        from job_item.sdk.courier import Courier
+    def _deliver_file(self, courier: Courier, saying: Saying) -> None:
         from job_item.sdk.filebody import OpenFile
         from job_item.sdk.tus import Begun
         from job_item.sdk.upload import send_file
 
-        assert isinstance(courier, Courier)  # noqa: S101 - made just above
         number = saying.body.decode()
         try:
             path = self.parcels.path(number)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.brokers.stages import Stage
 from tests.conftest import eventually
-from tests.jobmanager import managing, node_settings
+from tests.jobmanager import UUID, managing, node_settings
 from tests.nodes import running
 
 pytestmark = pytest.mark.parametrize("stage", ["nats-plain", "redis-plain", "rabbitmq-password"], indirect=True)
@@ -33,7 +33,7 @@ def test_a_job_of_the_manager_is_run_and_all_of_it_is_heard_in_order(stage: Stag
     ]
     with (
         managing(tmp_path / "manager", stage.settings(), JOBS) as manager,
-        running(tmp_path / "node", node_settings(manager, stage.settings(), jobs=jobs)),
+        running(tmp_path / "node", node_settings(manager, jobs=jobs)),
     ):
         task = manager.create("work", {"name": "wörld"})
         assert manager.await_status(task)["status"] == "error"
@@ -55,7 +55,7 @@ def test_a_running_job_is_pinged_and_terminated_and_a_waiting_one_too(stage: Sta
     jobs = [{"event": "work", "cmd": "sleep 60"}]
     with (
         managing(tmp_path / "manager", stage.settings(), JOBS) as manager,
-        running(tmp_path / "node", node_settings(manager, stage.settings(), jobs=jobs)),
+        running(tmp_path / "node", node_settings(manager, jobs=jobs)),
     ):
         task = manager.create("work")
         manager.await_status(task, "running")
@@ -68,6 +68,25 @@ def test_a_running_job_is_pinged_and_terminated_and_a_waiting_one_too(stage: Sta
         assert manager.job(nobody)["status"] == "waiting", "no node has this event"
         manager.act(nobody, "terminate")
         assert manager.job(nobody)["status"] == "terminate"
+
+
+def test_the_manager_hears_of_the_machine_on_all_subjects(stage: Stage, tmp_path: Path) -> None:
+    with (
+        managing(tmp_path / "manager", stage.settings(), JOBS) as manager,
+        running(tmp_path / "node", node_settings(manager, jobs=[{"event": "work", "cmd": "true"}])),
+    ):
+
+        def all_six() -> dict[str, Any]:
+            reports = {one["subject"]: json.loads(one["body"]) for one in manager.overview()["reports"]}
+            assert len(reports) == 6, sorted(reports)
+            return reports
+
+        reports = eventually(all_six, within_s=20)
+        host = reports.pop("listen_host_information")
+        assert {report["host_id"] for report in reports.values()} == {host["hostId"]}
+        assert {report["project_data_uuid"] for report in reports.values()} == {UUID}
+        task = manager.create("work")
+        assert manager.await_status(task)["host"] == host["hostId"], "the payload of T_who is the same"
 
 
 def test_the_manager_lets_nobody_in_without_his_word(stage: Stage, tmp_path: Path) -> None:
