@@ -27,6 +27,7 @@ class JobManager:
 
     def __init__(self, folder: Path, connection: dict[str, Any], jobs: list[dict[str, Any]], **more: Any) -> None:
         self.folder = folder
+        self.password = PASSWORD
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "manager.log"
@@ -41,6 +42,13 @@ class JobManager:
             **more,
         }
         (folder / "manager.yaml").write_text(yaml.safe_dump(settings))
+
+    @classmethod
+    def reach(cls, port: int, password: str) -> JobManager:
+        """One that somebody else has started."""
+        found = cls.__new__(cls)
+        found.port, found.password = port, password
+        return found
 
     def start(self, *, connected: bool = True) -> None:
         """Start it; with `connected`, wait until it hears the broker."""
@@ -64,7 +72,7 @@ class JobManager:
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
         """One request of a person."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        password = base64.b64encode(f"admin:{PASSWORD}".encode()).decode()
+        password = base64.b64encode(f"admin:{self.password}".encode()).decode()
         headers = {"Authorization": f"Basic {password}", "Content-Type": "application/json"}
         try:
             connection.request(method, path, None if body is None else json.dumps(body), headers)

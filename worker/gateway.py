@@ -15,7 +15,7 @@ from job_item.orders import Refusal
 from worker.about import About
 from worker.brokers.seam import Broker
 from worker.brokers.session import Session
-from worker.controls import WAITING_MAX, Controls
+from worker.controls import LATER_MAX, Controls
 from worker.dispatch import Dispatcher
 from worker.fleet import Fleet, FleetDesk
 from worker.followers import Followers
@@ -105,7 +105,7 @@ class Gateway:
     def recovered(self) -> None:
         """What was left behind is settled: say it, and listen for the jobs that wait."""
         self.reporter.outbox.grow()
-        for task_id in self._journal.queue(WAITING_MAX):
+        for task_id in self._journal.queue(LATER_MAX):
             self.reporter.controls.wait_with(task_id)
 
     def refresh(self) -> None:

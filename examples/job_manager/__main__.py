@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -60,6 +61,7 @@ def main() -> None:
         settings = load(Path(sys.argv[1]))
     except Exception as error:
         sys.exit(f"{sys.argv[1]} cannot be used: {error}")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
     uvicorn.run(build(settings), host=settings.host, port=settings.port, log_level="warning", access_log=False)
 
 

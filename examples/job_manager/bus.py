@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Protocol
@@ -12,6 +13,7 @@ from job_item.connections import NatsConnection, RabbitmqConnection, RedisConnec
 Take = Callable[[str, bytes], Awaitable[None]]
 """Is given the subject and the body of a message."""
 PAUSE_S = 0.5
+_LOGGER = logging.getLogger("job_manager")
 
 
 class LineLost(Exception):  # noqa: N818 - it says what happened
@@ -91,9 +93,16 @@ class Bus:
         await asyncio.gather(self._work, return_exceptions=True)
 
     async def _run(self) -> None:
+        is_told = False
         while True:
-            with suppress(LineLost):
-                await self._live(await open_line(self._settings, self._hear))
+            try:
+                line = await open_line(self._settings, self._hear)
+                is_told = False
+                await self._live(line)
+            except LineLost as error:
+                if not is_told:
+                    _LOGGER.warning("the broker is away: %s", error)
+                    is_told = True
             await asyncio.sleep(PAUSE_S)
 
     async def _live(self, line: Line) -> None:
@@ -105,7 +114,9 @@ class Bus:
                 done |= new
             self._line = line
             self.on_up()
+            _LOGGER.info("connected to the broker")
             await line.lost
+            raise LineLost("the connection was lost")
         finally:
             self._line = None
             await line.close()

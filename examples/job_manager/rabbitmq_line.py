@@ -7,6 +7,7 @@ declared here: where there is none, nobody listens.
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import suppress
 from functools import partial
 
@@ -36,6 +37,7 @@ class RabbitmqLine:
     @classmethod
     async def open(cls, settings: RabbitmqConnection, take: Take) -> RabbitmqLine:
         """Connect."""
+        logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # what it has to say, it raises too
         address = settings.addresses[0]
         url = URL.build(
             scheme="amqps" if settings.is_tls else "amqp",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import itertools
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,41 @@ def test_a_running_job_is_pinged_and_terminated_and_a_waiting_one_too(stage: Sta
         assert manager.job(nobody)["status"] == "waiting", "no node has this event"
         manager.act(nobody, "terminate")
         assert manager.job(nobody)["status"] == "terminate"
+
+
+def test_a_job_is_ended_while_it_waits_for_a_slot_or_for_its_next_attempt_or_the_node_drains(
+    stage: Stage, tmp_path: Path
+) -> None:
+    jobs = [
+        {"event": "work", "cmd": "sleep 60", "concurrency": 1},
+        {"event": "one", "cmd": "exit 1", "retries": {"attempts": 5, "backoff": "1h", "backoff_max": "1h"}},
+    ]
+    with (
+        managing(tmp_path / "manager", stage.settings(), JOBS) as manager,
+        running(tmp_path / "node", node_settings(manager, jobs=jobs)) as node,
+    ):
+        retried = manager.create("one")
+        eventually(lambda: len(node.job(retried)["attempts"]) == 1, within_s=20)
+        manager.act(retried, "timeout")
+        assert manager.await_status(retried)["status"] == "timeout"
+        first = manager.create("work")
+        manager.await_status(first, "running")
+        second = manager.create("work")
+        manager.await_status(second, "sent")
+        manager.act(second, "terminate")
+        if stage.kind == "rabbitmq":  # there it waits at the broker, where nobody can end it
+            manager.act(first, "terminate")
+            assert manager.await_status(first)["status"] == "terminate"
+            first = manager.create("work")
+        assert manager.await_status(second)["status"] == "terminate"
+        assert manager.job(second)["finishes"] == 1
+        manager.await_status(first, "running")
+        assert node.process is not None
+        node.process.send_signal(signal.SIGTERM)
+        eventually(lambda: node.get("/readyz")[0] == 503)
+        manager.act(first, "terminate")
+        assert manager.await_status(first)["status"] == "terminate"
+        assert node.process.wait(20) == 0
 
 
 def test_the_manager_hears_of_the_machine_on_all_subjects(stage: Stage, tmp_path: Path) -> None:

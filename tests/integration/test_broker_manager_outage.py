@@ -63,7 +63,7 @@ def check(manager: JobManager, works: list[str], reports: list[str]) -> None:
 def all_run(manager: JobManager, tasks: list[str]) -> None:
     for task in tasks:
         manager.await_status(task, "running")
-        eventually(lambda task=task: manager.output(task) == b"begins\n", within_s=20)
+    eventually(lambda: all(manager.output(task) == b"begins\n" for task in tasks), within_s=20)
 
 
 def ended_on(node: Node, tasks: list[str]) -> None:
