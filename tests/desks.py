@@ -75,6 +75,7 @@ class MemoryDesk:
     """Holds jobs in memory; a test moves them on with `begin`, `write`, `end`."""
 
     def __init__(self, *, project: str = "P", queue: int = 1_000_000) -> None:
+        self.leaves: Outgoing | None = None
         self.project = project
         self.base_url = ""
         self.queue = queue
@@ -159,7 +160,7 @@ class MemoryDesk:
         return self._shared.get((task_id, key), [])
 
     def outgoing(self) -> Outgoing | None:
-        return None
+        return self.leaves
 
     def log(self, task_id: str, attempt: int | None = None) -> MemoryLog | None:
         record = self._jobs.get(task_id)
