@@ -60,7 +60,7 @@ class JobManager:
                 stdout=log,
                 stderr=log,
             )
-        eventually(lambda: self.overview()["broker"] or not connected, within_s=30, what=str(self.log))
+        eventually(lambda: self.overview()["broker"] or not connected, within_s=60, what=str(self.log))
 
     def kill(self) -> None:
         """End it as a crash does."""

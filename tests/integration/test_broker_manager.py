@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import itertools
 import json
 import signal
@@ -13,7 +12,7 @@ import pytest
 
 from tests.brokers.stages import Stage
 from tests.conftest import eventually
-from tests.jobmanager import UUID, managing, node_settings
+from tests.jobmanager import UUID, JobManager, managing, node_settings
 from tests.nodes import running
 
 pytestmark = pytest.mark.parametrize("stage", ["nats-plain", "redis-plain", "rabbitmq-password"], indirect=True)
@@ -25,7 +24,14 @@ JOBS: list[dict[str, Any]] = [
 ]
 
 
-def test_a_job_of_the_manager_is_run_and_all_of_it_is_heard_in_order(stage: Stage, tmp_path: Path) -> None:
+def reports_of(manager: JobManager) -> dict[str, Any]:
+    """The newest report on each subject, once there are all."""
+    reports = {one["subject"]: json.loads(one["body"]) for one in manager.overview()["reports"]}
+    assert len(reports) == 6, sorted(reports)
+    return reports
+
+
+def test_a_job_is_run_and_all_of_it_is_heard_in_order_and_all_of_the_machine(stage: Stage, tmp_path: Path) -> None:
     jobs = [
         {"event": "work", "cmd": "echo hello {{name}}; echo said by me | job_item save; echo oops >&2; exit 3"},
         {"event": "work.part", "cmd": "echo part"},
@@ -46,6 +52,12 @@ def test_a_job_of_the_manager_is_run_and_all_of_it_is_heard_in_order(stage: Stag
         slow = manager.await_status(manager.create("slow"))
         assert slow["status"] == "timeout"
         assert slow["ended_at"] - slow["began_at"] < 20
+        reports = eventually(lambda: reports_of(manager), within_s=30)
+        assert len(reports) == 6
+        host = reports.pop("listen_host_information")
+        assert {report["host_id"] for report in reports.values()} == {host["hostId"]}
+        assert {report["project_data_uuid"] for report in reports.values()} == {UUID}
+        assert manager.job(task)["host"] == host["hostId"], "the payload of T_who is the same"
         several = [manager.create("one") for _ in range(4)]
         spans = sorted((job["began_at"], job["ended_at"]) for job in map(manager.await_status, several))
         for (_, ended), (began, _) in itertools.pairwise(spans):
@@ -104,45 +116,3 @@ def test_a_job_is_ended_while_it_waits_for_a_slot_or_for_its_next_attempt_or_the
         manager.act(first, "terminate")
         assert manager.await_status(first)["status"] == "terminate"
         assert node.process.wait(20) == 0
-
-
-def test_the_manager_hears_of_the_machine_on_all_subjects(stage: Stage, tmp_path: Path) -> None:
-    with (
-        managing(tmp_path / "manager", stage.settings(), JOBS) as manager,
-        running(tmp_path / "node", node_settings(manager, jobs=[{"event": "work", "cmd": "true"}])),
-    ):
-
-        def all_six() -> dict[str, Any]:
-            reports = {one["subject"]: json.loads(one["body"]) for one in manager.overview()["reports"]}
-            assert len(reports) == 6, sorted(reports)
-            return reports
-
-        reports = eventually(all_six, within_s=20)
-        host = reports.pop("listen_host_information")
-        assert {report["host_id"] for report in reports.values()} == {host["hostId"]}
-        assert {report["project_data_uuid"] for report in reports.values()} == {UUID}
-        task = manager.create("work")
-        assert manager.await_status(task)["host"] == host["hostId"], "the payload of T_who is the same"
-
-
-def test_the_manager_lets_nobody_in_without_his_word(stage: Stage, tmp_path: Path) -> None:
-    with managing(tmp_path / "manager", stage.settings(), JOBS) as manager:
-
-        def status(method: str, path: str, body: object = None, **headers: str) -> int:
-            connection = http.client.HTTPConnection("127.0.0.1", manager.port, timeout=20)
-            connection.request(method, path, json.dumps(body), headers)
-            try:
-                return connection.getresponse().status
-            finally:
-                connection.close()
-
-        config = "/api/worker/config"
-        assert status("POST", config, {"project_id": "P", "secret_key": "the-key-of-the-project"}) == 200
-        assert status("POST", config, {"project_id": "P", "secret_key": "wrong"}) == 403
-        assert status("POST", config + "/tls/download", {"app_id": "P", "app_secret": None}) == 403
-        for path in ("/api/worker/job_record/result/T", "/api/worker/job_record/file/T"):
-            assert status("POST", path, {}, Authorization="Bearer wrong") == 401
-        assert status("GET", "/") == 401
-        assert status("GET", "/api/overview", Authorization="Basic eDp4") == 401
-        assert status("POST", "/api/jobs", {"event": "work"}) == 401
-        assert manager.ask("GET", "/")[0] == 200
