@@ -69,12 +69,11 @@ def _write_all(content: bytes, draft: Path) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             for entry, parts in _judged(archive.infolist()):
-                place = draft.joinpath(*parts)
-                (place if entry.is_dir() else place.parent).mkdir(mode=0o700, parents=True, exist_ok=True)
+                _make_folders(draft, parts if entry.is_dir() else parts[:-1])
                 if not entry.is_dir():
                     text = _read(archive, entry, room)
                     room -= len(text)
-                    _write(place, text)
+                    _write(draft.joinpath(*parts), text)
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
         raise _refused(f"it is no proper ZIP ({type(error).__name__})") from error
     _sync(draft)
@@ -128,6 +127,12 @@ def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, room: int) -> bytes:
     if len(text) > limit:
         raise _refused(f"{entry.filename!r} is larger than it says, or the whole is larger than allowed")
     return text
+
+
+def _make_folders(place: Path, parts: tuple[str, ...]) -> None:
+    for part in parts:
+        place = place / part
+        place.mkdir(mode=0o700, exist_ok=True)
 
 
 def _write(place: Path, text: bytes) -> None:

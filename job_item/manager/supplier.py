@@ -11,14 +11,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from job_item.check import check
 from job_item.connections import is_secure
 from job_item.errors import NodeError, SettingsError, Unavailable
 from job_item.load import Loaded, load
 from job_item.manager.answer import Answer
-from job_item.manager.bundle import unpack
 from job_item.manager.kept import Shelf
 from job_item.manager.question import ask_bundle, ask_settings
 from job_item.manager.supply import Supply
@@ -141,6 +139,8 @@ def _ask(local: Loaded, bundles: Path, kept: Supply | None, wish: Wish) -> Suppl
     folder = _folder_in_use(answer, kept)
     if folder is not None and not wish.asks_bundle:
         return replace(supply, bundle=folder)
+    from job_item.manager.bundle import unpack  # it costs every child memory, and few nodes use it
+
     try:
         return replace(supply, bundle=unpack(ask_bundle(settings), bundles, folder))
     except NodeError as error:
@@ -170,6 +170,8 @@ def _place_of_bundles(shelf: Shelf, wish: Wish) -> Iterator[Path]:
     if not wish.is_dry:
         yield shelf.bundles
         return
+    from tempfile import TemporaryDirectory
+
     with TemporaryDirectory(prefix="job_item-") as folder:
         yield Path(folder)
 

@@ -167,10 +167,14 @@ def test_check_is_content_with_a_good_configuration(shell: Shell) -> None:
 
 
 def test_check_connects_to_the_servers_of_the_settings(shell: Shell) -> None:
-    shell.config.write_text(f"end_point: http://127.0.0.1:{free_port()}\n")
-    ended = shell.run("check", "--connect")
-    assert ended.code == 78
-    assert "ERR-SUP-057" in ended.err
+    for text, code in (
+        (f"end_point: http://127.0.0.1:{free_port()}\n", "ERR-MGR-001"),
+        (f"broker_connection: {{type: nats, host: 127.0.0.1, port: {free_port()}}}\n", "ERR-SUP-057"),
+    ):
+        shell.config.write_text(text)
+        ended = shell.run("check", "--connect")
+        assert ended.code == 78
+        assert ended.err.count("ERR-") == 1 and code in ended.err
 
 
 def test_a_missing_configuration_is_named(shell: Shell) -> None:

@@ -212,6 +212,13 @@ def test_a_child_may_ask_the_node_to_stop() -> None:
     assert (history.node.phase, history.node.exit_code) == (Phase.STOPPED, 76)
 
 
+def test_a_child_may_pass_on_that_somebody_asks_for_an_ordinary_stop_also_twice() -> None:
+    history = running().tell(StopAsked(W, 0, "asked to"), StopAsked(W, 0, "asked to"))
+    assert history.look() == [Tell(W, Drain(30.0))]
+    history.tell(Died(W, 0), Died(X, 0))
+    assert (history.node.phase, history.node.exit_code) == (Phase.STOPPED, 0)
+
+
 def test_the_first_signal_drains_the_worker_then_the_execs_and_exits_0() -> None:
     history = running().tell(Signalled(TERM))
     assert history.look() == [Tell(W, Drain(30.0))]
@@ -447,7 +454,7 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
     st.builds(BecameReady, st.sampled_from(Room)),
     st.builds(Babbled, st.sampled_from(Room)),
     st.builds(Died, st.sampled_from(Room), st.sampled_from([None, 0, 1, -9, 75, 76, 78])),
-    st.builds(StopAsked, st.sampled_from(Room), st.sampled_from([1, 76]), st.just("why")),
+    st.builds(StopAsked, st.sampled_from(Room), st.sampled_from([0, 1, 76]), st.just("why")),
     st.builds(Signalled, st.sampled_from([TERM, INT])),
     st.builds(
         renewed,

@@ -340,7 +340,24 @@ def test_without_a_manager_nothing_changes(tmp_path: Path) -> None:
 
 def test_answers_made_by_chance_make_settings_or_faults(tmp_path: Path) -> None:
     chance = random.Random(7)
-    values = [None, "", "x", 0, 1, 4222, -1, 1.5, True, False, [], {}, ["a"], "a.crt", "tls/nats/ca.crt", "${HOME}"]
+    values: list[Any] = [
+        None,
+        "",
+        "x",
+        0,
+        1,
+        4222,
+        -1,
+        1.5,
+        True,
+        False,
+        [],
+        {},
+        ["a"],
+        "a.crt",
+        "tls/nats/ca.crt",
+        "${HOME}",
+    ]
     members = [*BROKER, "secure", "ca_file", "cert_file", "key_file", "user", "password", "token", "db", "servers"]
     for _ in range(200):
         broker = dict(BROKER) | {chance.choice(members): chance.choice(values) for _ in range(3)}
