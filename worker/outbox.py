@@ -288,12 +288,24 @@ class Outbox:
         patience_s = KNOCK_WANTED_S if self._wanted.get(saying.kind) else KNOCK_S
         if saying is end or end.kind != "finish" or self._left_s(end) > 0 or waited_s < patience_s:
             return False
-        if self._unheard.tries(saying.task_id) < QUICK_TRIES or not await self._until_sent(self._sender(end)):
+        if self._unheard.tries(saying.task_id) < QUICK_TRIES:
             return False
-        self._told.add(saying.task_id)
-        await self._strike(end)
-        self._drop(chain.pop())
-        self._wanted[saying.kind] = await self._until_sent(send)  # he may have come between the two
+        is_first_taken, send_end = False, self._sender(end)
+
+        async def send_both(connection: Connection) -> bool:
+            """The one right behind the other: he may be about to come, and subscribe one subject after the other."""
+            nonlocal is_first_taken
+            is_first_taken = await send(connection)
+            return is_first_taken or await send_end(connection)
+
+        if not await self._until_sent(send_both):
+            return False
+        if not is_first_taken:
+            self._told.add(saying.task_id)
+            await self._strike(end)
+            self._drop(chain.pop())
+            is_first_taken = await self._until_sent(send)
+        self._wanted[saying.kind] = is_first_taken
         return True
 
     async def _until_sent(self, send: Send) -> bool:
