@@ -15,21 +15,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 
 from job_item.errors import NodeError, Unavailable
 from job_item.log import get
-from worker import subjects
 from worker.brokers.seam import Connection
 from worker.brokers.session import Session
-from worker.fitting import fitted
 from worker.journal import Journal, Saying, SayingKind
-from worker.output import Output, spool_path
 from worker.post import Post
-from worker.reporters.stdout import CHUNK_BYTES, NobodyHears, Stdout, send_all
 from worker.unheard import QUICK_TRIES, Unheard
+from worker.voice import Send, Voice
 
 IN_MEMORY, IN_MEMORY_BYTES = 10_000, 64 << 20
 """How many sayings, and how much of them, are held in memory."""
@@ -41,17 +37,6 @@ KNOCK_S, KNOCK_WANTED_S = 10.0, 60.0
 """How long something waits for somebody before the status behind it is tried; the second for what was taken before."""
 AGAIN_S = 10.0
 """The pause before what was put aside for want of memory is read again."""
-
-Send = Callable[[Connection], Awaitable[bool]]
-"""Says something on a connection; tells whether somebody has it."""
-
-_SUBJECTS: dict[SayingKind, Callable[[str], str]] = {
-    "who": subjects.who,
-    "note": subjects.note,
-    "output": subjects.process,
-    "failed": subjects.failed,
-    "finish": subjects.finish,
-}
 
 
 class Outbox:
@@ -67,12 +52,10 @@ class Outbox:
         self.settle_s = settle_s
         self._journal = journal
         self._session = session
-        self._logs = str(logs)
+        self.voice = Voice(logs, is_patient=post is not None)
         self._post = post
         self._chains: dict[str, deque[Saying]] = {}
         self._unheard = Unheard(is_patient=post is not None)
-        self._wanted: dict[SayingKind, bool] = {}
-        """What was taken when it was said last, and what was not although the status of its task was."""
         self._told: set[str] = set()
         """Tasks whose status was taken before the rest."""
         self._aside: set[str] = set()
@@ -112,21 +95,10 @@ class Outbox:
             self._moved.clear()
             await self._moved.wait()
 
-    def is_awaited(self, kind: SayingKind) -> bool:
-        """Whether something of this kind is kept until somebody has it."""
-        return kind == "finish" or (self._unheard.is_patient and self._wanted.get(kind, True))
-
     @property
     def is_patient(self) -> bool:
         """Whether there is a Job Manager, for which things are kept."""
-        return self._unheard.is_patient
-
-    async def show(self, connection: Connection, subject: str, data: bytes) -> None:
-        """Send a piece of output. Raises `NobodyHears` where it is to be kept, besides `Unavailable`."""
-        if not self.is_patient:
-            await connection.publish(subject, data)
-        elif not await connection.deliver(subject, data) and self.is_awaited("output"):
-            raise NobodyHears
+        return self.voice.is_patient
 
     async def flush(self, limit_s: float) -> None:
         """Say what can be said, for so long at most; what is left is in the journal."""
@@ -218,7 +190,7 @@ class Outbox:
 
     def _heard(self, kind: SayingKind) -> None:
         """Somebody has taken something: what waits may be taken, too."""
-        self._wanted[kind] = True
+        self.voice.wanted[kind] = True
         self._unheard.heard()
         if self._aside and self._again is None:
             self._again = self._loop.call_later(AGAIN_S, self._read_again)
@@ -252,12 +224,12 @@ class Outbox:
             if self._post is not None:
                 await self._post.send(saying)
             return True
-        begun_s, send = self._loop.time(), self._sender(saying)
+        begun_s, send = self._loop.time(), self.voice.sender(saying)
         try:
             while not await self._until_sent(send):
                 if saying.task_id in self._told:
-                    self._wanted.setdefault(saying.kind, False)
-                if not self.is_awaited(saying.kind) or saying.task_id in self._told:
+                    self.voice.wanted.setdefault(saying.kind, False)
+                if not self.voice.is_awaited(saying.kind) or saying.task_id in self._told:
                     return True
                 if await self._knock(chain, send, self._loop.time() - begun_s):
                     return True
@@ -285,12 +257,12 @@ class Outbox:
     async def _knock(self, chain: deque[Saying], send: Send, waited_s: float) -> bool:
         """Try whether somebody waits for the status of a task, and not for what stands before it."""
         saying, end = chain[0], chain[-1]
-        patience_s = KNOCK_WANTED_S if self._wanted.get(saying.kind) else KNOCK_S
+        patience_s = KNOCK_WANTED_S if self.voice.wanted.get(saying.kind) else KNOCK_S
         if saying is end or end.kind != "finish" or self._left_s(end) > 0 or waited_s < patience_s:
             return False
         if self._unheard.tries(saying.task_id) < QUICK_TRIES:
             return False
-        is_first_taken, send_end = False, self._sender(end)
+        is_first_taken, send_end = False, self.voice.sender(end)
 
         async def send_both(connection: Connection) -> bool:
             """The one right behind the other: he may be about to come, and subscribe one subject after the other."""
@@ -305,7 +277,8 @@ class Outbox:
             await self._strike(end)
             self._drop(chain.pop())
             is_first_taken = await self._until_sent(send)
-        self._wanted[saying.kind] = is_first_taken
+        self._heard("finish")
+        self.voice.wanted[saying.kind] = is_first_taken
         return True
 
     async def _until_sent(self, send: Send) -> bool:
@@ -318,31 +291,3 @@ class Outbox:
             except Unavailable:
                 # The session learns of the loss in a turn of the loop; until then this is the connection.
                 await asyncio.sleep(0.01)
-
-    def _sender(self, saying: Saying) -> Send:
-        """What says it."""
-        subject = _SUBJECTS[saying.kind](saying.task_id)
-        if saying.kind == "output":
-            attempt, _, offset = saying.body.decode().partition(":")
-            output = Output(Path(spool_path(self._logs, saying.task_id, int(attempt))))
-            return partial(self._say_output, Stdout(output, int(offset)), output.size(), subject)
-        return partial(self._say_once, saying, subject)
-
-    async def _say_once(self, saying: Saying, subject: str, connection: Connection) -> bool:
-        body = fitted(saying.kind, saying.body, connection.payload_limit)
-        if saying.kind == "finish":
-            await connection.flush()
-        if self.is_patient or saying.kind == "finish":
-            return await connection.deliver(subject, body)
-        await connection.publish(subject, body)
-        return True
-
-    async def _say_output(self, stdout: Stdout, size: int, subject: str, connection: Connection) -> bool:
-        async def publish(data: bytes) -> None:
-            await self.show(connection, subject, data)
-
-        try:
-            await send_all(stdout, size, publish, min(connection.payload_limit, CHUNK_BYTES), to_end=True)
-        except NobodyHears:
-            return False
-        return True

@@ -152,15 +152,15 @@ def test_a_manager_who_never_listens_to_notifications_gets_the_status_all_the_sa
         async with office(tmp_path, hub) as made:
             await made.say("a", *kinds)
             await until(made.is_empty)
-            assert not made.outbox.is_awaited("note")
-            assert not made.outbox.is_awaited("failed")
+            assert not made.outbox.voice.is_awaited("note")
+            assert not made.outbox.voice.is_awaited("failed")
             await made.say("b", *kinds)
             await until(made.is_empty)
             assert made.outbox._unheard.tries("b") == 0
             await audience.listen("c")
             await made.say("c", ("note", b"{}"), ("finish", b"finish"))
             await until(made.is_empty)
-            assert made.outbox.is_awaited("note"), "he does now"
+            assert made.outbox.voice.is_awaited("note"), "he does now"
         assert [subject for subject, _ in audience.heard[:2]] == ["a_finish", "b_finish"]
 
     asyncio.run(play())

@@ -68,4 +68,4 @@ class Live:
 
     async def _publish(self, data: bytes) -> None:
         connection = await self._session.connected()
-        await self._outbox.show(connection, subjects.process(self._task_id), data[: connection.payload_limit])
+        await self._outbox.voice.show(connection, subjects.process(self._task_id), data[: connection.payload_limit])
