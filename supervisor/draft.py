@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from job_item.link import ChildStart
 from job_item.state import NodeInfo
 from supervisor.difference import digest_of, fixed_of
+from supervisor.finding import Finding
 from supervisor.greeting import greeting
 from supervisor.moves import Rules
 from supervisor.plan import Plan, Sources
@@ -32,8 +33,8 @@ class Ground:
     listener: int
 
 
-def draft(loaded: Loaded, start: ChildStart, node: NodeInfo, ground: Ground) -> Plan:
-    """The plan of a node with these settings; `start` gets their digest."""
+def draft(loaded: Loaded, start: ChildStart, node: NodeInfo, ground: Ground, doubts: tuple[Finding, ...] = ()) -> Plan:
+    """The plan of a node with these settings; `start` gets their digest. `doubts` are what is doubtful in them."""
     settings = loaded.settings
     start = replace(start, digest=digest_of(start))
     return Plan(
@@ -51,6 +52,7 @@ def draft(loaded: Loaded, start: ChildStart, node: NodeInfo, ground: Ground) -> 
         greeting=greeting(start),
         manager=loaded.supply.state() if loaded.supply else None,
         refresh_s=settings.manager.refresh,
+        doubts=doubts,
         lock=ground.lock,
         listener=ground.listener,
     )

@@ -22,6 +22,7 @@ from job_item.errors import NodeError, SettingsError
 from job_item.exits import Exit
 from job_item.plainlog import PlainLog
 from job_item.policy import Backoff
+from job_item.redact import Redactor
 from supervisor.notify import say_early
 from supervisor.signals import HELD_SIGNALS, STOP_SIGNALS
 
@@ -52,7 +53,7 @@ def enrol(loaded: Loaded, environ: Mapping[str, str], log: PlainLog) -> Loaded:
                 return outcome
             failures += 1
             delay_s = PAUSES.delay_s(failures, random.random())  # noqa: S311 - chance against herds
-            _tell_wait(outcome, delay_s, environ, log)
+            _tell_wait(outcome, delay_s, environ, loaded.secrets, log)
             bell.rest(delay_s, log)
 
 
@@ -67,11 +68,13 @@ def _tell(loaded: Loaded, log: PlainLog) -> None:
         log.info("manager.found", url=supply.url, project=supply.answer.project, events=len(supply.answer.events))
 
 
-def _tell_wait(error: NodeError, delay_s: float, environ: Mapping[str, str], log: PlainLog) -> None:
+def _tell_wait(
+    error: NodeError, delay_s: float, environ: Mapping[str, str], secrets: tuple[str, ...], log: PlainLog
+) -> None:
     faults = error.faults if isinstance(error, SettingsError) else ()
     reason = "; ".join(map(str, faults)) or error.message
     log.error("manager.awaited", code=error.code, reason=reason, again_in_s=round(delay_s, 1))
-    status = f"Waiting for the Job Manager: {reason} ({error.code})"
+    status = Redactor(secrets).text(f"Waiting for the Job Manager: {reason} ({error.code})")
     say_early(environ, status, extend_s=delay_s + MORE_TIME_S)
 
 

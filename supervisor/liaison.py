@@ -68,6 +68,6 @@ def told(before: ManagerState | None, now: ManagerState | None) -> Line | None:
     if now is None or (before is not None and (before.failure, before.url) == (now.failure, now.url)):
         return None
     if now.is_away:
-        fields = {"code": "ERR-MGR-008", "url": now.url, "reason": f"{now.failure} ({now.code})"}
+        fields = {"url": now.url, "reason": f"{now.failure} ({now.code})"}
         return Line("manager.lost", "ERR-MGR-008", fields)
     return Line("manager.found", fields={"url": now.url}) if before is None or before.is_away else None

@@ -49,13 +49,13 @@ def prepare(loaded: Loaded, environ: Mapping[str, str], entries: Mapping[Room, s
         if loaded.state_dir != folder.path:  # edited while the Job Manager was away
             return prepare(loaded, environ, entries)
         log = log_of(loaded, environ)
-        refuse_faults(loaded, log)
+        doubts = refuse_faults(loaded, log)
         keep_answer(loaded, log)
         listener = stack.enter_context(bind(loaded.settings.api))
         hold()  # whoever finds the node, by its log too, may stop it, also while it becomes the parent
         start = start_of(loaded, environ, url_of(listener), os.getpid(), log)
         node = node_of(start, os.getpid(), time.time())
-        plan = draft(loaded, start, node, Ground(entries, lock.fileno(), listener.fileno()))
+        plan = draft(loaded, start, node, Ground(entries, lock.fileno(), listener.fileno()), doubts)
         folder.write_node(node)
         stack.pop_all()
         listener.detach()

@@ -13,6 +13,7 @@ from pathlib import Path
 from job_item.manager.state import ManagerState
 from job_item.sign import Sign
 from job_item.state import NodeInfo
+from supervisor.finding import Finding
 from supervisor.moves import Rules
 from supervisor.tables import Room
 
@@ -63,6 +64,8 @@ class Plan:
     """What the Job Manager has said last; None without one."""
     refresh_s: float
     """How often it is asked whether anything is new."""
+    doubts: tuple[Finding, ...]
+    """What is doubtful in these settings."""
     lock: int
     """The descriptor that holds the lock `node`."""
     listener: int

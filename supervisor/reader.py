@@ -27,9 +27,10 @@ from job_item.sign import Sign, signs
 from job_item.state import StateFolder
 from supervisor.difference import changes
 from supervisor.draft import Ground, draft
+from supervisor.finding import Finding, finding_of
 from supervisor.listen import bind, url_of
 from supervisor.plan import Plan
-from supervisor.reading import Finding, Lent, Reading, Task, send
+from supervisor.reading import Lent, Reading, Task, send
 from supervisor.start import make_start, node_of
 
 
@@ -98,7 +99,7 @@ def _check(loaded: Loaded) -> tuple[Finding, ...]:
     wrong = tuple(fault for fault in faults if not fault.warning)
     if wrong:
         raise SettingsError(wrong)
-    return tuple(map(_finding, faults))
+    return tuple(map(finding_of, faults))
 
 
 def _listen(api: Api, old: ChildStart, plan: Plan, listeners: Mapping[int, socket.socket]) -> socket.socket:
@@ -139,12 +140,6 @@ def _start(task: Task, loaded: Loaded, environ: Mapping[str, str], url: str, old
 
 
 def _rejected(plan: Plan, files: Mapping[str, Sign], faults: tuple[Fault, ...]) -> Reading:
-    found = tuple(map(_finding, faults))
+    found = tuple(map(finding_of, faults))
     told = tuple(f"{fault} ({fault.code})" for fault in faults)
     return Reading(ReloadReport(plan.digest, faults=told), files, faults=found)
-
-
-def _finding(fault: Fault) -> Finding:
-    place = ":".join(str(part) for part in (fault.file, fault.line) if part is not None)
-    at = ": ".join(part for part in (place, fault.path) if part)
-    return Finding(fault.code, at, fault.message)

@@ -14,6 +14,7 @@ from job_item.link import Connection
 from job_item.manager.state import ManagerState
 from job_item.reload import ReloadReport
 from job_item.sign import Sign
+from supervisor.finding import Finding
 from supervisor.plan import Plan
 
 Lent = Literal["lock", "listener"]
@@ -35,15 +36,6 @@ class Task:
     candidate: str | None
     asks_manager: bool = True
     is_routine: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that is wrong or doubtful: a code of the register, where, and what."""
-
-    code: str
-    at: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)

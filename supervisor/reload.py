@@ -6,7 +6,6 @@ says what is to be done; the parent enforces it. Nothing that goes wrong here ch
 
 from __future__ import annotations
 
-import random
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -20,20 +19,21 @@ from job_item.reload import ReloadReport, SettingsState
 from job_item.sign import Sign
 from supervisor.born import Born, bear
 from supervisor.child import Child
+from supervisor.complaints import Complaints
+from supervisor.envoy import Envoy
+from supervisor.finding import Finding
 from supervisor.forkserver import Forkserver
 from supervisor.holdings import Holdings
-from supervisor.liaison import Liaison, heard, told
 from supervisor.plan import Plan
-from supervisor.reading import Finding, Reading, Task, receive
+from supervisor.reading import Reading, Task, receive
 from supervisor.requests import Request, Requests
 from supervisor.tables import Room
 from supervisor.watch import Watch
 
-READING_TIME_S = 25.0
-"""After this time a reader is killed: a file on a dead network drive, or a bug. A slow Job Manager has given up by
-then."""
-AREA = "ERR-MGR-"
-"""How the codes of the Job Manager begin."""
+READING_TIME_S = 10.0
+"""After this time a reader is killed: a file on a dead network drive, or a bug."""
+ASKING_TIME_S = 15.0
+"""So much longer a reader may take that asks the Job Manager, which is given up by then."""
 _STOPPING = Refusal("ERR-SUP-023", "The node is stopping, or has too many orders to reload already.")
 _DIED = Finding("ERR-SUP-021", "", "the process that reads the settings has died")
 _LATE = Finding("ERR-SUP-021", "", f"the settings could not be read within {READING_TIME_S:g} s")
@@ -61,10 +61,9 @@ class Reload:
         self._reader_end_s: float | None = None
         self._has_result = False
         self._applying: tuple[Request[Order], ReloadReport] | None = None
-        self._faults: tuple[Finding, ...] = ()
-        self._doubts: tuple[Finding, ...] = ()
-        self._state = SettingsState(plan.digest, time.time(), manager=plan.manager)
-        self._liaison = Liaison.begin(plan, time.monotonic(), random.random())  # noqa: S311 - chance against herds
+        self._complaints = Complaints(log, plan.doubts)
+        self._envoy = Envoy(plan, log)
+        self._state = SettingsState(plan.digest, time.time())
         self._is_open = True
         self._follow(plan.sources.files)
 
@@ -85,15 +84,15 @@ class Reload:
         return {
             "digest": self.plan.digest,
             "is_busy": self.is_busy,
-            "faults": len(self._faults),
+            "faults": len(self._complaints.faults),
             "is_watched": self.plan.sources.is_watched,
             "waiting": len(self._requests.waiting),
-            "is_manager_away": bool(self._state.manager and self._state.manager.is_away),
+            "is_manager_away": self._envoy.is_away,
         }
 
     def state(self, pending: tuple[Room, ...]) -> SettingsState:
         """What the API shows; `pending` are the rooms that take the settings over later."""
-        return replace(self._state, pending=tuple(room.value for room in pending))
+        return replace(self._state, pending=tuple(room.value for room in pending), manager=self._envoy.state)
 
     def sources(self) -> Mapping[int, Callable[[], None]]:
         """What to wait for, and what to do then."""
@@ -109,7 +108,7 @@ class Reload:
 
     def next_moment_s(self) -> float | None:
         """When `turn` must come at the latest."""
-        moments = (self._watch.next_look_s(), self._reader_end_s, self._liaison.due_s if self._is_open else None)
+        moments = (self._watch.next_look_s(), self._reader_end_s, self._envoy.due_s if self._is_open else None)
         return min((moment for moment in moments if moment is not None), default=None)
 
     def turn(self) -> None:
@@ -122,8 +121,7 @@ class Reload:
             self._reader_end_s = None
             self._reader.kill()
             self._finish(_failed(self.plan, _LATE))
-        if self._liaison.is_due(now_s):
-            self._liaison = self._liaison.ask(now_s)
+        if self._envoy.goes(now_s):
             self._request(Request(is_routine=True))
         self._begin()
 
@@ -200,7 +198,8 @@ class Reload:
             self._requests = self._requests.end()
             return
         self._reader = Born(*made, self._births)
-        self._reader_end_s = time.monotonic() + READING_TIME_S
+        asks = request.asks_manager and self.plan.manager is not None
+        self._reader_end_s = time.monotonic() + READING_TIME_S + (ASKING_TIME_S if asks else 0.0)
 
     def _bear(self, task: Task, listeners: Iterable[socket.socket]) -> tuple[Any, Any]:
         """Start a reader; a forkserver that was killed under it is replaced at the second try."""
@@ -233,7 +232,7 @@ class Reload:
             return
         self._has_result = True
         if not request.is_dry:
-            self._hear_of_manager(reading)
+            self._envoy.hear(reading, self.plan)
         if request.is_dry:
             _answer(request, reading.report)
         elif reading.faults:
@@ -244,10 +243,7 @@ class Reload:
             self._take(request, reading, reading.plan)
 
     def _reject(self, request: Request[Order], reading: Reading) -> None:
-        if reading.faults != self._faults or request.orders:
-            for fault in reading.faults:
-                self._log.error("settings.rejected", code=fault.code, at=fault.at, reason=fault.reason)
-        self._faults = reading.faults
+        self._complaints.reject(reading.faults, reading.files, is_asked=bool(request.orders))
         self._state = replace(self._state, faults=reading.report.faults)
         if reading.files:  # else the reader has not come so far
             self._follow(reading.files)
@@ -258,7 +254,7 @@ class Reload:
         self._clear()
         if not request.is_routine:
             self._log.info("settings.unchanged", digest=reading.report.digest)
-        self._doubt(reading.warnings)
+        self._complaints.doubt(reading.warnings)
         self._follow(reading.files)
         _answer(request, reading.report)
 
@@ -267,37 +263,14 @@ class Reload:
         self._clear()
         self._log.become(plan.log, (*self.plan.log.secrets, *plan.log.secrets))
         self.plan = plan
-        self._state = SettingsState(plan.digest, time.time(), manager=self._state.manager)
-        self._doubt(reading.warnings)
+        self._state = SettingsState(plan.digest, time.time())
+        self._complaints.doubt(reading.warnings)
         self._follow(reading.files)
         self._applying = request, reading.report
         self._enforce(plan)
 
-    def _hear_of_manager(self, reading: Reading) -> None:
-        """Go by what the reading has learnt of the Job Manager; say when it is lost, and when it is back."""
-        if reading.faults:
-            state = self._state.manager
-            # Nothing was learnt of it, or a new one has not answered: ask again before long.
-            is_away = state is not None or any(fault.code.startswith(AREA) for fault in reading.faults)
-        else:
-            state = heard(self._state.manager, reading.manager)
-            is_away = state is not None and state.is_away
-            if (line := told(self._state.manager, state)) is not None:
-                self._log.warning(line.event, **line.fields) if line.code else self._log.info(line.event, **line.fields)
-        self._state = replace(self._state, manager=state)
-        plan = reading.plan or self.plan
-        draw = random.random()  # noqa: S311 - chance against herds
-        self._liaison = self._liaison.hear(plan, time.monotonic(), draw, is_away=is_away)
-
-    def _doubt(self, doubts: tuple[Finding, ...]) -> None:
-        """Say what is doubtful, but not what the reading before has said already."""
-        for doubt in doubts:
-            if doubt not in self._doubts:
-                self._log.warning("settings.doubted", code=doubt.code, at=doubt.at, reason=doubt.reason)
-        self._doubts = doubts
-
     def _clear(self) -> None:
-        self._faults = ()
+        self._complaints.accept()
         self._state = replace(self._state, faults=())
 
     def _follow(self, files: Mapping[str, Sign]) -> None:

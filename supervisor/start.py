@@ -16,6 +16,7 @@ from job_item.job import new_task_id
 from job_item.link import ChildStart
 from job_item.plainlog import PlainLog
 from job_item.state import NodeInfo
+from supervisor.finding import Finding, finding_of
 from supervisor.plan import LogWish
 
 if TYPE_CHECKING:
@@ -32,13 +33,17 @@ def log_of(loaded: Loaded, environ: Mapping[str, str]) -> PlainLog:
     return PlainLog(loaded.settings.log, room="supervisor", secrets=loaded.secrets, environ=environ)
 
 
-def refuse_faults(loaded: Loaded, log: PlainLog) -> None:
-    """Say what the settings make doubtful; raise SettingsError, with all faults at once, for what is wrong."""
+def refuse_faults(loaded: Loaded, log: PlainLog) -> tuple[Finding, ...]:
+    """Say what the settings make doubtful, and return that.
+
+    Raises SettingsError, with all faults at once, for what is wrong.
+    """
     faults = check(loaded)
     if not all(fault.warning for fault in faults):
         raise SettingsError((*loaded.warnings, *faults))
     for fault in (*loaded.warnings, *faults):
         log.warning("settings.doubted", code=fault.code, at=fault.path, reason=fault.message)
+    return tuple(map(finding_of, (*loaded.warnings, *faults)))
 
 
 def refuse_own_faults(loaded: Loaded) -> None:

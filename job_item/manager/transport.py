@@ -19,9 +19,9 @@ from job_item.sdk.courier import cause, certificates, chain, is_loopback
 
 CONNECT_S = 5.0
 """How long a connection may take to be made."""
-SILENCE_S = 10.0
+SILENCE_S = 8.0
 """How long nothing may come."""
-WHOLE_S = 10.0
+WHOLE_S = 8.0
 """How long the whole of it may take, also where something comes all the time."""
 _BLOCK_BYTES = 1 << 16
 _AWAY = (408, 425, 429)

@@ -80,7 +80,7 @@ def test_only_changes_are_said(before: ManagerState | None, now: ManagerState | 
     line = told(before, now)
     assert (line.event if line else None) == event
     if event == "manager.lost":
-        assert line is not None and line.fields["code"] == "ERR-MGR-008"
+        assert line is not None and line.code == "ERR-MGR-008"
 
 
 def test_settings_that_were_read_with_its_last_answer_say_nothing_of_the_manager() -> None:
