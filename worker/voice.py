@@ -25,6 +25,10 @@ _SUBJECTS: dict[SayingKind, Callable[[str], str]] = {
 }
 
 
+_AFTER_ALL = ("failed", "finish")
+"""What comes after everything that was said on other subjects."""
+
+
 class Voice:
     """Says the sayings of the journal. `logs` is where the output of jobs stands; `is_patient`: there is a Job Manager,
     for whom everything is kept that nobody has.
@@ -58,7 +62,7 @@ class Voice:
 
     async def _say_once(self, saying: Saying, subject: str, connection: Connection) -> bool:
         body = fitted(saying.kind, saying.body, connection.payload_limit)
-        if saying.kind == "finish":
+        if saying.kind in _AFTER_ALL:
             await connection.flush()
         if self.is_patient or saying.kind == "finish":
             return await connection.deliver(subject, body)
