@@ -36,7 +36,7 @@ ASKING_TIME_S = 15.0
 """So much longer a reader may take that asks the Job Manager, which is given up by then."""
 _STOPPING = Refusal("ERR-SUP-023", "The node is stopping, or has too many orders to reload already.")
 _DIED = Finding("ERR-SUP-021", "", "the process that reads the settings has died")
-_LATE = Finding("ERR-SUP-021", "", f"the settings could not be read within {READING_TIME_S:g} s")
+_LATE = Finding("ERR-SUP-021", "", "the process that reads the settings took too long")
 
 Order = tuple[Child, int]
 
