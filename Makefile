@@ -13,7 +13,7 @@ SETUP := PYTHON='$(PYTHON)' VENV='$(VENV)' sh tools/setup
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test soak bench ci lint types format docs lock clean
+.PHONY: help run manager test soak bench ci lint types format docs lock clean
 
 help: ## Explain these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -21,6 +21,10 @@ help: ## Explain these targets
 run: ## Set up, then run the node in the foreground with config.yaml; Ctrl-C stops it
 	@$(SETUP) run
 	@exec $(BIN)/job_item --config config.yaml
+
+manager: ## A message broker, the example Job Manager and a node that belongs to it; Ctrl-C stops all three
+	@$(SETUP) run
+	@exec $(BIN)/python -m examples.job_manager.start
 
 test: ## Set up, servers for tests too where that may be, then run every test; TESTS=tests/unit for a part
 	@$(SETUP) dev

@@ -189,6 +189,12 @@ _ENTRIES = (
     Code("ERR-REP-011", "The exit code of the producer cannot be read.", "Write it before the pipe ends, as in `{ command && echo 0 >FILE || echo $? >FILE; } | job_item save --status FILE`."),
     Code("ERR-REP-012", "What came in could not be shown or kept in full.", "Make room on the disk that standard output or the folder for temporary files (TMPDIR) is on."),
     Code("ERR-REP-100", "Nobody has received the status of a job in time.", "See that whoever waits for it is connected to the broker; the record of the job stays on this node."),
+    # OUT: what waits for the Job Manager
+    Code("ERR-OUT-001", "This node has no Job Manager to deliver to.", "Set end_point; without it send results and files to a server of your own."),
+    Code("ERR-OUT-002", "A file that is left with the node has a name that it cannot have.", "Give it a plain name of at most 255 bytes."),
+    Code("ERR-OUT-003", "The files that wait for the Job Manager take all the room that they may.", "See why the Job Manager is away, or raise keep.outbox_bytes."),
+    Code("ERR-OUT-004", "The disk does not take a file that is left with the node.", "Make room in the folder of the node's state."),
+    Code("ERR-OUT-005", "A file that waited for the Job Manager is gone.", "Let nobody but the node touch its state folder; send the file again."),
     # STO: the journal and the state folder
     Code("ERR-STO-001", "The journal of the node cannot be written or read for the moment.", "Make room on the disk that holds the state folder, or let the node's user write there; the node goes on by itself."),
     Code("ERR-STO-002", "The journal of the node cannot be opened.", "Check the permissions of the state folder; if the file is damaged, stop the node, move journal.sqlite away and start again with an empty one."),

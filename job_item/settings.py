@@ -104,11 +104,12 @@ class Log(Section):
 
 
 class Keep(Section):
-    """`keep`: how long ended jobs and their output stay."""
+    """`keep`: how long ended jobs and their output stay, and how much may wait for the Job Manager."""
 
     days: float = Field(default=7.0, gt=0, allow_inf_nan=False)
     jobs: int = Field(default=100_000, ge=1)
     log_bytes: Bytes = Field(default=1 << 30, ge=0)
+    outbox_bytes: Bytes = Field(default=4 << 30, ge=0)
 
 
 class Recycle(Section):

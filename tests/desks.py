@@ -23,7 +23,7 @@ from job_item.orders import Refusal, Verb
 from job_item.reload import ReloadReport, SettingsState
 from job_item.state import exec_log
 from worker.api.server import Server
-from worker.desk import Desk, Health, NewJob, Note, Readiness, Watch
+from worker.desk import Desk, Health, NewJob, Note, Outgoing, Readiness, Watch
 from worker.execlog import KeptLog
 from worker.lognews import LogNews
 from worker.metrics.meter import Meter
@@ -75,6 +75,7 @@ class MemoryDesk:
     """Holds jobs in memory; a test moves them on with `begin`, `write`, `end`."""
 
     def __init__(self, *, project: str = "P", queue: int = 1_000_000) -> None:
+        self.leaves: Outgoing | None = None
         self.project = project
         self.base_url = ""
         self.queue = queue
@@ -157,6 +158,9 @@ class MemoryDesk:
 
     def shared(self, task_id: str, key: str) -> Sequence[str]:
         return self._shared.get((task_id, key), [])
+
+    def outgoing(self) -> Outgoing | None:
+        return self.leaves
 
     def log(self, task_id: str, attempt: int | None = None) -> MemoryLog | None:
         record = self._jobs.get(task_id)

@@ -26,6 +26,7 @@ AREAS = {
     "API": "The local API",
     "HST": "The host",
     "MGR": "The Job Manager",
+    "OUT": "What waits for the Job Manager",
     "UPD": "Updates",
 }
 

@@ -9,7 +9,7 @@ from typing import NoReturn
 from job_item.errors import Unavailable
 from job_item.job import JobRecord, Status
 from worker.about import About
-from worker.desk import Log, NewJob, Note, Readiness, Watch
+from worker.desk import Log, NewJob, Note, Outgoing, Readiness, Watch
 from worker.metrics.observation import Observation
 from worker.nodedesk import NodeDesk
 
@@ -63,6 +63,10 @@ class ClosedDesk(NodeDesk):
         self._refuse()
 
     def shared(self, task_id: str, key: str) -> Sequence[str]:  # noqa: ARG002 - nobody knows
+        """Send away."""
+        self._refuse()
+
+    def outgoing(self) -> Outgoing | None:
         """Send away."""
         self._refuse()
 

@@ -15,9 +15,12 @@ from worker.brokers.seam import Delivery
 from worker.brokers.session import Session, Wish
 from worker.sources.trigger import Action, Refused, read_control
 
-WAITING_MAX = 250
-"""For so many tasks the subjects are listened to while they wait; the others follow when they get a slot. RabbitMQ has
-2,047 channels for a connection, and each subject needs one."""
+WAITING_MAX = 1_000
+"""For so many tasks the subjects are listened to while they wait; the others follow as these end."""
+WAITING_MAX_RABBITMQ = 250
+"""There each subject needs a channel, and a connection has 2,047. No more jobs than slots wait here for long anyway."""
+LATER_MAX = 100_000
+"""Of so many others it is known that they wait."""
 PONG_S = 1.0
 PONG = b"world"
 
@@ -38,16 +41,22 @@ class Controls:
         self._group = group
         self._act = act
         self._ears: dict[str, Ears] = {}
+        self._later: dict[str, None] = {}
+        """Tasks that wait and are not listened to yet, the oldest first."""
+        self.waiting_max = WAITING_MAX_RABBITMQ if session.broker.name == "rabbitmq" else WAITING_MAX
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
 
     def wait_with(self, task_id: str) -> None:
-        """Listen for a task that waits for a slot, where that is not too much."""
-        if len(self._ears) < WAITING_MAX:
+        """Listen for a task that waits for a slot, as soon as that is not too much."""
+        if len(self._ears) < self.waiting_max:
             self.listen(task_id)
+        elif len(self._later) < LATER_MAX:
+            self._later[task_id] = None
 
     def listen(self, task_id: str) -> Ears:
         """Listen for a task."""
+        self._later.pop(task_id, None)
         ears = self._ears.get(task_id)
         if ears is None:
             subscribe = self._session.subscribe
@@ -71,9 +80,12 @@ class Controls:
 
     def drop(self, task_id: str) -> None:
         """The task has ended."""
+        self._later.pop(task_id, None)
         ears = self._ears.pop(task_id, None)
         if ears is not None:
             self._spawn(self._cancel(ears))
+            while self._later and len(self._ears) < self.waiting_max:
+                self.listen(next(iter(self._later)))
 
     async def settle(self) -> None:
         """Return when what was begun here is done."""

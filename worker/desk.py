@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -96,6 +96,19 @@ class Watch(Protocol):
         """Return as soon as there is new output, a new note or a new status since the last call."""
 
 
+class Outgoing(Protocol):
+    """Takes what scripts leave for the Job Manager. Its methods raise `Unavailable` when there is no room."""
+
+    def waiting(self, task_id: str) -> int:
+        """How many results and files of a task wait."""
+
+    async def leave_result(self, task_id: str, body: bytes) -> bool:
+        """Keep a result, durably; False when the job is unknown."""
+
+    async def leave_file(self, task_id: str, name: str, size_bytes: int, chunks: AsyncIterator[bytes]) -> bool:
+        """Keep a file, durably; False when the job is unknown, or less came than was said."""
+
+
 class Desk(Protocol):
     """The job child as its API sees it. Every method may be called from the event loop and returns soon."""
 
@@ -138,6 +151,9 @@ class Desk(Protocol):
 
     def shared(self, task_id: str, key: str) -> Sequence[str]:
         """The texts under a key of a task, oldest first."""
+
+    def outgoing(self) -> Outgoing | None:
+        """Who takes what is for the Job Manager; None where this node has none."""
 
     def log(self, task_id: str, attempt: int | None = None) -> Log | None:
         """The output of an attempt (the last one where none is named); None when there is no such attempt."""

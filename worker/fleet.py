@@ -12,10 +12,10 @@ from job_item.errors import NodeError, Unavailable
 from job_item.job import JobRecord, Status, new_task_id
 from worker import subjects
 from worker.brokers.session import Session
-from worker.desk import Health, Log, NewJob, Readiness
+from worker.desk import Health, Log, NewJob, Outgoing, Readiness
 from worker.followers import Followers
 from worker.local import LocalDesk
-from worker.reporters.subjects import note_body
+from worker.notice import note_body
 from worker.sources.trigger import write_control, write_trigger
 
 FOLLOW_S = 1.0
@@ -64,9 +64,10 @@ class Fleet:
 
 
 class FleetDesk(LocalDesk):
-    """What the API asks (`worker.desk.Desk`). `fleet` is set by whoever makes it."""
+    """What the API asks (`worker.desk.Desk`). `fleet` and `leaves` are set by whoever makes it."""
 
     fleet: Fleet
+    leaves: Outgoing | None = None
 
     async def create(self, request: NewJob) -> JobRecord:
         """Ask for a job over the broker."""
@@ -98,6 +99,10 @@ class FleetDesk(LocalDesk):
         if record is None and (record := self.fleet.followers.record(task_id)) is not None:
             await self.fleet.stop(task_id, wish)
         return record
+
+    def outgoing(self) -> Outgoing | None:
+        """Who takes what is for the Job Manager."""
+        return self.leaves
 
     async def notify(self, task_id: str, msg: str) -> bool:
         """Keep a notification with its job, and pass it on."""

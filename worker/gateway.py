@@ -15,14 +15,18 @@ from job_item.orders import Refusal
 from worker.about import About
 from worker.brokers.seam import Broker
 from worker.brokers.session import Session
-from worker.controls import WAITING_MAX, Controls
+from worker.controls import LATER_MAX, Controls
 from worker.dispatch import Dispatcher
 from worker.fleet import Fleet, FleetDesk
 from worker.followers import Followers
 from worker.journal import Journal, LastWords
 from worker.news import News
 from worker.outbox import Outbox
+from worker.outgoing import Outgoing
+from worker.parcels import Parcels
+from worker.post import Post
 from worker.reporters.subjects import SubjectReporter
+from worker.reports import Reports
 from worker.seams import Reporter
 from worker.sources.broker import BrokerSource
 from worker.sources.summons import Summons
@@ -39,16 +43,23 @@ class Gateway:
 
     def __init__(self, broker: Broker, about: About, board: Board, journal: Journal, news: News, logs: Path) -> None:
         settings = board.standing.settings
+        host = host_id()
+        self._parcels = Parcels(about.start.state_dir / "parcels")
+        self._parcels.keep(journal.parcels())
+        key = settings.credential.secret_key.get_secret_value()
+        post = Post(settings.end_point, key, self._parcels) if settings.end_point else None
         self.session = Session(broker, settings.heartbeat.interval)
         self.reporter = SubjectReporter(
             journal=journal,
             session=self.session,
-            outbox=Outbox(journal, self.session, logs, self._settle_s),
+            outbox=Outbox(journal, self.session, logs, self._settle_s, post),
             controls=Controls(self.session, settings.project, self._obey),
             logs=logs,
-            host_id=host_id(),
+            host_id=host,
             settle_s=self._settle_s,
         )
+        folders = (Path("/"), about.start.work_dir, about.start.state_dir)
+        self._reports = Reports(self.session, host, settings.project, folders) if settings.end_point else None
         self._about = about
         self._summons = Summons(self.session, settings.project, about.start.identity, self._reload, about.stop)
         self._board = board
@@ -70,12 +81,22 @@ class Gateway:
         self._source.on_accepted = followers.drop
         desk.fleet = Fleet(self.session, followers, self._source, self._project)
         desk.stopper = self._stopper
+        if self.reporter.outbox.is_patient:
+            desk.leaves = Outgoing(
+                self._journal,
+                self.reporter.outbox,
+                self._parcels,
+                lambda: self._board.standing.settings.keep.outbox_bytes,
+                is_synced=self._board.standing.settings.sync == "full",
+            )
 
     def start(self) -> None:
         """Connect, and take jobs from now on; they run when the dispatcher gives slots."""
         self._summons.start()
         self._source.start()
         self.session.start()
+        if self._reports is not None:
+            self._reports.start()
 
     def last_words(self) -> LastWords:
         """What is said of a job that was lost."""
@@ -84,7 +105,7 @@ class Gateway:
     def recovered(self) -> None:
         """What was left behind is settled: say it, and listen for the jobs that wait."""
         self.reporter.outbox.grow()
-        for task_id in self._journal.queue(WAITING_MAX):
+        for task_id in self._journal.queue(LATER_MAX):
             self.reporter.controls.wait_with(task_id)
 
     def refresh(self) -> None:
@@ -105,6 +126,8 @@ class Gateway:
         if not is_replaced:
             await self.reporter.outbox.flush(min(self._settle_s() + 1.0, FLUSH_S))
         await self.reporter.outbox.stop()
+        if self._reports is not None:
+            await self._reports.stop()
         for task in tuple(self._tasks):
             task.cancel()
         await self.session.stop()

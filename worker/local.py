@@ -12,7 +12,7 @@ from job_item.errors import BadMessage, Unavailable
 from job_item.job import JobRecord, Status, is_task_id, new_task_id
 from job_item.settings import Job
 from worker.about import About
-from worker.desk import Log, NewJob, Note, Readiness, Watch
+from worker.desk import Log, NewJob, Note, Outgoing, Readiness, Watch
 from worker.dispatch import Dispatcher
 from worker.journal import Journal
 from worker.metrics.meter import Meter
@@ -136,6 +136,10 @@ class LocalDesk(NodeDesk):
     def shared(self, task_id: str, key: str) -> Sequence[str]:
         """The texts under a key of a task, oldest first."""
         return self._shares.texts(task_id, key)
+
+    def outgoing(self) -> Outgoing | None:
+        """Nobody: there is no Job Manager."""
+        return None
 
     def log(self, task_id: str, attempt: int | None = None) -> Log | None:
         """The output of an attempt, the last one where none is named."""

@@ -59,3 +59,8 @@ def finish(task_id: str) -> str:
 def note(task_id: str) -> str:
     """Where the notifications of a task's script go (with a dot, unlike all others)."""
     return f"{task_id}.notif_add"
+
+
+def report(what: str) -> str:
+    """Where this machine is told of: host, cpu, mem, net; disk and traffic are of our own."""
+    return f"listen_{what}_information"

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from job_item.errors import BadMessage, NodeError, Unavailable
 
 _SHOWN_CHARACTERS = 500
+_GATEWAY = (502, 503, 504)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +45,15 @@ def refusal(answer: Answer, url: str, what: str) -> NodeError:
     return kind("ERR-REP-003", f"{origin(url)} refuses {what}: {said_by(answer)}.", remedy)
 
 
-def unavailable(url: str, what: str, reason: str, attempts: int) -> Unavailable:
-    """Make the error of a server that could not be had."""
+class Failing(Unavailable):
+    """The server itself answers, and fails: with 5xx, but not as a gateway does whose server is away."""
+
+
+def unavailable(url: str, what: str, reason: str, attempts: int, answered: Answer | None = None) -> Unavailable:
+    """Make the error of a server that could not be had; `answered` is what it said at last, if it said anything."""
     tried = f" ({attempts} tries)" if attempts > 1 else ""
-    return Unavailable("ERR-REP-004", f"{what[:1].upper()}{what[1:]} could not be sent: {origin(url)} {reason}{tried}.")
+    kind = Failing if answered is not None and answered.status not in _GATEWAY else Unavailable
+    return kind("ERR-REP-004", f"{what[:1].upper()}{what[1:]} could not be sent: {origin(url)} {reason}{tried}.")
 
 
 def said_by(answer: Answer) -> str:

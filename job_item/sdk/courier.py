@@ -89,6 +89,7 @@ class Courier:
         attempt = 0
         while True:
             attempt += 1
+            answer: Answer | None = None
             try:
                 answer = self.send("POST", url, make_body(), headers)
                 if answer.is_success:
@@ -99,7 +100,7 @@ class Courier:
             except LostError as error:
                 reason = error.reason
             if not self.may_try_again(attempt):
-                raise unavailable(url, what, reason, attempt)
+                raise unavailable(url, what, reason, attempt, answer)
 
     def may_try_again(self, failures: int) -> bool:
         """Wait before the next try and tell whether there shall be one, after so many failures in a row."""

@@ -12,7 +12,7 @@ from job_item.sdk.answer import Answer, origin, shown
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A file has arrived.
+    """A file has arrived; with `is_waiting` it is with the node, for the Job Manager was away.
 
     `file_info`: what is kept of it (`id`, `job_record_uuid`, `file_name`); `location`: the address of a resumable
     upload, where it was one; `answer`: the whole document, None where the server sent none.
@@ -26,6 +26,7 @@ class Receipt:
     file_info: Mapping[str, Any] = field(default_factory=dict)
     location: str | None = None
     answer: Any = None
+    is_waiting: bool = False
 
 
 def read_receipt(answer: Answer, url: str, path: str, size_bytes: int) -> Receipt:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from urllib.parse import urljoin
 
-from job_item.errors import NodeError
+from job_item.errors import NodeError, Unavailable
 from job_item.sdk.answer import Answer, origin, refusal, said_by, unavailable
 from job_item.sdk.courier import Courier, LostError
 from job_item.sdk.filebody import OpenFile, Stream, Watch
@@ -22,6 +22,14 @@ RESUMABLE_FROM_BYTES = 16 << 20
 """Smaller files are sent anew at once, without asking the server what it can."""
 _LOCKED = 423
 _CONFLICT = 409
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What outlives a process: the address of an upload that was begun, if any, and who keeps that of a new one."""
+
+    location: str | None
+    remember: Callable[[str], None]
 
 
 def is_offered(courier: Courier, url: str, bearer: Mapping[str, str], size_bytes: int) -> bool:
@@ -39,18 +47,31 @@ def is_offered(courier: Courier, url: str, bearer: Mapping[str, str], size_bytes
     )
 
 
-def send_resumable(courier: Courier, url: str, bearer: Mapping[str, str], file: OpenFile, watch: Watch) -> Receipt:
+def send_resumable(
+    courier: Courier,
+    url: str,
+    bearer: Mapping[str, str],
+    file: OpenFile,
+    watch: Watch,
+    begun: Begun | None = None,
+) -> Receipt:
     """Make an upload and send the file into it, piece by piece where it has to be.
 
-    Only failures in a row count: where new bytes have arrived, the count begins anew. An answer to the last piece that
-    was lost leaves a receipt without the document. Raises as `upload`.
+    With `begun` an upload that another process has begun goes on, where the server still knows it. Only failures in a
+    row count: where new bytes have arrived, the count begins anew. An answer to the last piece that was lost leaves a
+    receipt without the document. Raises as `upload`.
     """
     what = f"the file {file.path}"
     headers = {"Tus-Resumable": VERSION, **bearer}
-    location = _create(courier, url, headers, file, what)
+    location, arrived = _find(courier, url, headers, file, begun) if begun else ("", 0)
+    if not location:
+        location = _create(courier, url, headers, file, what)
+        if begun:
+            begun.remember(location)
     if origin(location) != origin(url):
         headers.pop("Authorization")  # the key is for the Job Manager alone
-    arrived, failures = 0, 0
+    failures = 0
+    answer: Answer | None
     while True:
         try:
             if failures:
@@ -65,10 +86,28 @@ def send_resumable(courier: Courier, url: str, bearer: Mapping[str, str], file: 
                 raise refusal(answer, location, what)
             reason = f"answers {said_by(answer)}"
         except LostError as error:
-            reason = error.reason
+            reason, answer = error.reason, None
         failures += 1
         if not courier.may_try_again(failures):
-            raise unavailable(location, what, reason, failures)
+            raise unavailable(location, what, reason, failures, answer)
+
+
+def _find(courier: Courier, url: str, headers: Mapping[str, str], file: OpenFile, begun: Begun) -> tuple[str, int]:
+    """The address of an upload that was begun, and how much of it has arrived; no address where there is none."""
+    if begun.location is None:
+        return "", 0
+    shown = dict(headers)
+    if origin(begun.location) != origin(url):
+        shown.pop("Authorization")
+    what = f"the file {file.path}"
+    try:
+        return begun.location, _ask_offset(courier, begun.location, shown, what)
+    except LostError as error:
+        raise unavailable(begun.location, what, error.reason, 1) from error
+    except Unavailable:
+        raise
+    except NodeError:
+        return "", 0
 
 
 def _create(courier: Courier, url: str, headers: Mapping[str, str], file: OpenFile, what: str) -> str:

@@ -52,7 +52,8 @@ def _print(receipt: Receipt, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(asdict(receipt), ensure_ascii=False))
         return
-    typer.echo(f"sent {harmless(receipt.path)} ({size(receipt.size_bytes)})")
+    done = "left with the node, until the Job Manager is back:" if receipt.is_waiting else "sent"
+    typer.echo(f"{done} {harmless(receipt.path)} ({size(receipt.size_bytes)})")
     for name, text in (
         ("download", receipt.download_url),
         ("security", receipt.security_notice),

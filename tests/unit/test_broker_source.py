@@ -26,8 +26,8 @@ from worker.brokers.session import Session
 from worker.fleet import Fleet
 from worker.followers import Followers
 from worker.news import News
+from worker.notice import note_body
 from worker.outbox import Outbox
-from worker.reporters.subjects import note_body
 from worker.sources import broker as module
 from worker.sources.broker import BrokerSource
 

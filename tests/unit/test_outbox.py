@@ -17,6 +17,7 @@ from tests.journals import in_loop, open_journal
 from tests.unit.test_session import until
 from worker import outbox as module
 from worker import subjects
+from worker import unheard as waiting
 from worker.brokers.embedded import EmbeddedBroker, EmbeddedLife, Hub
 from worker.brokers.seam import Delivery
 from worker.brokers.session import Session
@@ -118,7 +119,7 @@ async def test_a_status_is_repeated_until_somebody_has_it_and_then_never_again(t
 async def test_a_status_that_nobody_wants_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(module, "REPEATS", Backoff(0.001, 1.0, 0.001, 0.0))
+    monkeypatch.setattr(waiting, "REPEATS", Backoff(0.001, 1.0, 0.001, 0.0))
     async with office(tmp_path, Hub()) as made:
         await made.say("a", ("finish", b"finish"))
         await until(made.is_empty)
@@ -130,7 +131,7 @@ async def test_a_status_that_nobody_wants_is_given_up(
 async def test_of_too_many_that_nobody_wants_the_oldest_are_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "UNHEARD_JOBS", 3)
+    monkeypatch.setattr(waiting, "JOBS_MAX", 3)
     hub = Hub()
     audience = Audience(hub)
     async with office(tmp_path, hub) as made:

@@ -29,9 +29,9 @@ async def session_with(hub: Hub, interval_s: float = 60.0, broker: Any = None) -
         await session.stop()
 
 
-async def until(look: Any) -> None:
+async def until(look: Any, within_s: float = DEADLINE_S) -> None:
     """Let the loop turn until `look` says yes."""
-    async with asyncio.timeout(DEADLINE_S):
+    async with asyncio.timeout(within_s):
         while not look():  # noqa: ASYNC110 - what is looked at has no event
             await asyncio.sleep(0.001)
 

@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from worker.api.faults import Refusal, problem
+from worker.api.guard import is_outgoing
 
 CONNECTIONS = 512
 """How many connections may be open at once."""
@@ -121,6 +122,13 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
         if self._is_leaving:
             self.cycle.keep_alive = False
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body; a file that is left here may take its time, as long as there is no silence."""
+        if is_outgoing(self.scope["path"]):
+            self._disarm()
+            self._arm()
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Stop the clock: the request is here as a whole."""

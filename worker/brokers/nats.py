@@ -179,12 +179,15 @@ class NatsLife(Life):
         self.check()
         self.fit(subject, body, self.payload_limit)
         reply, answer = self._ask()
+        mark, marked = self._ask()
         try:
             await self._send(subject, body, reply)
-            await self._round_trip(ANSWER_S)
+            await self._send(mark, b"")  # comes back behind the answer that says that nobody is there
+            await self.during(_result_of(marked), ANSWER_S)
             return not (answer.done() and answer.result())
         finally:
             self._answers.pop(reply, None)
+            self._answers.pop(mark, None)
 
     async def subscribe(
         self,
@@ -331,6 +334,10 @@ class NatsSubscription:
     async def cancel(self) -> None:
         """See `Subscription`."""
         await self._life.end_subscription(self._subscribed, self._belt)
+
+
+async def _result_of(answer: asyncio.Future[bool]) -> bool:
+    return await answer
 
 
 async def _nothing() -> None:

@@ -157,6 +157,14 @@ class Journal:
         """
         return self._reader.sayings(after, limit)
 
+    def outgoing(self, task_id: str) -> int:
+        """How many results and files of a task wait for the Job Manager."""
+        return self._reader.outgoing(task_id)
+
+    def parcels(self) -> Sequence[str]:
+        """The files that wait for the Job Manager, as `worker.parcels` numbers them."""
+        return self._reader.parcels()
+
     def queue(self, limit: int) -> Sequence[str]:
         """The task ids of some jobs in the queue."""
         return self._reader.queue(limit)

@@ -141,6 +141,15 @@ class Reader:
         rows = self._rows(f"{grants.SELECT} WHERE g.task_id = ?", task_id)
         return _grant(rows[0]) if rows else None
 
+    def outgoing(self, task_id: str) -> int:
+        """How many results and files of a task wait for the Job Manager."""
+        waiting = "SELECT count(*) FROM outbox WHERE task_id = ? AND kind IN ('result', 'file')"
+        return int(self._one(waiting, task_id))
+
+    def parcels(self) -> Sequence[str]:
+        """The files that wait for the Job Manager; read once, when the node starts."""
+        return [body.decode() for (body,) in self._rows("SELECT body FROM outbox WHERE kind = 'file'")]
+
     def queue(self, limit: int) -> Sequence[str]:
         """The task ids of some jobs in the queue."""
         rows = self._rows("SELECT task_id FROM tasks WHERE status = 'queued' ORDER BY event, seq LIMIT ?", limit)

@@ -118,13 +118,15 @@ class Share(NamedTuple):
     expires_at: float | None = None
 
 
-SayingKind = Literal["who", "note", "output", "failed", "finish"]
+SayingKind = Literal["who", "note", "output", "failed", "finish", "result", "file"]
+"""What is said over the broker, and at last what is handed to the Job Manager by HTTP."""
 
 
 class Saying(NamedTuple):
     """Something that is to be said of a task over the broker, as it waits in the journal.
 
-    The body is what is sent, but for `output`: there it says of which attempt, and from which offset on.
+    The body is what is sent, but for `output`: there it says of which attempt, and from which offset on; and for
+    `file`: there it names the parcel (`worker.parcels`).
     """
 
     number: int

@@ -10,7 +10,10 @@ from worker import subjects
 from worker.brokers.session import Session
 from worker.outbox import Outbox
 from worker.output import Output
-from worker.reporters.stdout import BURST_BYTES, CHUNK_BYTES, PAUSE_S, Stdout, send_all
+from worker.reporters.stdout import BURST_BYTES, CHUNK_BYTES, PAUSE_S, NobodyHears, Stdout, send_all
+
+UNHEARD_S = 1.0
+"""The pause before output is sent again that nobody took."""
 
 
 class Live:
@@ -49,11 +52,15 @@ class Live:
                 limit = min(connection.payload_limit, CHUNK_BYTES)
                 size = self._output.size()
                 is_burst = size - self._stdout.offset >= BURST_BYTES
+                pause_s = 0.0 if is_burst else PAUSE_S
                 try:
                     await send_all(self._stdout, size, self._publish, limit, to_end=False)
                 except Unavailable:
                     self._news.set()
-                await asyncio.sleep(0 if is_burst else PAUSE_S)
+                except NobodyHears:
+                    self._news.set()
+                    pause_s = UNHEARD_S
+                await asyncio.sleep(pause_s)
         except asyncio.CancelledError:
             raise
         except Exception as bug:  # the rest of the output is said when the job has ended
@@ -61,4 +68,4 @@ class Live:
 
     async def _publish(self, data: bytes) -> None:
         connection = await self._session.connected()
-        await connection.publish(subjects.process(self._task_id), data[: connection.payload_limit])
+        await self._outbox.voice.show(connection, subjects.process(self._task_id), data[: connection.payload_limit])

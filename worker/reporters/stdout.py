@@ -20,6 +20,10 @@ PAUSE_S = 0.05
 """Less than a burst is sent at most once in this time: 20 messages a second."""
 
 
+class NobodyHears(Exception):  # noqa: N818 - it says what is
+    """There is somebody for whom this is kept, and he is not there."""
+
+
 @dataclass(slots=True)
 class Stdout:
     """Reads one attempt's standard output; `offset` is where what has not been taken begins in the spool."""

@@ -7,11 +7,9 @@ in the transaction that settles the job.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from job_item.log import get
 from worker import subjects
 from worker.brokers.session import Session
 from worker.controls import Controls
+from worker.fitting import tail_of_characters
 from worker.journal import Journal, LastWords, Settlement
 from worker.outbox import Outbox
 from worker.output import Output, spool_path
@@ -77,10 +76,14 @@ class SubjectReporter:
         body = self.host_id.encode()
         if self.session.connection is not None:
             try:
-                await self.session.connection.publish(subjects.who(task_id), body)
+                if self.outbox.is_patient:
+                    is_said = await self.session.connection.deliver(subjects.who(task_id), body)
+                else:
+                    await self.session.connection.publish(subjects.who(task_id), body)
+                    is_said = True
             except Unavailable:
-                pass
-            else:
+                is_said = False
+            if is_said:
                 return
         try:
             await self.journal.say(task_id, ("who", body))
@@ -114,7 +117,7 @@ class SubjectReporter:
         sent = await told.live.stop()
         spool = Output(Path(spool_path(str(self.logs), end.task_id, told.live.attempt)))
         rest = f"{told.live.attempt}:{sent}".encode() if end.usage.stdout_bytes and sent < spool.size() else None
-        failed = spool.tail("stderr", FAILED_BYTES) if end.usage.stderr_bytes else b""
+        failed = tail_of_characters(spool.tail("stderr", FAILED_BYTES)) if end.usage.stderr_bytes else b""
         if not failed and not told.asked:
             failed = _reason(end) or b""
         return LastWords(told.who_at + self.settle_s(), rest, failed or None)
@@ -133,24 +136,6 @@ class SubjectReporter:
         """A job has ended without an attempt that was settled here."""
         self.controls.drop(task_id)
         self.outbox.grow()
-
-
-def note_body(msg: str, at: float) -> bytes:
-    """What `notif_add` carries (protocol job-item.md, section 11): local time with offset, signs escaped as Go does."""
-    created_at = datetime.fromtimestamp(at).astimezone().replace(microsecond=0)
-    text = json.dumps(
-        {"created_at": _rfc3339(created_at), "msg": msg, "status": "process"},
-        ensure_ascii=False,
-        separators=(",", ":"),
-    )
-    for sign in "<>&\u2028\u2029":
-        text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return text.encode("utf-8", "replace")
-
-
-def _rfc3339(moment: datetime) -> str:
-    text = moment.isoformat()
-    return f"{text[:-6]}Z" if text.endswith("+00:00") else text
 
 
 def _reason(end: Settlement) -> bytes | None:

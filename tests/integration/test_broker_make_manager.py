@@ -1,0 +1,44 @@
+"""`make manager`: one command starts a broker, the manager and a node; Ctrl-C ends all three."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.brokers.servers import find
+from tests.conftest import ROOT, eventually
+from tests.jobmanager import JobManager
+from tests.nodes import is_alive, tree_of
+
+
+@pytest.mark.parametrize("broker", ["nats", "redis"])
+def test_one_command_starts_all_and_ctrl_c_ends_all(
+    tmp_path: Path, broker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find(f"{broker}-server")
+    monkeypatch.setenv("BROKER", broker)
+    told = tmp_path / "told"
+    with told.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "examples.job_manager.start", str(tmp_path / "folder")], cwd=ROOT, stdout=out
+        )
+    try:
+        eventually(lambda: "Ctrl-C ends" in told.read_text(), within_s=60)
+        url, password = re.findall(r"http://127.0.0.1:(\d+).*password (\S+)", told.read_text())[0]
+        manager = JobManager.reach(int(url), password)
+        task = eventually(lambda: manager.create("hello", {"name": "world"}))
+        assert manager.await_status(task, within_s=60)["status"] == "finish"
+        assert manager.output(task) == b"hello world\n"
+        assert manager.ask("GET", "/")[1].startswith(b"<!doctype html>")
+        all_of_it = tree_of(process.pid)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+        eventually(lambda: not any(map(is_alive, all_of_it)), within_s=10)
+    finally:
+        process.kill()
+        process.wait()

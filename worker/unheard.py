@@ -1,0 +1,101 @@
+"""Tasks of which something is said that nobody takes, and when each is tried again.
+
+Two ways. Without a Job Manager nobody may ever want to know: each is tried for about a minute, and of too many the
+oldest are given up. With one, what is said is kept for it however long it is away: each is tried some times, then waits
+until somebody takes anything, and meanwhile a few at a time are tried as scouts, in turns. So a manager that comes back
+is noticed within a second or so, and an absent one costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from job_item.policy import Backoff
+
+TRIES = 17
+JOBS_MAX = 1_000
+"""How often (that is about a minute), and for how many jobs at most, something is tried without a Job Manager."""
+REPEATS = Backoff(0.1, 2.0, 5.0, 0.0)
+QUICK_TRIES = 6
+"""So often each is tried by itself; then it waits to be woken."""
+SCOUTS, SCOUT_S = 8, 1.0
+"""So many are woken at a time, and how often."""
+HOPEFUL_TRIES = 60
+"""After so many it is no longer woken when somebody takes something: he may never take this."""
+
+
+@dataclass(slots=True)
+class _Place:
+    """One task that waits."""
+
+    tries: int = 0
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    is_let_go: bool = False
+
+
+class Unheard:
+    """Where tasks wait for their next try. `is_patient`: there is a Job Manager, for which everything is kept."""
+
+    def __init__(self, *, is_patient: bool) -> None:
+        self.is_patient = is_patient
+        self._places: OrderedDict[str, _Place] = OrderedDict()
+        self._loop = asyncio.get_running_loop()
+        self._alarm: asyncio.TimerHandle | None = None
+        self._quiet_until_s = 0.0
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    async def next_try(self, task_id: str) -> bool:
+        """Wait until a task is to be tried again; False where it is not, as it was let go."""
+        place = self._places.setdefault(task_id, _Place())
+        place.tries += 1
+        if not self.is_patient:
+            self.let_go(len(self._places) - JOBS_MAX)
+            if place.tries >= TRIES or place.is_let_go:
+                return False
+        is_quick = not self.is_patient or place.tries < QUICK_TRIES
+        if not is_quick and self._alarm is None:
+            self._alarm = self._loop.call_later(SCOUT_S, self._send_scouts)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(REPEATS.delay_s(place.tries, 0.0) if is_quick else None):
+                await place.wake.wait()
+        place.wake.clear()
+        return not place.is_let_go
+
+    def tries(self, task_id: str) -> int:
+        """How often a task was tried in vain."""
+        place = self._places.get(task_id)
+        return place.tries if place else 0
+
+    def leave(self, task_id: str) -> None:
+        """Somebody has it, or it is not said any more."""
+        self._places.pop(task_id, None)
+
+    def let_go(self, count: int) -> None:
+        """Let those that wait longest go."""
+        for place in list(self._places.values())[: max(0, count)]:
+            place.is_let_go = True
+            place.wake.set()
+
+    def heard(self) -> None:
+        """Somebody has taken something: he may take more. Said often, it wakes at most once in a while."""
+        if self._places and self._loop.time() >= self._quiet_until_s:
+            self._quiet_until_s = self._loop.time() + SCOUT_S
+            for place in self._places.values():
+                if place.tries < HOPEFUL_TRIES:
+                    place.wake.set()
+
+    def stop(self) -> None:
+        """Wake nobody any more."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+
+    def _send_scouts(self) -> None:
+        self._alarm = self._loop.call_later(SCOUT_S, self._send_scouts) if self._places else None
+        for task_id in list(self._places)[:SCOUTS]:
+            self._places.move_to_end(task_id)
+            self._places[task_id].wake.set()
