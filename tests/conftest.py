@@ -20,7 +20,7 @@ import pytest
 
 Found = TypeVar("Found")
 
-pytest_plugins = ("tests.brokers.fixtures", "tests.commanding")
+pytest_plugins = ("tests.brokers.fixtures", "tests.commanding", "tests.s3")
 
 ROOT = Path(__file__).resolve().parent.parent
 """The folder of the checkout."""
