@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from job_item.storage import Storage, open_storage
 from tests.conftest import ROOT, eventually, free_port
 
 USERNAME, PASSWORD = "minio-of-tests", "secret/of+tests"
@@ -110,9 +112,6 @@ def strict_moto(folder: Path) -> Iterator[S3]:
         yield replace(server, username=key["AccessKeyId"], password=key["SecretAccessKey"])
 
 
-SERVERS = {"moto": moto, "signed": signed}
-
-
 @contextmanager
 def _serving(command: list[str], port: int, folder: Path, health: str, environ: Mapping[str, str]) -> Iterator[None]:
     log = folder / "s3.log"
@@ -140,3 +139,51 @@ def _serving(command: list[str], port: int, folder: Path, health: str, environ: 
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def lenient_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    """A server that takes every key and token."""
+    with moto(tmp_path_factory.mktemp("moto")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def signed_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    """A server that checks signatures."""
+    with signed(tmp_path_factory.mktemp("signed")) as running:
+        yield running
+
+
+@pytest.fixture
+def s3(signed_s3: S3, monkeypatch: pytest.MonkeyPatch) -> S3:
+    """A server that checks signatures, and the environment of a worker that knows it."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in signed_s3.variables.items():
+        monkeypatch.setenv(name, value)
+    return signed_s3
+
+
+@pytest.fixture
+def s3_uri(s3: S3) -> str:
+    """A prefix of this test's own."""
+    return f"s3://{s3.bucket}/results/test/{random.randrange(10**9)}"
+
+
+@pytest.fixture
+def s3_storage(s3: S3, s3_uri: str) -> Storage:
+    """The storage at that prefix."""
+    return open_storage(s3_uri, region=REGION, endpoint=s3.endpoint)
+
+
+def key_of(uri: str, name: str) -> str:
+    """The key in the bucket of a name below a URI."""
+    return f"{uri.split('/', 3)[3]}/{name}"
+
+
+def some_file(folder: Path, size_bytes: int, name: str = "report.bin") -> Path:
+    """A file of random bytes, the same for each size."""
+    path = folder / name
+    path.write_bytes(random.Random(size_bytes).randbytes(size_bytes))
+    return path

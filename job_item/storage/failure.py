@@ -9,19 +9,19 @@ from pathlib import Path
 from job_item.errors import NodeError, Unavailable
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-
 _S3_CODE = re.compile(r"<Code>(\w{1,80})</Code>")
 _S3_MESSAGE = re.compile(r"<Message>([^<]{1,200})</Message>")
 _STATUS = re.compile(r"Server returned non-2xx status code: (\d{3})")
 _SYSTEM_MESSAGE = re.compile(r'kind: \w+,\s+message: "([^"]{1,200})"')
 _SIGNS = (
+    ("incorrectly configured region", "the bucket is in another region than AWS_REGION says"),
     ("dns error", "the name of its host is not known"),
     ("CaUsedAsEndEntity", "its certificate is that of an authority, where a server needs one of its own"),
     ("InvalidCertificate", "its certificate is not trusted"),
     ("IncompleteMessage", "it closed the connection"),
     ("TimedOut", "it was silent for too long"),
 )
-_INSTANCE = "/latest/api/token"
+_INSTANCE = re.compile(r"://[^/\s]+/latest/api/token\b")
 """Where Amazon's chain asks last: the instance that it takes this machine for."""
 _KEYS_REFUSED = {
     "AccessDenied",
@@ -67,7 +67,7 @@ def of_bucket(error: Exception, name: str, uri: str, endpoint: str) -> NodeError
     """Say why S3 did not do what it was asked; `error` is one of the library, whose text holds the server's answer."""
     text = str(error)
     code, status = _found(_S3_CODE, text), _found(_STATUS, text)
-    if _INSTANCE in text:
+    if _INSTANCE.search(text):
         return NodeError("ERR-STG-008", f"There are no credentials for {uri} in the environment.")
     if code == "NoSuchBucket":
         return NodeError("ERR-STG-005", f"There is no bucket for {uri} at {endpoint}.")

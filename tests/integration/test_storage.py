@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pytest
 from job_item.errors import NodeError
 from job_item.storage import Storage, Stored, open_storage
 from job_item.storage.bucket import PART_BYTES
-from tests.s3 import REGION, S3, SERVERS
+from tests.s3 import REGION, S3, some_file
 
 NAMES = ["a.txt", "with blank.txt", "ümlaut/é.tif", "p%20q", "a+b=c&d?e#f;g", "[x]*'\"", "..x", ".hidden", "~", "a:b"]
 SIZES = [0, 1, PART_BYTES, PART_BYTES + 1, 3 * PART_BYTES - 5]
@@ -47,13 +46,9 @@ class Shelf:
         return self.storage.uri.split("/", 3)[3]
 
 
-@pytest.fixture(scope="module", params=["folder", *SERVERS])
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3 | None]:
-    if request.param == "folder":
-        yield None
-        return
-    with SERVERS[request.param](tmp_path_factory.mktemp(request.param)) as running:
-        yield running
+@pytest.fixture(params=["folder", "lenient_s3", "signed_s3"])
+def server(request: pytest.FixtureRequest) -> S3 | None:
+    return None if request.param == "folder" else request.getfixturevalue(request.param)
 
 
 @pytest.fixture
@@ -64,12 +59,6 @@ def shelf(server: S3 | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setenv(name, value)
     uri = f"s3://{server.bucket}/results/test/{random.randrange(10**9)}"
     return Shelf(open_storage(uri, region=REGION, endpoint=server.endpoint), server, tmp_path)
-
-
-def some_file(folder: Path, size_bytes: int, name: str = "report.bin") -> Path:
-    path = folder / name
-    path.write_bytes(random.Random(size_bytes).randbytes(size_bytes))
-    return path
 
 
 def digest(path: Path) -> str:

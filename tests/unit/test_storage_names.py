@@ -202,6 +202,11 @@ def answer(status: int, code: str) -> Exception:
         ),
         (OSError("Connect, dns error"), "ERR-STG-003", "the name of its host is not known."),
         (OSError("invalid peer certificate: InvalidCertificate(UnknownIssuer)"), "ERR-STG-003", "is not trusted."),
+        (
+            OSError("without LOCATION, this normally indicates an incorrectly configured region"),
+            "ERR-STG-003",
+            "region",
+        ),
         (OSError("what nobody has seen yet"), "ERR-STG-003", "no reason is given."),
         (
             OSError("PUT http://169.254.169.254/latest/api/token"),
