@@ -10,14 +10,14 @@ def choose_broker(settings: NatsConnection | RabbitmqConnection | RedisConnectio
     """Make the adapter; nothing is connected yet."""
     match settings:
         case NatsConnection():
-            from worker.brokers.nats import NatsBroker
+            from worker.brokers.nats.broker import NatsBroker
 
             return NatsBroker(settings)
         case RabbitmqConnection():
-            from worker.brokers.rabbitmq import RabbitmqBroker
+            from worker.brokers.rabbitmq.broker import RabbitmqBroker
 
             return RabbitmqBroker(settings)
         case RedisConnection():
-            from worker.brokers.redis import RedisBroker
+            from worker.brokers.redis.broker import RedisBroker
 
             return RedisBroker(settings)

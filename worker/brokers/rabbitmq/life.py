@@ -1,4 +1,4 @@
-"""RabbitMQ: a queue for each subject, declared as the Go worker declares it (protocol job-item.md, section 3.4).
+"""One connection to RabbitMQ: a queue for each subject, declared as the Go worker declares it.
 
 Built on aiormq, the protocol layer of aio-pika: what aio-pika adds (its own reconnection, a `mandatory` that is on by
 default and logs the bodies that come back, two tasks for each message) is not wanted here. A subscription has a channel
@@ -8,9 +8,7 @@ of its own, so that one that the server closes is known by its subject, and ackn
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
-import ssl
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar, cast
@@ -19,15 +17,15 @@ import aiormq
 from aiormq import exceptions, spec
 from aiormq.abc import DeliveredMessage
 from aiormq.channel import Channel
-from aiormq.connection import TransportFactory
-from yarl import URL
 
 from job_item.connections import ROUTING_SUBJECT, RabbitmqConnection
 from job_item.errors import NodeError, Unavailable
-from worker.brokers.belt import Belt
-from worker.brokers.failure import connect_failure, why
+from worker.brokers.failure import connect_failure
 from worker.brokers.life import PROBE_SUBJECT, Life
-from worker.brokers.seam import Delivery, Take
+from worker.brokers.rabbitmq.subscription import RabbitmqSubscription
+from worker.brokers.rabbitmq.transport import Transport, url_of
+from worker.brokers.rabbitmq.words import explain, reason_of
+from worker.brokers.seam import Take
 from worker.brokers.tls import tls_context
 
 Found = TypeVar("Found")
@@ -35,8 +33,6 @@ Found = TypeVar("Found")
 CONNECT_S = 5.0
 ANSWER_S = 10.0
 CLOSE_S = 2.0
-HEARTBEAT_S = 10
-"""As in the Go worker."""
 PAYLOAD_LIMIT_BYTES = 16 << 20
 """`max_message_size` of RabbitMQ 4; older ones take more."""
 
@@ -48,41 +44,6 @@ _OTHER_FLAGS = (
 )
 
 
-class RabbitmqBroker:
-    """Connects to the server of the settings."""
-
-    name = "rabbitmq"
-
-    def __init__(self, settings: RabbitmqConnection) -> None:
-        self._settings = settings
-        # It logs each failure with a trace before it raises it; what matters is told by `lost` and by exceptions.
-        logging.getLogger("aiormq").setLevel(logging.CRITICAL + 1)
-
-    async def connect(self) -> RabbitmqLife:
-        """See `Broker`."""
-        life = RabbitmqLife(self._settings)
-        await life.open()
-        return life
-
-
-class _Transport(TransportFactory):
-    """Opens the socket, and can close it at once."""
-
-    def __init__(self, context: ssl.SSLContext | None) -> None:
-        self._context = context
-        self._writer: asyncio.StreamWriter | None = None
-
-    async def create(self, url: URL, **_: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Called by the library."""
-        reader, self._writer = await asyncio.open_connection(url.host, url.port, ssl=self._context)
-        return reader, self._writer
-
-    def abort(self) -> None:
-        """Close it without waiting for a link that takes nothing."""
-        if self._writer is not None:
-            self._writer.transport.abort()
-
-
 class RabbitmqLife(Life):
     """One life of a connection; see `Connection`."""
 
@@ -91,8 +52,8 @@ class RabbitmqLife(Life):
         self._address = settings.addresses[0]
         super().__init__(f"rabbitmq {self._address}", settings.secrets())
         self.payload_limit = PAYLOAD_LIMIT_BYTES
-        self._transport = _Transport(tls_context(settings))
-        self._wire = aiormq.Connection(_url(settings), transport_factory=self._transport)
+        self._transport = Transport(tls_context(settings))
+        self._wire = aiormq.Connection(url_of(settings), transport_factory=self._transport)
         self._publishing: Channel
         self._delivering: Channel
         self._own = PROBE_SUBJECT + secrets.token_hex(8)
@@ -104,7 +65,7 @@ class RabbitmqLife(Life):
         try:
             async with asyncio.timeout(CONNECT_S):
                 await self._wire.connect()
-            self._wire.closing.add_done_callback(lambda done: self.end(_reason_of(done)))
+            self._wire.closing.add_done_callback(lambda done: self.end(reason_of(done)))
             await self.during(self._prepare(), ANSWER_S)
             self._is_open = True
         except BaseException as error:
@@ -147,7 +108,7 @@ class RabbitmqLife(Life):
         await channel.close()
 
     def _watch(self, channel: Channel, what: str) -> None:
-        channel.closing.add_done_callback(lambda done: self.end(f"{what} was closed: {_reason_of(done)}"))
+        channel.closing.add_done_callback(lambda done: self.end(f"{what} was closed: {reason_of(done)}"))
 
     def _routing_key(self, subject: str) -> str:
         return self._settings.routing_key.replace(ROUTING_SUBJECT, subject) if self._settings.exchange else subject
@@ -231,7 +192,7 @@ class RabbitmqLife(Life):
         def closed(done: asyncio.Future[Any]) -> None:
             subscription.belt.clear()  # the server has them all
             if not subscription.is_over:
-                self.end(f"the channel of {subscription.subject} was closed: {_reason_of(done)}")
+                self.end(f"the channel of {subscription.subject} was closed: {reason_of(done)}")
 
         channel.closing.add_done_callback(closed)
 
@@ -286,83 +247,3 @@ class RabbitmqLife(Life):
         with suppress(Exception):
             async with asyncio.timeout(CLOSE_S):
                 await self._wire.close()
-
-
-class RabbitmqSubscription:
-    """See `Subscription`."""
-
-    def __init__(self, life: RabbitmqLife, subject: str, take: Take) -> None:
-        self._life = life
-        self.subject = subject
-        self._take = take
-        self.belt: Belt[DeliveredMessage] = Belt(self._work, lambda: None)  # `prefetch` bounds it
-        self.channel: Channel
-        self.tag = ""
-        self.is_over = False
-        self._open_ends = 0
-
-    async def arrive(self, message: DeliveredMessage) -> None:
-        """Called by the library, in a task for each message; they are begun in the order of arrival."""
-        self._open_ends += 1
-        self.belt.put(message, len(message.body))
-
-    async def _work(self, message: DeliveredMessage) -> None:
-        async def accept() -> None:
-            await self._end(self.channel.basic_ack(message.delivery_tag or 0, wait=False))
-
-        async def refuse() -> None:
-            await self._end(self.channel.basic_reject(message.delivery_tag or 0, requeue=False, wait=False))
-
-        async def give_back() -> None:
-            await self._end(self.channel.basic_reject(message.delivery_tag or 0, requeue=True, wait=False))
-
-        await self._take(Delivery(self.subject, message.body, accept, refuse, give_back))
-
-    async def _end(self, work: Coroutine[Any, Any, object]) -> None:
-        """One of the three ends of a message; after the last one of a subscription that is over, its channel goes."""
-        self._open_ends -= 1
-        await self._life.tell(work)
-        await self._close_when_done()
-
-    async def cancel(self) -> None:
-        """See `Subscription`. The last consumer takes the queue with it, which the Go worker deletes by name."""
-        if self.is_over:
-            return
-        await self._life.tell(self.channel.basic_cancel(self.tag))
-        self.is_over = True
-        await self._close_when_done()
-
-    async def _close_when_done(self) -> None:
-        if self.is_over and not self._open_ends:
-            await self._life.tell(self.channel.close())
-
-
-def explain(error: BaseException) -> str:
-    """What the server said, as `406 PRECONDITION_FAILED ...`; for anything else the reason in words."""
-    if isinstance(error, exceptions.AMQPError) and error.args:
-        return " ".join(str(part) for part in error.args)
-    return str(error) if isinstance(error, NodeError) else why(error)
-
-
-def _reason_of(closed: asyncio.Future[Any]) -> str:
-    """Why a channel or connection was closed."""
-    if closed.cancelled():
-        return "the link was silent for too long"
-    error = closed.exception()
-    if error is None or isinstance(error, asyncio.CancelledError):
-        return "it was ended"
-    return explain(error)
-
-
-def _url(settings: RabbitmqConnection) -> URL:
-    """What the library wants to know, credentials included: this is shown nowhere."""
-    address = settings.addresses[0]
-    return URL.build(
-        scheme="amqp",
-        host=address.host,
-        port=address.port,
-        user=settings.user,
-        password=settings.password.get_secret_value(),
-        path=f"/{settings.virtual_host}",
-        query={"heartbeat": str(HEARTBEAT_S), "name": settings.name or "job_item"},
-    )

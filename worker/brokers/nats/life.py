@@ -1,4 +1,4 @@
-"""NATS: core publish and subscribe with queue groups (protocol job-item.md, section 3.3).
+"""One connection to a NATS server.
 
 A subscription is confirmed by a round trip, `deliver` by the server's answer that nobody is there (status 503), which
 comes before the answer to a ping sent after the message. Nothing is stored: what nobody takes is gone.
@@ -8,26 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 from job_item import log
 from job_item.address import Address
 from job_item.connections import NatsConnection
 from job_item.errors import BadMessage, NodeError, Unavailable
-from job_item.without import without
 from worker.brokers.belt import Belt
-from worker.brokers.failure import all_failures, connect_failure, why
+from worker.brokers.failure import connect_failure, why
 from worker.brokers.life import Life
+from worker.brokers.nats.client import ConnectFailed, GuardedClient, Msg, Subscribed, errors
+from worker.brokers.nats.subscription import NatsSubscription
 from worker.brokers.seam import Delivery, Take
 from worker.brokers.tls import tls_context
-
-with without("aiohttp"):  # for websockets, which are not used here: four times the time and memory
-    from nats import errors
-    from nats.aio.client import Client
-    from nats.aio.msg import Msg
-    from nats.aio.subscription import Subscription as Subscribed
 
 CONNECT_S = 5.0
 ANSWER_S = 10.0
@@ -37,75 +30,13 @@ _PING_S = 20
 _VIOLATION = re.compile(r'permissions violation for (subscription|publish) to "([^"]*)"')
 
 
-class NatsBroker:
-    """Connects to one of the servers of the settings, each time beginning with the next one."""
-
-    name = "nats"
-
-    def __init__(self, settings: NatsConnection) -> None:
-        self._settings = settings
-        self._next = 0
-
-    async def connect(self) -> NatsLife:
-        """See `Broker`."""
-        failures: list[NodeError] = []
-        addresses = self._settings.addresses
-        for _ in addresses:
-            address = addresses[self._next % len(addresses)]
-            self._next += 1
-            life = NatsLife(self._settings, address)
-            try:
-                await life.open(self._settings, address)
-            except NodeError as failure:
-                failures.append(failure)
-            else:
-                return life
-        raise all_failures(failures)
-
-
-class _ConnectFailed(Exception):  # noqa: N818 - not for others to see
-    """Carries the first failure out of the client, which would try again by itself."""
-
-
-class _Client(Client):
-    """The client, and the rule that it shows no credentials in plain text where TLS is wanted.
-
-    The library makes TLS when the server says that it must be, and goes on in plain text when it does not.
-    """
-
-    def __init__(self, *, is_tls: bool) -> None:
-        super().__init__()
-        self._is_tls = is_tls
-        self._is_checked = False
-
-    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
-        if initial_connection and self._is_tls:
-            if not (info.get("tls_required") or info.get("tls_available")):
-                raise _ConnectFailed from errors.Error("the server does not speak TLS at this port")
-            info["tls_required"] = True
-        self._is_checked = True
-        await super()._process_info(info, initial_connection)
-
-    def shown(self, secret: str | None) -> Callable[[], str] | None:
-        """A credential, as the library asks for it when it is about to be sent."""
-        if secret is None:
-            return None
-
-        def show() -> str:
-            if not self._is_checked:
-                raise _ConnectFailed from errors.Error("the library has not checked what the server says of TLS")
-            return secret
-
-        return show
-
-
 class NatsLife(Life):
     """One connection to one server; see `Connection`."""
 
     def __init__(self, settings: NatsConnection, address: Address) -> None:
         super().__init__(f"nats {address}", settings.secrets())
         self.payload_limit = 0
-        self._client = _Client(is_tls=settings.is_tls)
+        self._client = GuardedClient(is_tls=settings.is_tls)
         self._is_open = False
         self._belts: set[Belt[Msg]] = set()
         self._refused: dict[str, str] = {}
@@ -121,7 +52,7 @@ class NatsLife(Life):
             await self.close()
             if isinstance(error, NodeError) or not isinstance(error, Exception):
                 raise
-            cause = error.__cause__ if isinstance(error, _ConnectFailed) and error.__cause__ else error
+            cause = error.__cause__ if isinstance(error, ConnectFailed) and error.__cause__ else error
             is_login = isinstance(cause, errors.AuthorizationError) or "authorization violation" in str(cause).lower()
             raise connect_failure(settings, address, cause, is_login=is_login) from None
 
@@ -296,7 +227,7 @@ class NatsLife(Life):
     async def _on_error(self, error: Exception) -> None:
         """What the library has to say. While it connects, the first failure ends it."""
         if not self._is_open:
-            raise _ConnectFailed from error
+            raise ConnectFailed from error
         if isinstance(error, errors.SlowConsumerError):
             self._on_overflow()
         if found := _VIOLATION.search(str(error)):
@@ -318,19 +249,6 @@ class NatsLife(Life):
     def _on_overflow(self) -> None:
         """Messages would be dropped without a word: rather be lost and come back."""
         self.end("this node takes its messages too slowly")
-
-
-class NatsSubscription:
-    """See `Subscription`."""
-
-    def __init__(self, life: NatsLife, subscribed: Subscribed, belt: Belt[Msg]) -> None:
-        self._life = life
-        self._subscribed = subscribed
-        self._belt = belt
-
-    async def cancel(self) -> None:
-        """See `Subscription`."""
-        await self._life.end_subscription(self._subscribed, self._belt)
 
 
 async def _nothing() -> None:
