@@ -14,6 +14,7 @@ from tests.boards import board, standing
 from tests.journals import journal_in
 from worker.dispatch import Dispatcher
 from worker.execute import Executor
+from worker.intake import Intake
 from worker.journal import Journal
 from worker.news import News
 from worker.outcome import Outcome
@@ -79,6 +80,7 @@ class Company:
         self.reporter = LocalReporter(News())
         executor = Executor(journal, runner, self.reporter, lambda: None)
         self.dispatcher = Dispatcher(journal, executor, board, self.bugs.append)
+        self.intake = Intake(journal, self.dispatcher, board, self.reporter)
 
     def adopt(self, *specs: Job, concurrency: int = 2) -> None:
         """Bring other settings into force."""

@@ -109,6 +109,13 @@ class Dispatcher:
             execution.stop(how)
         return execution is not None
 
+    def kill(self, task_id: str) -> bool:
+        """End a job that has a slot at once; False when it has none."""
+        execution = self._running.get(task_id)
+        if execution is not None:
+            execution.stop("terminate", 0.0)
+        return execution is not None
+
     @property
     def slots_free(self) -> int:
         """How many jobs could start now."""
@@ -223,6 +230,7 @@ class Dispatcher:
             claim.started_at,
             claim.due_at,
             kept(claim.trace),
+            claim.spent,
         )
 
     def _release(self, line: Line) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
@@ -27,6 +28,10 @@ class Counting(Protocol):
 
     refused: int
 
+    @property
+    def refusals(self) -> Sequence[str]:
+        """What the broker refuses of what it needs, in words."""
+
 
 class Fleet:
     """What this node may ask of the others."""
@@ -43,8 +48,12 @@ class Fleet:
         if connection is None:
             raise Unavailable("ERR-BRK-001", f"The message broker is away: {self.session.state.reason}")
         await self.followers.follow(task_id, event, FOLLOW_S)
+        subject, trigger, taken = subjects.trigger(self._project, event), write_trigger(task_id, body), True
         try:
-            taken = await connection.deliver(subjects.trigger(self._project, event), write_trigger(task_id, body))
+            if connection.queues is not None:
+                await connection.queues.put(subject, task_id, trigger)
+            else:
+                taken = await connection.deliver(subject, trigger)
         except Unavailable:
             self.followers.drop(task_id)
             raise
@@ -74,7 +83,7 @@ class FleetDesk(LocalDesk):
         self._refuse_unless_acceptable(request, task_id)
         body = payload.encode(request.data)
         if (known := self.job(task_id)) is not None:
-            return self._same(known, event, body)
+            return self._intake.same(known, event, body)
         if (refusal := self._refusal()) is not None:
             raise refusal
         await self.fleet.ask(task_id, event, body)
@@ -115,7 +124,7 @@ class FleetDesk(LocalDesk):
     def readiness(self) -> Readiness:
         """Whether jobs are taken and run."""
         local, state = super().readiness(), self.fleet.session.state
-        reasons = list(self.fleet.session.refusals)
+        reasons = [*self.fleet.session.refusals, *self.fleet.source.refusals]
         if not state.connected:
             reasons.append(f"the message broker is away: {state.reason}")
         return Readiness(False, (*local.reasons, *reasons)) if reasons else local

@@ -12,19 +12,23 @@ from job_item.errors import NodeError
 from job_item.hardware.host import host_id
 from job_item.log import get
 from job_item.orders import Refusal
+from job_item.settings import Settings
 from worker.about import About
 from worker.brokers.seam import Broker
 from worker.brokers.session import Session
 from worker.controls import WAITING_MAX, Controls
-from worker.dispatch import Dispatcher
 from worker.fleet import Fleet, FleetDesk
 from worker.followers import Followers
+from worker.intake import Intake
 from worker.journal import Journal, LastWords
+from worker.leases import Leases
 from worker.news import News
 from worker.outbox import Outbox
+from worker.recovery import Follow, Rules, follow
 from worker.reporters.subjects import SubjectReporter
-from worker.seams import Reporter
 from worker.sources.broker import BrokerSource
+from worker.sources.durable import DurableSource
+from worker.sources.restart import RestartSource
 from worker.sources.trigger import Action
 from worker.standing import Board
 from worker.stopper import Stopper
@@ -48,26 +52,40 @@ class Gateway:
             host_id=host_id(),
             settle_s=self._settle_s,
         )
+        self.leases = self._open_leases(settings, journal)
+        """The jobs on loan; None where `delivery` is compat."""
         self._about = about
         self._board = board
         self._journal = journal
         self._news = news
         self._project = settings.project
         self._tasks: set[asyncio.Task[None]] = set()
-        self._source: BrokerSource
+        self._source: BrokerSource | DurableSource
         self._stopper: Stopper
 
-    def join(self, dispatcher: Dispatcher, reporter: Reporter, desk: FleetDesk) -> None:
-        """Connect to the rest of the job child; `reporter` hears of every step of a job."""
-        self._source = BrokerSource(
-            self.session, self._journal, dispatcher, self._board, reporter, self.reporter.outbox, self._reload
-        )
-        self._stopper = Stopper(self._journal, dispatcher, self._news, self.reporter)
+    def join(self, intake: Intake, desk: FleetDesk) -> None:
+        """Connect to the rest of the job child; the intake's reporter hears of every step of a job."""
+        dispatcher, outbox = intake.dispatcher, self.reporter.outbox
+        restart = RestartSource(self.session, self._project, self._reload)
+        if self.leases is not None:
+            self.leases.kill = dispatcher.kill
+            last_words = self.reporter.last_words
+            self._source = DurableSource(self.session, intake, self.leases, outbox, restart, last_words)
+        else:
+            self._source = BrokerSource(self.session, intake, outbox, restart)
+        self._stopper = Stopper(self._journal, dispatcher, self._news, self.reporter, self.leases)
         self.session.is_hungry = dispatcher.has_slot
         followers = Followers(self.session, self._news)
         self._source.on_accepted = followers.drop
         desk.fleet = Fleet(self.session, followers, self._source, self._project)
         desk.stopper = self._stopper
+
+    def _open_leases(self, settings: Settings, journal: Journal) -> Leases | None:
+        wanted = settings.broker_connection
+        if wanted is None or wanted.delivery == "compat":
+            return None
+        grow, node = self.reporter.outbox.grow, host_id()
+        return Leases(self.session, journal, term_s=wanted.lease, grow=grow, node=node)
 
     def start(self) -> None:
         """Connect, and take jobs from now on; they run when the dispatcher gives slots."""
@@ -83,6 +101,8 @@ class Gateway:
         self.reporter.outbox.grow()
         for task_id in self._journal.queue(WAITING_MAX):
             self.reporter.controls.wait_with(task_id)
+        if self.leases is not None:
+            self.leases.recover()
 
     def refresh(self) -> None:
         """Go by what is in force now."""
@@ -96,8 +116,20 @@ class Gateway:
         """Take nothing more."""
         await self._source.drain()
 
+    def leave_all(self) -> None:
+        """What runs is to be ended: what is on loan is given back, so that another node runs it."""
+        if self.leases is None:
+            return
+        specs = self._board.standing.specs
+        for task_id, event in self.leases.held:
+            spec = specs.get(event)
+            if spec is None or follow("lost", Rules.of(spec), 0) is Follow.AGAIN:
+                self.leases.leave(task_id)
+
     async def close(self, *, is_replaced: bool) -> None:
         """Say what can be said in time, and let the connection go; a successor says the rest at once."""
+        if self.leases is not None:
+            await self.leases.stop(FLUSH_S)
         if not is_replaced:
             await self.reporter.outbox.flush(min(self._settle_s() + 1.0, FLUSH_S))
         await self.reporter.outbox.stop()

@@ -7,6 +7,7 @@ from worker.dispatch import Dispatcher
 from worker.journal import Journal
 from worker.news import News
 from worker.reporters.subjects import SubjectReporter
+from worker.seams import Lessor
 from worker.sources.trigger import Action
 
 
@@ -14,12 +15,18 @@ class Stopper:
     """Marks the wish in the journal, and carries it out. `speaker` is there where the node has a broker."""
 
     def __init__(
-        self, journal: Journal, dispatcher: Dispatcher, news: News, speaker: SubjectReporter | None = None
+        self,
+        journal: Journal,
+        dispatcher: Dispatcher,
+        news: News,
+        speaker: SubjectReporter | None = None,
+        lessor: Lessor | None = None,
     ) -> None:
         self._journal = journal
         self._dispatcher = dispatcher
         self._news = news
         self._speaker = speaker
+        self._lessor = lessor
 
     async def stop(self, task_id: str, wish: Status) -> JobRecord | None:
         """Ask for the end of a job, with the status `wish`.
@@ -32,6 +39,8 @@ class Stopper:
             self._dispatcher.stop(task_id, wish.value)
             if self._speaker is not None and record.status.is_final:
                 self._speaker.ended(task_id)
+            if self._lessor is not None and record.status.is_final:
+                self._lessor.settled(task_id, record.status, is_dead=False)
             self._news.publish(task_id)
         return record
 

@@ -30,6 +30,7 @@ from worker.outbox import Outbox
 from worker.reporters.subjects import note_body
 from worker.sources import broker as module
 from worker.sources.broker import BrokerSource
+from worker.sources.restart import RestartSource
 
 SPEC = Job(event="render", cmd="true")
 OTHER = Job(event="other", cmd="true")
@@ -70,9 +71,7 @@ async def post(path: Path, *specs: Job, name: str = "embedded", start: bool = Tr
     async with company(path, *(specs or (SPEC,))) as made:
         session = Session(broker, 60.0)
         outbox = Outbox(made.journal, session, path, lambda: 0.0)
-        source = BrokerSource(
-            session, made.journal, made.dispatcher, made.board, made.reporter, outbox, lambda: reloads.append(1)
-        )
+        source = BrokerSource(session, made.intake, outbox, RestartSource(session, "local", lambda: reloads.append(1)))
         source.start()
         if start:
             made.dispatcher.start()
@@ -191,7 +190,7 @@ async def test_a_restart_is_asked_for_once_in_a_while(tmp_path: Path) -> None:
         async def nothing() -> None: ...
 
         for _ in range(5):
-            await made.source._take_restart(Delivery("P.restart", b"", nothing, nothing, nothing))
+            await made.source._restart.take(Delivery("P.restart", b"", nothing, nothing, nothing))
         assert made.reloads == [1]
 
 
@@ -204,6 +203,7 @@ async def test_a_job_that_no_node_takes_is_not_accepted_here() -> None:
 
     class Nobody:
         refused = 0
+        refusals = ()
 
     fleet = Fleet(session, Followers(session, News()), Nobody(), "P")
     with pytest.raises(Unavailable) as caught:

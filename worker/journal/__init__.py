@@ -14,13 +14,25 @@ claim and is never given again: its upper half counts the openings of the journa
 """
 
 from worker.journal.journal import Journal
-from worker.journal.values import Claim, Ended, LastWords, Recovered, Saying, SayingKind, Settlement, Share, Waiting
+from worker.journal.values import (
+    Claim,
+    Ended,
+    LastWords,
+    Loaned,
+    Recovered,
+    Saying,
+    SayingKind,
+    Settlement,
+    Share,
+    Waiting,
+)
 
 __all__ = [
     "Claim",
     "Ended",
     "Journal",
     "LastWords",
+    "Loaned",
     "Recovered",
     "Saying",
     "SayingKind",

@@ -13,6 +13,7 @@ from typing import Any
 from job_item.job import JobRecord, Status
 from worker.desk import Note
 from worker.journal import errors, records
+from worker.journal.loans import HERE
 from worker.journal.schema import open_reader
 from worker.journal.values import WISHES, Ended, Saying, Share, Waiting
 from worker.recovery import Lost
@@ -114,11 +115,13 @@ class Reader:
     def lost(self, incarnation: str) -> Sequence[Lost]:
         """What runs by the word of another incarnation than this one."""
         rows = self._rows(
-            "SELECT task_id, event, attempt, fence, cancel FROM tasks WHERE status = 'running' AND incarnation <> ?",
+            "SELECT task_id, event, attempt, fence, cancel, spent, leased FROM tasks"
+            " WHERE status = 'running' AND incarnation <> ?",
             incarnation,
         )
         return [
-            Lost(task_id, event, attempt, fence, WISHES.get(cancel)) for task_id, event, attempt, fence, cancel in rows
+            Lost(task_id, event, attempt, fence, WISHES.get(cancel), spent, bool(leased))
+            for task_id, event, attempt, fence, cancel, spent, leased in rows
         ]
 
     def sayings(self, after: int, limit: int) -> Sequence[Saying]:
@@ -134,6 +137,23 @@ class Reader:
         """The task ids of some jobs in the queue."""
         rows = self._rows("SELECT task_id FROM tasks WHERE status = 'queued' ORDER BY event, seq LIMIT ?", limit)
         return [task_id for (task_id,) in rows]
+
+    def lends(self) -> bool:
+        """Whether jobs on loan wait here."""
+        return self._one("SELECT 1 FROM tasks WHERE status = 'queued' AND leased LIMIT 1") is not None
+
+    def unsaid(self) -> Sequence[str]:
+        """The tasks of which something is held back."""
+        return [task_id for (task_id,) in self._rows("SELECT DISTINCT task_id FROM held")]
+
+    def spent(self, task_id: str) -> int:
+        """The attempts that a job had had before it came back from the dead letters."""
+        return self._one("SELECT spent FROM tasks WHERE task_id = ?", task_id) or 0
+
+    def dead(self, limit: int) -> Sequence[JobRecord]:
+        """The dead letters that are kept here, newest first, without their attempts."""
+        rows = self._rows(f"{records.SELECT} WHERE dead = {HERE} ORDER BY seq DESC LIMIT ?", limit)
+        return [records.job_record(row) for row in rows]
 
     def oldest_ended(self, limit: int) -> Sequence[Ended]:
         """The jobs that ended first."""

@@ -50,10 +50,16 @@ class Claim(NamedTuple):
     """When it could have been started at the earliest: its acceptance, or the end of the pause before a retry."""
     trace: str | None = None
     """The trace context that came with the job, as it is kept (`job_item.trace`)."""
+    spent: int = 0
+    """Attempts before the job was taken out of the dead letters."""
 
 
 class Settlement(NamedTuple):
-    """The end of an attempt. With `retry_at` the job goes back to the queue until then, without it has ended too."""
+    """The end of an attempt. With `retry_at` the job goes back to the queue until then, without it has ended too.
+
+    `is_dead`: it is one of the dead letters now. `is_left`: whatever the attempt came to does not count, as somebody
+    else has the job, or will have it. `is_excused`: it is none of the attempts that the job may have.
+    """
 
     task_id: str
     attempt: int
@@ -66,6 +72,9 @@ class Settlement(NamedTuple):
     error: str | None = None
     usage: Usage = Usage()
     retry_at: float | None = None
+    is_dead: bool = False
+    is_left: bool = False
+    is_excused: bool = False
 
     @property
     def log_bytes(self) -> int:
@@ -136,6 +145,16 @@ class LastWords(NamedTuple):
     due_at: float
     output: bytes | None = None
     failed: bytes | None = None
+
+
+class Loaned(NamedTuple):
+    """What a broker says of a job that it lends: how often it was given out, the attempts that were begun before, how
+    often it came back from the dead letters.
+    """
+
+    delivery: int
+    runs: int = 0
+    round: int = 0
 
 
 class Recovered(NamedTuple):

@@ -15,28 +15,23 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-from job_item.errors import NodeError, Unavailable
+from job_item.errors import BadMessage, NodeError, Unavailable
 from job_item.job import JobRecord
 from job_item.log import get
-from job_item.policy import Window
 from job_item.settings import Job
 from worker import subjects
 from worker.brokers.seam import Delivery
 from worker.brokers.session import Session, Wish
-from worker.dispatch import Dispatcher
-from worker.journal import Journal
+from worker.intake import Intake
 from worker.outbox import Outbox
-from worker.seams import Reporter
+from worker.sources.restart import RestartSource
 from worker.sources.trigger import Refused, Trigger, read_trigger
-from worker.standing import Board
 
 HOLD_S = 1.0
 """How long a job that could go to another node waits for a slot here."""
 KEEPERS = frozenset({"rabbitmq"})
 """The brokers that keep what nobody has acknowledged."""
 JOURNAL_TRIES, JOURNAL_PAUSE_S = 10, 1.0
-RESTARTS = Window(limit=1, window_s=10.0)
-"""How often a message may ask for a reload."""
 
 
 class BrokerSource:
@@ -45,45 +40,46 @@ class BrokerSource:
     def __init__(
         self,
         session: Session,
-        journal: Journal,
-        dispatcher: Dispatcher,
-        board: Board,
-        reporter: Reporter,
+        intake: Intake,
         outbox: Outbox,
-        reload: Callable[[], None],
+        restart: RestartSource,
     ) -> None:
         self.refused = 0
         """Messages that could not be used."""
         self.on_accepted: Callable[[str], None] = lambda _: None
         """Called with the task id of each job that this node has taken."""
         self._session = session
-        self._journal = journal
-        self._dispatcher = dispatcher
-        self._board = board
-        self._reporter = reporter
+        self._intake = intake
+        self._journal = intake.journal
+        self._dispatcher = intake.dispatcher
+        self._board = intake.board
         self._outbox = outbox
-        self._reload = reload
+        self._restart = restart
         self._keeps = session.broker.name in KEEPERS
-        self._project = board.standing.settings.project
+        self._project = intake.board.standing.settings.project
         self._wishes: dict[str, tuple[int, Wish]] = {}
-        self._restart: Wish | None = None
-        self._restarts = RESTARTS
         self._was_full: set[str] = set()
-        self._is_retiring = self._is_over = False
+        self._is_begun = self._is_retiring = self._is_over = False
         self._taking = 0
         self._quiet = asyncio.Event()
         self._changes: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         self._logger = get("worker")
 
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """Nothing that the session does not tell."""
+        return ()
+
     def start(self) -> None:
         """Take jobs from now on."""
-        self._restart = self._session.subscribe(subjects.restart(self._project), None, self._take_restart)
+        self._restart.start()
+        self._is_begun = True
         self.refresh()
 
     def refresh(self) -> None:
         """Go by what is in force now: subscribe new events, leave those that are gone."""
-        if self._is_over or self._restart is None:
+        if self._is_over or not self._is_begun:
             return
         specs = self._board.standing.specs
         wanted = {event: self._prefetch(spec) for event, spec in specs.items()}
@@ -118,9 +114,7 @@ class BrokerSource:
         """Take nothing more: what was not taken is given back."""
         self._is_over = True
         wishes = [wish for _, wish in self._wishes.values()]
-        if self._restart is not None:
-            wishes.append(self._restart)
-        await asyncio.gather(*(wish.cancel() for wish in wishes), *self._changes)
+        await asyncio.gather(self._restart.drain(), *(wish.cancel() for wish in wishes), *self._changes)
         while self._taking:
             self._quiet.clear()
             await self._quiet.wait()
@@ -160,9 +154,8 @@ class BrokerSource:
             await delivery.accept()
         if new:
             self._session.taken()
-            self._reporter.accepted(record)
             self.on_accepted(record.task_id)
-            self._dispatcher.offer(event)
+            self._intake.begin(record)
 
     async def _has_slot(self, event: str) -> bool:
         """Whether the job would start here at once. While the slots stay taken, all that the broker has handed over is
@@ -181,14 +174,16 @@ class BrokerSource:
 
     def _refuse_where_full(self, trigger: Trigger) -> None:
         """Raises `Refused` for a new job where the queue is full, `Unavailable`."""
-        limit = self._board.standing.settings.limits.queue
-        if self._journal.queued >= limit and self._journal.record(trigger.task_id) is None:
-            raise Refused("ERR-JOB-004", f"The queue is full ({limit} jobs).", trigger.task_id)
+        fullness = self._intake.fullness()
+        if fullness is not None and self._journal.record(trigger.task_id) is None:
+            raise Refused(fullness.code, fullness.message, trigger.task_id)
 
     def _refuse_unless_same(self, known: JobRecord, event: str, trigger: Trigger) -> None:
         """Raises `Refused`, which nobody is told: he would take it for the end of the job that is known."""
-        if known.event != event or self._journal.body(known.task_id) not in (trigger.body, None):
-            raise Refused("ERR-JOB-009", f"The task id {known.task_id} belongs to a job with another event or data.")
+        try:
+            self._intake.same(known, event, trigger.body)
+        except BadMessage as error:
+            raise Refused(error.code, error.message) from None
 
     async def _keep(self, event: str, trigger: Trigger) -> tuple[bool, JobRecord]:
         """Keep the job in the journal; where the broker would lose it, that is tried for a while.
@@ -238,17 +233,7 @@ class BrokerSource:
         with suppress(NodeError):
             await delivery.refuse()
 
-    async def _take_restart(self, delivery: Delivery) -> None:
-        with suppress(NodeError):
-            await delivery.accept()
-        now_s = self._loop.time()
-        if self._restarts.wait_s(now_s):
-            self._logger.warning("restart.ignored", reason="another one came a moment ago")
-            return
-        self._restarts = self._restarts.add(now_s)
-        self._logger.info("restart.received")
-        self._reload()
-
 
 def _shown(error: NodeError) -> bytes:
+    """An error as `_failed` carries it."""
     return f"{error.code}: {error.message}".encode()

@@ -13,8 +13,9 @@ class NatsBroker:
 
     name = "nats"
 
-    def __init__(self, settings: NatsConnection) -> None:
+    def __init__(self, settings: NatsConnection, project: str) -> None:
         self._settings = settings
+        self._project = project
         self._next = 0
 
     async def connect(self) -> NatsLife:
@@ -24,7 +25,7 @@ class NatsBroker:
         for _ in addresses:
             address = addresses[self._next % len(addresses)]
             self._next += 1
-            life = NatsLife(self._settings, address)
+            life = NatsLife(self._settings, address, self._project)
             try:
                 await life.open(self._settings, address)
             except NodeError as failure:

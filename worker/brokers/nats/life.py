@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from job_item import log
@@ -18,6 +19,7 @@ from worker.brokers.belt import Belt
 from worker.brokers.failure import connect_failure, why
 from worker.brokers.life import Life
 from worker.brokers.nats.client import ConnectFailed, GuardedClient, Msg, Subscribed, errors
+from worker.brokers.nats.queues import NatsQueues
 from worker.brokers.nats.subscription import NatsSubscription
 from worker.brokers.seam import Delivery, Take
 from worker.brokers.tls import tls_context
@@ -33,8 +35,10 @@ _VIOLATION = re.compile(r'permissions violation for (subscription|publish) to "(
 class NatsLife(Life):
     """One connection to one server; see `Connection`."""
 
-    def __init__(self, settings: NatsConnection, address: Address) -> None:
+    def __init__(self, settings: NatsConnection, address: Address, project: str) -> None:
         super().__init__(f"nats {address}", settings.secrets())
+        if settings.delivery == "durable":
+            self.queues = NatsQueues(self, settings, project)
         self.payload_limit = 0
         self._client = GuardedClient(is_tls=settings.is_tls)
         self._is_open = False
@@ -42,7 +46,7 @@ class NatsLife(Life):
         self._refused: dict[str, str] = {}
         self._inbox = ""
         self._asked = 0
-        self._answers: dict[str, asyncio.Future[bool]] = {}
+        self._answers: dict[str, asyncio.Future[Msg]] = {}
 
     async def open(self, settings: NatsConnection, address: Address) -> None:
         """Connect. Raises as `Broker.connect`."""
@@ -90,10 +94,12 @@ class NatsLife(Life):
         """See `Connection`."""
         self.check()
         self.fit(subject, body, self.payload_limit)
-        await self._send(subject, body)
+        await self.send(subject, body)
 
-    async def _send(self, subject: str, body: bytes, reply: str = "") -> None:
-        sending = self._client.publish(subject, body, reply)
+    async def send(self, subject: str, body: bytes, reply: str = "", headers: dict[str, str] | None = None) -> None:
+        """Send a message that may be answered. Raises as `Connection.publish`."""
+        self.check()
+        sending = self._client.publish(subject, body, reply, headers)
         try:
             if self._client.pending_data_size + len(body) < _PENDING_BYTES // 2:
                 await sending
@@ -111,9 +117,9 @@ class NatsLife(Life):
         self.fit(subject, body, self.payload_limit)
         reply, answer = self._ask()
         try:
-            await self._send(subject, body, reply)
+            await self.send(subject, body, reply)
             await self._round_trip(ANSWER_S)
-            return not (answer.done() and answer.result())
+            return not (answer.done() and _is_nobody(answer.result()))
         finally:
             self._answers.pop(reply, None)
 
@@ -169,13 +175,40 @@ class NatsLife(Life):
         self.check()
         reply, answer = self._ask()
         try:
-            await self._send(reply, b"")
+            await self.send(reply, b"")
             await self.await_probe(answer, limit_s)
         finally:
             self._answers.pop(reply, None)
 
-    def _ask(self) -> tuple[str, asyncio.Future[bool]]:
-        """A subject of this connection's own, and what comes in on it: whether it says that nobody is there."""
+    async def request(self, subject: str, body: bytes, headers: dict[str, str] | None = None) -> Msg:
+        """Send, and return the answer; one that does not come is the end of this life. Raises Unavailable."""
+        self.check()
+        reply, answer = self._ask()
+        try:
+            await self.send(subject, body, reply, headers)
+            return await self.during(_awaited(answer), ANSWER_S)
+        finally:
+            self._answers.pop(reply, None)
+
+    def new_inbox(self) -> str:
+        """A subject of this connection's own."""
+        return self._client.new_inbox()
+
+    async def listen(self, inbox: str, take: Callable[[Msg], Awaitable[None]]) -> Subscribed:
+        """Take what comes to an inbox, whatever subject it bears. Raises Unavailable."""
+        try:
+            return await self._client.subscribe(inbox, cb=take)
+        except errors.Error as error:
+            self._on_end()
+            raise Unavailable("ERR-BRK-002", self.clean(f"{self.place}: {why(error)}")) from error
+
+    async def unlisten(self, subscribed: Subscribed) -> None:
+        """Take no more; what the server sent before has come when this returns. Raises Unavailable."""
+        with suppress(errors.Error):
+            await self.during(subscribed.drain(), ANSWER_S)  # type: ignore[no-untyped-call]  # the library's
+
+    def _ask(self) -> tuple[str, asyncio.Future[Msg]]:
+        """A subject of this connection's own, and what comes in on it."""
         self._asked += 1
         reply = f"{self._inbox}.{self._asked}"
         answer = self._answers[reply] = asyncio.get_running_loop().create_future()
@@ -184,7 +217,7 @@ class NatsLife(Life):
     async def _on_answer(self, message: Msg) -> None:
         answer = self._answers.get(message.subject)
         if answer is not None and not answer.done():
-            answer.set_result((message.headers or {}).get("Status") == "503")
+            answer.set_result(message)
 
     async def _round_trip(self, limit_s: float) -> None:
         """Return when the server has seen all that was sent. Raises Unavailable when the connection is lost."""
@@ -198,8 +231,8 @@ class NatsLife(Life):
         """Unsubscribe, and wait until what the server sent before has come; the belt runs on until it is empty."""
         self._belts.discard(belt)
         if not self.lost.done():
-            with suppress(errors.Error, Unavailable):
-                await self.during(subscribed.drain(), ANSWER_S)  # type: ignore[no-untyped-call]  # the library's
+            with suppress(Unavailable):
+                await self.unlisten(subscribed)
 
     async def close(self) -> None:
         """See `Connection`."""
@@ -249,6 +282,15 @@ class NatsLife(Life):
     def _on_overflow(self) -> None:
         """Messages would be dropped without a word: rather be lost and come back."""
         self.end("this node takes its messages too slowly")
+
+
+def _is_nobody(answer: Msg) -> bool:
+    """Whether the server says that nobody has subscribed to what was asked."""
+    return (answer.headers or {}).get("Status") == "503"
+
+
+async def _awaited(answer: asyncio.Future[Msg]) -> Msg:
+    return await answer
 
 
 async def _nothing() -> None:
