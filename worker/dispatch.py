@@ -81,6 +81,13 @@ class Dispatcher:
         self._lines[event].grow()
         self._fill()
 
+    def offer_again(self, event: str, task_id: str) -> None:
+        """A job that had ended for this node is back in the queue, where it once came in."""
+        line, waiting = self._lines.get(event), self._journal.waiting_as(task_id)
+        if line is not None and waiting is not None:
+            line.put_back(waiting)
+            self._fill()
+
     def has_slot(self, event: str | None = None) -> bool:
         """Whether a job (of `event`, where one is named) would start at once."""
         if not self._open or self._taken >= self._board.standing.settings.limits.concurrency:

@@ -17,6 +17,7 @@ from worker.about import About
 from worker.brokers.seam import Broker
 from worker.brokers.session import Session
 from worker.controls import WAITING_MAX, Controls
+from worker.dead import DeadLetters
 from worker.fleet import Fleet, FleetDesk
 from worker.followers import Followers
 from worker.intake import Intake
@@ -79,6 +80,7 @@ class Gateway:
         self._source.on_accepted = followers.drop
         desk.fleet = Fleet(self.session, followers, self._source, self._project)
         desk.stopper = self._stopper
+        desk.letters = DeadLetters(intake, self.session)
 
     def _open_leases(self, settings: Settings, journal: Journal) -> Leases | None:
         wanted = settings.broker_connection

@@ -41,3 +41,8 @@ class Intake:
         """A job has come: tell it, and let it have its turn."""
         self.reporter.accepted(record)
         self.dispatcher.offer(record.event)
+
+    def resume(self, record: JobRecord) -> None:
+        """A job that had ended for this node has come again."""
+        self.reporter.accepted(record)
+        self.dispatcher.offer_again(record.event, record.task_id)

@@ -12,8 +12,10 @@ from job_item.errors import BadMessage, Unavailable
 from job_item.job import JobRecord, Status, is_task_id, new_task_id
 from job_item.settings import Job
 from worker.about import About
+from worker.dead import DeadLetters
 from worker.desk import Log, NewJob, Note, Readiness, Watch
 from worker.intake import Intake
+from worker.letters import Letter
 from worker.metrics.meter import Meter
 from worker.metrics.observation import Jobs, Observation
 from worker.news import News
@@ -47,6 +49,7 @@ class LocalDesk(NodeDesk):
         self._shares = shares
         self._meter = meter
         self.stopper = Stopper(intake.journal, intake.dispatcher, news)
+        self.letters = DeadLetters(intake)
         self._entering = 0
         self._draining = False
         self._dispatching = False
@@ -120,6 +123,18 @@ class LocalDesk(NodeDesk):
     def shared(self, task_id: str, key: str) -> Sequence[str]:
         """The texts under a key of a task, oldest first."""
         return self._shares.texts(task_id, key)
+
+    async def dead(self, limit: int) -> Sequence[Letter]:
+        """The dead letters."""
+        return await self.letters.list(limit)
+
+    async def retry_dead(self, task_id: str) -> bool:
+        """Have a dead letter tried again."""
+        return await self.letters.retry(task_id)
+
+    async def drop_dead(self, task_id: str) -> bool:
+        """Let a dead letter go for good."""
+        return await self.letters.drop(task_id)
 
     def log(self, task_id: str, attempt: int | None = None) -> Log | None:
         """The output of an attempt, the last one where none is named."""

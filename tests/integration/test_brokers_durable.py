@@ -253,7 +253,7 @@ async def test_a_server_that_dies_loses_no_job(stage: Stage) -> None:
     await asyncio.to_thread(stage.comes_back)
     async with connected(stage) as (_, queues):
         queue = await queues.open(WORK, 10)
-        bodies = set()
+        bodies: set[bytes] = set()
         async with asyncio.timeout(30):
             while len(bodies) < 10:
                 loan = await queue.next()

@@ -233,6 +233,10 @@ class Journal:
         """
         return self._reader.waiting(event, after_seq, limit)
 
+    def waiting_as(self, task_id: str) -> Waiting | None:
+        """One job as it stands in the queue; None when it does not."""
+        return self._reader.waiting_as(task_id)
+
     def waiting_events(self) -> Sequence[str]:
         """The events that jobs wait for."""
         return self._reader.events(Status.QUEUED)

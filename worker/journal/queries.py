@@ -97,6 +97,13 @@ class Reader:
         )
         return [Waiting(*row) for row in rows]
 
+    def waiting_as(self, task_id: str) -> Waiting | None:
+        """One job as it stands in the queue; None when it does not."""
+        rows = self._rows(
+            "SELECT seq, task_id, attempt, not_before FROM tasks WHERE task_id = ? AND status = 'queued'", task_id
+        )
+        return Waiting(*rows[0]) if rows else None
+
     def events(self, status: Status) -> Sequence[str]:
         """The events of the jobs in a status: one step in the index for each."""
         found: list[str] = []

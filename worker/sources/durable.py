@@ -142,7 +142,7 @@ class DurableSource:
             self._leases.hold(task_id, event, loan, connection, queues.keep_s)
             self._session.taken()
             self.on_accepted(task_id)
-            await self._begin(record, loan)
+            await self._begin(record, loan, is_known=known is not None)
         elif record.status.is_final:
             self._logger.info("trigger.repeated", task_id=task_id, job_event=event, status=str(record.status))
             self._leases.hold(task_id, event, loan, connection, queues.keep_s)
@@ -151,13 +151,13 @@ class DurableSource:
             await queues.accept(loan)
             await journal.own(task_id)
 
-    async def _begin(self, record: JobRecord, loan: Loan) -> None:
+    async def _begin(self, record: JobRecord, loan: Loan, *, is_known: bool) -> None:
         """Let a job run, unless whoever had it before was lost once too often."""
         spec = self._intake.board.standing.specs.get(record.event)
         attempts = record.attempt - self._intake.journal.spent(record.task_id)
         follows = follow("lost", Rules.of(spec), attempts) if loan.losses and attempts and spec else Follow.AGAIN
         if follows is Follow.AGAIN:
-            self._intake.begin(record)
+            (self._intake.resume if is_known else self._intake.begin)(record)
             return
         is_dead = follows is Follow.DEAD
         code, error = "ERR-RUN-020", "Whoever ran the job died, or lost touch with the broker."
