@@ -28,10 +28,10 @@ class DeadLetters:
         self._project = intake.board.standing.settings.project
 
     async def list(self, limit: int) -> Sequence[Letter]:
-        """The letters, those at the broker first. Raises Unavailable."""
+        """The letters, oldest first. Raises Unavailable."""
         letters = [letter async for letter, _, _ in self._at_broker()]
         letters += [self._letter_of(record) for record in self._intake.journal.dead(LIMIT)]
-        return letters[:limit]
+        return sorted(letters, key=lambda letter: letter.died_at)[:limit]
 
     async def retry(self, task_id: str) -> bool:
         """Put a job back where it came from, with all its attempts before it; False where there is no such letter.

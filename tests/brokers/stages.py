@@ -32,7 +32,7 @@ STAGES = (
     "rabbitmq-tls",
     "embedded",
 )
-DURABLE = ("embedded-durable", "nats-durable")
+DURABLE = ("embedded-durable", "nats-durable", "redis-durable", "rabbitmq-durable")
 """Those whose queues keep jobs until their result is known."""
 SERVED = STAGES[:-1]
 """Those with a server process."""
@@ -52,6 +52,8 @@ class Stage:
         self._settings: dict[str, Any] = {}
         if isinstance(server, RabbitmqServer):
             self._settings = server.client_settings(is_tls=name.endswith("tls"))
+            if name.endswith("durable"):
+                self._settings |= {"delivery": "durable", "lease": LEASE_S}
         elif server is not None:
             self._settings = server.settings()
 

@@ -152,7 +152,7 @@ class DeadAnswer(BaseModel):
 
 
 class DeadList(BaseModel):
-    """The dead letters, oldest first: those at the broker, then those of this node."""
+    """The dead letters, oldest first: those at the broker and those of this node."""
 
     dead: list[DeadAnswer]
 

@@ -16,8 +16,8 @@ def choose_broker(settings: NatsConnection | RabbitmqConnection | RedisConnectio
         case RabbitmqConnection():
             from worker.brokers.rabbitmq.broker import RabbitmqBroker
 
-            return RabbitmqBroker(settings)
+            return RabbitmqBroker(settings, project)
         case RedisConnection():
             from worker.brokers.redis.broker import RedisBroker
 
-            return RedisBroker(settings)
+            return RedisBroker(settings, project)

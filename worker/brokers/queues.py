@@ -103,7 +103,7 @@ class Queues(Protocol):
         """Add a dead letter; returns when the server has it for good. Twice the same may leave two."""
 
     async def fallen(self, limit: int) -> Sequence[Fallen]:
-        """The dead letters of the project, oldest first."""
+        """The dead letters of the project, in an order that is not promised."""
 
     async def exhume(self, fallen: Fallen) -> bool:
         """Take a dead letter away; False when somebody else has."""

@@ -13,13 +13,14 @@ class RabbitmqBroker:
 
     name = "rabbitmq"
 
-    def __init__(self, settings: RabbitmqConnection) -> None:
+    def __init__(self, settings: RabbitmqConnection, project: str) -> None:
         self._settings = settings
+        self._project = project
         # It logs each failure with a trace before it raises it; what matters is told by `lost` and by exceptions.
         logging.getLogger("aiormq").setLevel(logging.CRITICAL + 1)
 
     async def connect(self) -> RabbitmqLife:
         """See `Broker`."""
-        life = RabbitmqLife(self._settings)
+        life = RabbitmqLife(self._settings, self._project)
         await life.open()
         return life

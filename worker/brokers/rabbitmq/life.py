@@ -22,6 +22,7 @@ from job_item.connections import ROUTING_SUBJECT, RabbitmqConnection
 from job_item.errors import NodeError, Unavailable
 from worker.brokers.failure import connect_failure
 from worker.brokers.life import PROBE_SUBJECT, Life
+from worker.brokers.rabbitmq.queues import RabbitmqQueues
 from worker.brokers.rabbitmq.subscription import RabbitmqSubscription
 from worker.brokers.rabbitmq.transport import Transport, url_of
 from worker.brokers.rabbitmq.words import explain, reason_of
@@ -47,11 +48,13 @@ _OTHER_FLAGS = (
 class RabbitmqLife(Life):
     """One life of a connection; see `Connection`."""
 
-    def __init__(self, settings: RabbitmqConnection) -> None:
+    def __init__(self, settings: RabbitmqConnection, project: str) -> None:
         self._settings = settings
         self._address = settings.addresses[0]
         super().__init__(f"rabbitmq {self._address}", settings.secrets())
         self.payload_limit = PAYLOAD_LIMIT_BYTES
+        if settings.delivery == "durable":
+            self.queues = RabbitmqQueues(self, settings, project)
         self._transport = Transport(tls_context(settings))
         self._wire = aiormq.Connection(url_of(settings), transport_factory=self._transport)
         self._publishing: Channel
@@ -82,26 +85,26 @@ class RabbitmqLife(Life):
         """Channels to publish on, the exchange if one is named, and a queue of this connection's own for probes."""
         if self._settings.exchange:
             await self._ensure_exchange()
-        self._publishing = await self._channel()
-        self._delivering = await self._channel(is_confirmed=True)
-        listening = await self._channel()
+        self._publishing = await self.channel()
+        self._delivering = await self.channel(is_confirmed=True)
+        listening = await self.channel()
         await listening.queue_declare(self._own, exclusive=True, auto_delete=True)
         await listening.basic_consume(self._own, self._on_probe, no_ack=True)
         for channel in (self._publishing, self._delivering, listening):
             self._watch(channel, "a channel to publish on")
 
-    async def _channel(self, *, is_confirmed: bool = False) -> Channel:
+    async def channel(self, *, is_confirmed: bool = False) -> Channel:
         """A new channel; a confirmed one raises what comes back."""
         opened = await self._wire.channel(publisher_confirms=is_confirmed, on_return_raises=is_confirmed)
         return cast(Channel, opened)
 
     async def _ensure_exchange(self) -> None:
         """Take the exchange as it is; make a durable one where there is none."""
-        channel = await self._channel()
+        channel = await self.channel()
         try:
             await channel.exchange_declare(self._settings.exchange, passive=True)
         except exceptions.ChannelNotFoundEntity:
-            channel = await self._channel()
+            channel = await self.channel()
             await channel.exchange_declare(
                 self._settings.exchange, exchange_type=self._settings.exchange_type, durable=True
             )
@@ -110,27 +113,30 @@ class RabbitmqLife(Life):
     def _watch(self, channel: Channel, what: str) -> None:
         channel.closing.add_done_callback(lambda done: self.end(f"{what} was closed: {reason_of(done)}"))
 
-    def _routing_key(self, subject: str) -> str:
-        return self._settings.routing_key.replace(ROUTING_SUBJECT, subject) if self._settings.exchange else subject
+    def route(self, subject: str) -> tuple[str, str]:
+        """The exchange and the routing key of a subject."""
+        exchange, key = self._settings.exchange, self._settings.routing_key
+        return exchange, key.replace(ROUTING_SUBJECT, subject) if exchange else subject
 
     async def publish(self, subject: str, body: bytes) -> None:
         """See `Connection`. The manager's queues are never declared here; where there is none, the message is gone."""
         self.check()
         self.fit(subject, body, self.payload_limit)
-        await self._ask(self._send(self._publishing, subject, body, is_mandatory=False))
+        await self.ask(self._send(self._publishing, subject, body, is_mandatory=False))
 
     async def deliver(self, subject: str, body: bytes) -> bool:
         """See `Connection`: mandatory and confirmed, so a queue has it or it comes back."""
         self.check()
         self.fit(subject, body, self.payload_limit)
-        return await self._ask(self._send(self._delivering, subject, body, is_mandatory=True))
+        return await self.ask(self._send(self._delivering, subject, body, is_mandatory=True))
 
     async def _send(self, channel: Channel, subject: str, body: bytes, *, is_mandatory: bool) -> bool:
+        exchange, key = self.route(subject)
         try:
             await channel.basic_publish(
                 body,
-                exchange=self._settings.exchange,
-                routing_key=self._routing_key(subject),
+                exchange=exchange,
+                routing_key=key,
                 properties=spec.Basic.Properties(content_type="text/plain"),
                 mandatory=is_mandatory,
                 wait=False,
@@ -139,7 +145,22 @@ class RabbitmqLife(Life):
             return False
         return True
 
-    async def _ask(self, work: Coroutine[Any, Any, Found]) -> Found:
+    async def send_durable(
+        self, exchange: str, key: str, body: bytes, headers: dict[str, Any], message_id: str
+    ) -> None:
+        """Send something that a queue has to keep. Raises what the library raises, Unavailable where none has it."""
+        known = f"{message_id}.{secrets.token_hex(4)}"
+        properties = spec.Basic.Properties(
+            content_type="text/plain", delivery_mode=2, headers=headers, message_id=known[:255]
+        )
+        try:
+            await self._delivering.basic_publish(
+                body, exchange=exchange, routing_key=key, properties=properties, mandatory=True, wait=True
+            )
+        except exceptions.DeliveryError:
+            raise Unavailable("ERR-BRK-002", f"{self.place}: no queue has taken a message for {key}") from None
+
+    async def ask(self, work: Coroutine[Any, Any, Found]) -> Found:
         """Await an answer of the server; an error of the connection is the end of this life."""
         try:
             return await self.during(work, ANSWER_S)
@@ -176,11 +197,11 @@ class RabbitmqLife(Life):
     async def _consume(self, subscription: RabbitmqSubscription, prefetch: int) -> Channel:
         """Declare the queue with exactly the flags of the protocol, and consume it."""
         subject = subscription.subject
-        channel = subscription.channel = await self._channel()
+        channel = subscription.channel = await self.channel()
         await channel.basic_qos(prefetch_count=prefetch)
         await channel.queue_declare(subject, durable=False, auto_delete=True, exclusive=False)
         if self._settings.exchange:
-            await channel.queue_bind(subject, self._settings.exchange, self._routing_key(subject))
+            await channel.queue_bind(subject, *self.route(subject))
         channel.on_consumer_cancel_callbacks.add(
             lambda _: self.end(f"the server cancelled the consumer of {subject}; its queue may have been deleted")
         )
@@ -202,17 +223,17 @@ class RabbitmqLife(Life):
             work.close()
             return
         with suppress(NodeError):
-            await self._ask(work)
+            await self.ask(work)
 
     async def flush(self) -> None:
         """See `Connection`: an answer on the channel that publishes; `deliver` has another one."""
         self.check()
-        await self._ask(self._publishing.basic_qos(prefetch_count=0))
+        await self.ask(self._publishing.basic_qos(prefetch_count=0))
 
     async def waiting(self, subject: str) -> int | None:
         """See `Connection`."""
         self.check()
-        declared = await self._ask(self._publishing.queue_declare(subject, passive=True))
+        declared = await self.ask(self._publishing.queue_declare(subject, passive=True))
         return declared.message_count
 
     async def probe(self, limit_s: float) -> None:

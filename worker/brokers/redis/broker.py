@@ -11,11 +11,12 @@ class RedisBroker:
 
     name = "redis"
 
-    def __init__(self, settings: RedisConnection) -> None:
+    def __init__(self, settings: RedisConnection, project: str) -> None:
         self._settings = settings
+        self._project = project
 
     async def connect(self) -> RedisLife:
         """See `Broker`."""
-        life = RedisLife(self._settings)
+        life = RedisLife(self._settings, self._project)
         await life.open(self._settings)
         return life

@@ -11,14 +11,15 @@ import secrets
 from contextlib import suppress
 from typing import Any
 
-from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
 
 from job_item import log
 from job_item.connections import RedisConnection
 from job_item.errors import NodeError
-from worker.brokers.failure import connect_failure
+from worker.brokers.failure import connect_failure, why
 from worker.brokers.life import PROBE_SUBJECT, Life
 from worker.brokers.redis.line import CONNECT_S, Line, wire_of
+from worker.brokers.redis.queues import RedisQueues
 from worker.brokers.redis.subscription import LOCK_S, Arrived, RedisSubscription, lock_key
 from worker.brokers.seam import Delivery, Take
 
@@ -31,9 +32,12 @@ PAYLOAD_LIMIT_BYTES = 8 << 20
 class RedisLife(Life):
     """One life of a connection; see `Connection`."""
 
-    def __init__(self, settings: RedisConnection) -> None:
+    def __init__(self, settings: RedisConnection, project: str) -> None:
         self._address = settings.addresses[0]
         super().__init__(f"redis {self._address}", settings.secrets())
+        if settings.delivery == "durable":
+            self.queues = RedisQueues(self, settings, project)
+        self._further: set[Line] = set()
         self.payload_limit = PAYLOAD_LIMIT_BYTES
         self._talk = Line(self, wire_of(settings), {})
         self._subscriptions: dict[bytes, list[RedisSubscription]] = {}
@@ -55,6 +59,28 @@ class RedisLife(Life):
                 raise
             is_login = isinstance(error, (AuthenticationError, NoPermissionError)) or "NOAUTH" in str(error)
             raise connect_failure(settings, self._address, error, is_login=is_login) from None
+
+    async def call(self, *command: str | bytes | int) -> Any:
+        """Ask something on the line that talks. Raises Unavailable, and ResponseError where Redis refuses it."""
+        self.check()
+        return await self.during(_answered(await self._talk.ask(*command)), ANSWER_S)
+
+    async def join(self, line: Line) -> None:
+        """Open one more line, which lives and ends with this connection. Raises Unavailable."""
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                await line.open()
+                line.number = int(await (await line.ask("CLIENT", "ID")))
+        except (RedisError, OSError) as error:
+            await line.close()
+            self.end(why(error))
+            self.check()
+        self._further.add(line)
+
+    async def leave(self, line: Line) -> None:
+        """Close such a line."""
+        self._further.discard(line)
+        await line.close()
 
     async def publish(self, subject: str, body: bytes) -> None:
         """See `Connection`. That Redis refuses it comes later, and goes to the log."""
@@ -169,7 +195,7 @@ class RedisLife(Life):
                 async with asyncio.timeout(CLOSE_S):
                     await self._talk.flush()
         self.end("closed by this node")
-        for line in (self._talk, self._listen):
+        for line in (self._talk, self._listen, *self._further):
             await line.close()
         for subscription in [entry for entries in self._subscriptions.values() for entry in entries]:
             for _ in subscription.belt.clear():

@@ -28,6 +28,8 @@ class Line:
     """One connection: commands go out in order, and answers come in the same order, messages between them."""
 
     def __init__(self, life: RedisLife, wire: Wire, subscriptions: dict[bytes, list[RedisSubscription]]) -> None:
+        self.number = 0
+        """What the server calls this connection; 0 where nobody has asked."""
         self._life = life
         self._wire = wire
         self._subscriptions = subscriptions
