@@ -18,6 +18,7 @@ AREAS = {
     "JOB": "Jobs as they come in",
     "RUN": "Running a job",
     "REP": "Reports",
+    "DLV": "Durable delivery",
     "STO": "Storage",
     "EXE": "Background commands",
     "API": "The local API",

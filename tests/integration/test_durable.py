@@ -124,6 +124,7 @@ def test_a_node_that_was_stopped_past_its_lease_kills_its_job_and_has_no_say(sta
             os.kill(worker, signal.SIGCONT)
         eventually(lambda: old.job(name)["status"] == "left", within_s=10)
         assert old.job(name)["attempts"][0]["error"]["code"] == "ERR-DLV-001"
+        assert "ERR-DLV-002" in old.log.read_text()
         assert new.job(name)["status"] == "running"
         assert manager.said(name, "_finish") == []
         manager.control(name, "terminate")
@@ -152,7 +153,8 @@ def test_a_job_that_fails_is_tried_again_as_its_spec_says_and_ends_in_the_dead_l
         assert [letter["task_id"] for letter in eventually(lambda: node.get("/dead")[1]["dead"])] == [name]
         assert node.ask("POST", f"/dead/{name}/drop")[0] == 200
         assert node.get("/dead")[1]["dead"] == []
-        assert node.ask("POST", f"/dead/{name}/drop")[0] == 404
+        status, refused = node.ask("POST", f"/dead/{name}/drop")
+        assert (status, refused["code"]) == (404, "ERR-DLV-006")
 
 
 def test_a_job_that_kills_its_worker_each_time_ends_in_the_dead_letters(stage: Stage, tmp_path: Path) -> None:
