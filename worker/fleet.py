@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from job_item import payload
-from job_item.errors import NodeError, Unavailable
+from job_item.errors import BadMessage, NodeError, Unavailable
 from job_item.job import JobRecord, Status, new_task_id
 from worker import subjects
 from worker.brokers.session import Session
@@ -54,9 +54,11 @@ class Fleet:
                 await connection.queues.put(subject, task_id, trigger)
             else:
                 taken = await connection.deliver(subject, trigger)
-        except Unavailable:
+        except NodeError as error:
             self.followers.drop(task_id)
-            raise
+            if isinstance(error, (BadMessage, Unavailable)):
+                raise
+            raise Unavailable(error.code, error.message) from error
         if not taken:
             self.followers.drop(task_id)
             raise Unavailable("ERR-SRC-004", f"No node takes jobs of event {event!r} now.")

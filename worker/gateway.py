@@ -70,6 +70,7 @@ class Gateway:
         restart = RestartSource(self.session, self._project, self._reload)
         if self.leases is not None:
             self.leases.kill = dispatcher.kill
+            self.leases.on_left = self._leave
             last_words = self.reporter.last_words
             self._source = DurableSource(self.session, intake, self.leases, outbox, restart, last_words)
         else:
@@ -138,6 +139,10 @@ class Gateway:
         for task in tuple(self._tasks):
             task.cancel()
         await self.session.stop()
+
+    def _leave(self, task_id: str) -> None:
+        self.reporter.ended(task_id)
+        self._news.publish(task_id)
 
     def _settle_s(self) -> float:
         return self._board.standing.settings.settle_s

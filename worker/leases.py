@@ -78,6 +78,8 @@ class Leases:
         self._node = node
         self.on_rest: Callable[[str], None] = lambda _: None
         """Called with the event of a job that waits for another attempt."""
+        self.on_left: Callable[[str], None] = lambda _: None
+        """Called with the task id of a job that waited here and is given up."""
         self._leases: dict[str, Lease] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
@@ -283,6 +285,7 @@ class Leases:
                 await asyncio.sleep(JOURNAL_PAUSE_S)
         if not self.kill(lease.task_id):
             self._forget(lease)
+            self.on_left(lease.task_id)
 
     async def _conclude(self, lease: Lease, *, is_dead: bool) -> None:
         while not lease.is_lost:

@@ -106,7 +106,7 @@ def test_a_job_goes_over_to_another_node_when_its_own_dies(stage: Stage, tmp_pat
 def test_a_node_that_was_stopped_past_its_lease_kills_its_job_and_has_no_say(stage: Stage, tmp_path: Path) -> None:
     ledger = tmp_path / "ledger"
     wanted = settings(
-        stage, f"echo $JOB_ITEM_BASE_URL >> {ledger}; sleep 30 & wait $!", heartbeat={"timeout": 60, "interval": 1}
+        stage, f"echo $JOB_ITEM_BASE_URL >> {ledger}; sleep 120 & wait $!", heartbeat={"timeout": 60, "interval": 1}
     )
     with (
         manager_of(stage.settings()) as manager,

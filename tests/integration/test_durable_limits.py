@@ -94,7 +94,7 @@ async def test_a_queue_of_another_kind_is_refused_with_what_to_do(stage: Stage) 
     with pytest.raises(NodeError) as refused:
         await durable.queues.open("P.mixed", 1)
     assert refused.value.code == "ERR-DLV-005"
-    assert "delete the queue" in refused.value.remedy
+    assert "delete the queue" in (refused.value.remedy or "")
     await durable.probe(5)
     await compat.close()
     await durable.close()

@@ -172,7 +172,7 @@ class RabbitmqQueues:
     async def _declare_dead(self) -> None:
         channel = await self._life.channel()
         await channel.exchange_declare(DEAD_EXCHANGE, exchange_type="direct", durable=True)
-        arguments = {"x-queue-type": "quorum", "x-delivery-limit": DELIVERIES}
+        arguments: dict[str, Any] = {"x-queue-type": "quorum", "x-delivery-limit": DELIVERIES}
         await channel.queue_declare(self._dead, durable=True, arguments=arguments)
         await channel.queue_bind(self._dead, DEAD_EXCHANGE, self._dead)
         await channel.close()
@@ -210,8 +210,8 @@ async def _get_all(channel: Channel, queue: str, limit: int) -> list[DeliveredMe
 def _fallen(message: DeliveredMessage) -> Fallen:
     """A message of the dead letters; it is known by its own id, or by what the server says of where it came from."""
     properties = message.header.properties
-    headers = properties.headers or {}
-    deaths = headers.get("x-death") or []
+    headers: dict[str, Any] = dict(properties.headers or {})
+    deaths: Any = headers.get("x-death") or []
     reason = f"The server has put it there ({deaths[0].get('reason', 'no reason')})." if deaths else ""
     return Fallen(properties.message_id or repr(deaths[:1]), message.body, reason)
 
