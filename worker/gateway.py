@@ -8,8 +8,9 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from job_item.errors import NodeError
+from job_item.errors import NodeError, Unavailable
 from job_item.hardware.host import host_id
+from job_item.job import Status
 from job_item.log import get
 from job_item.orders import Refusal
 from job_item.settings import Settings
@@ -27,7 +28,7 @@ from worker.news import News
 from worker.outbox import Outbox
 from worker.recovery import Follow, Rules, follow
 from worker.reporters.subjects import SubjectReporter
-from worker.sources.broker import BrokerSource
+from worker.sources.broker import KEEPERS, BrokerSource
 from worker.sources.durable import DurableSource
 from worker.sources.restart import RestartSource
 from worker.sources.trigger import Action
@@ -44,11 +45,13 @@ class Gateway:
     def __init__(self, broker: Broker, about: About, board: Board, journal: Journal, news: News, logs: Path) -> None:
         settings = board.standing.settings
         self.session = Session(broker, settings.heartbeat.interval)
+        is_durable = settings.broker_connection is not None and settings.broker_connection.delivery == "durable"
         self.reporter = SubjectReporter(
             journal=journal,
             session=self.session,
             outbox=Outbox(journal, self.session, logs, self._settle_s),
-            controls=Controls(self.session, settings.project, self._obey),
+            # Of a job on loan two nodes may have ears for a moment: each hears all, and who has not the job does nothing.
+            controls=Controls(self.session, None if is_durable else settings.project, self._obey),
             logs=logs,
             host_id=host_id(),
             settle_s=self._settle_s,
@@ -148,6 +151,9 @@ class Gateway:
         return self._board.standing.settings.settle_s
 
     async def _obey(self, task_id: str, action: Action) -> None:
+        record = self._journal.record(task_id)
+        if record is not None and record.status is Status.LEFT and self.session.broker.name in KEEPERS:
+            raise Unavailable("ERR-DLV-001", "The job is not this node's any more; who has it is to hear this.")
         await self._stopper.obey(task_id, action)
 
     def _reload(self) -> None:
