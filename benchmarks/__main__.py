@@ -19,6 +19,7 @@ from typing import cast, get_args
 from rich.console import Console
 
 from benchmarks import (
+    brokers,
     creates,
     idle,
     latency,
@@ -44,6 +45,7 @@ SUBJECTS: dict[str, ModuleType] = {
         restart,
         supervision,
         output,
+        brokers,
         queue,
         idle,
         usage,

@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
 from benchmarks.client import connect, creation_of, read_answer
+from benchmarks.pace import at_an_even_pace
 from benchmarks.table import Figure, Tier, amount, at_most, percentile
 from tests.nodes import Node, running
 
@@ -60,7 +60,7 @@ def _through_node(node: Node) -> list[float]:
         sent_ns.append(time.time_ns())
         sock.sendall(request)
 
-    _at_an_even_pace(JOBS, send)
+    at_an_even_pace(PER_S, JOBS, send)
     for number in range(JOBS, JOBS + CONNECTIONS):
         sock = sockets[number % CONNECTIONS]
         task_ids.append(_task_id(read_answer(sock)))
@@ -89,12 +89,5 @@ def _bare() -> list[float]:
         os.close(reader)
         os.waitpid(pid, 0)
 
-    _at_an_even_pace(SPAWNS, spawn)
+    at_an_even_pace(PER_S, SPAWNS, spawn)
     return found
-
-
-def _at_an_even_pace(count: int, do: Callable[[int], None]) -> None:
-    begun = time.perf_counter()
-    for number in range(count):
-        time.sleep(max(0.0, begun + number / PER_S - time.perf_counter()))
-        do(number)

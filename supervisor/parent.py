@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import time
 from collections.abc import Callable, MutableMapping
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from job_item.link import Adopt, Adopted, Beat, Drained, Dump, ExecStates, Ready, StopNode
 from job_item.orders import Answer, ExecOrder, ReloadOrder
-from job_item.plainlog import PlainLog
 from job_item.policy import Restarts, Window
-from job_item.process import become_subreaper, children_of
 from supervisor import moves
 from supervisor.announce import Announcer
 from supervisor.child import Child
@@ -23,58 +19,25 @@ from supervisor.children import Children
 from supervisor.cues import new_node
 from supervisor.dump import lines_of
 from supervisor.exchange import Exchange
-from supervisor.forkserver import Forkserver
-from supervisor.holdings import Holdings
 from supervisor.lifecycle import step
 from supervisor.moves import Action, Event, Kill, Renew, Say, Spawn, Tell
 from supervisor.multi import wait
-from supervisor.notify import Notifier, take_wish
+from supervisor.outfit import Outfit, outfit_for
 from supervisor.plan import Plan
 from supervisor.progress import Progress
 from supervisor.reload import Reload
-from supervisor.signals import STOP_SIGNALS, Signals
+from supervisor.signals import STOP_SIGNALS
+from supervisor.sleep import end_of_wait_s, slept_s
 from supervisor.tables import Life, Phase, Room
-
-_LATE_S = 2.0
-"""A wait that takes so much longer than was asked for: this process was stopped, or the whole machine."""
-_SHARES = 4
-"""Into how many waits, at least, the silence is cut that a child is allowed. A stop that eats up more than two of them
-is noticed, since one of these waits comes back late; a shorter one leaves a child that beats two of them."""
 
 
 def run(plan: Plan, environ: MutableMapping[str, str]) -> int:
     """Run the node that `plan` has prepared; returns its exit code."""
-    log = PlainLog(plan.log, room="supervisor", secrets=plan.log.secrets, environ=environ)
-    with ExitStack() as stack:
-        signals = Signals()
-        signals.install()
-        stack.callback(signals.close)
-        notifier = Notifier(take_wish(environ, os.getpid()), log)
-        stack.callback(notifier.close)
-        strangers = children_of(os.getpid())
-        become_subreaper()
-        rooms = sorted({plan.entries[room].partition(":")[0] for room in plan.rooms})
-        births = Forkserver(["supervisor.child", "supervisor.reader", *rooms, "supervisor.freeze"])
-        stack.callback(births.close)
-        births.warm()
-        holdings = Holdings(plan)
-        code = Parent(plan, Outfit(holdings, births, signals, frozenset(strangers), log, notifier)).run()
-        holdings.close()
-        log.info("node.stopped", exit_code=code)
+    with outfit_for(plan, environ) as outfit:
+        code = Parent(plan, outfit).run()
+        outfit.holdings.close()
+        outfit.log.info("node.stopped", exit_code=code)
     return code
-
-
-@dataclass(frozen=True, slots=True)
-class Outfit:
-    """What the parent works with."""
-
-    holdings: Holdings
-    births: Forkserver
-    signals: Signals
-    strangers: frozenset[int]
-    """Children that this process had before it was the node (a shell that became us by `exec`): not ours to end."""
-    log: PlainLog
-    notifier: Notifier
 
 
 class Parent:
@@ -117,9 +80,9 @@ class Parent:
         everything = [*sources, *self._children.sweep.graves]
         # A signal that comes when the time is over (we were stopped ourselves) ends the first wait without a look at
         # the links, and a child that did speak would pass for hung.
-        due_s = self._deadline_s()
-        ready = wait(everything, None if due_s is None else max(0.0, due_s - time.monotonic())) or wait(everything, 0)
-        self._note_sleep(due_s)
+        end_s = self._deadline_s()
+        ready = wait(everything, None if end_s is None else max(0.0, end_s - time.monotonic())) or wait(everything, 0)
+        self._note_sleep(end_s)
         for descriptor, take in sources.items():
             if descriptor in ready:
                 take()
@@ -137,12 +100,12 @@ class Parent:
             self._announcer.deadline_s,
         )
         due_s = min((moment for moment in moments if moment is not None), default=None)
-        return None if due_s is None else min(due_s, time.monotonic() + self._node.rules.silence_s / _SHARES)
+        return end_of_wait_s(due_s, self._node.rules.silence_s, time.monotonic())
 
-    def _note_sleep(self, due_s: float | None) -> None:
-        """Where the wait came back much too late we were not running, and what we know of the children is old."""
-        allowed_s = min(_LATE_S, self._node.rules.silence_s / _SHARES)
-        if due_s is not None and (late_s := time.monotonic() - due_s) > allowed_s:
+    def _note_sleep(self, end_s: float | None) -> None:
+        """What we know of the children is old where we could not run ourselves."""
+        late_s = slept_s(end_s, self._node.rules.silence_s, time.monotonic())
+        if late_s is not None:
             self._wake(late_s)
 
     def _wake(self, late_s: float) -> None:

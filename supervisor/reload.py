@@ -19,6 +19,7 @@ from job_item.reload import ReloadReport, SettingsState
 from job_item.sign import Sign
 from supervisor.born import Born, bear
 from supervisor.child import Child
+from supervisor.complaints import Complaints
 from supervisor.forkserver import Forkserver
 from supervisor.holdings import Holdings
 from supervisor.plan import Plan
@@ -56,8 +57,7 @@ class Reload:
         self._reader_end_s: float | None = None
         self._has_result = False
         self._applying: tuple[Request[Order], ReloadReport] | None = None
-        self._faults: tuple[Finding, ...] = ()
-        self._doubts: tuple[Finding, ...] = ()
+        self._complaints = Complaints(log)
         self._state = SettingsState(plan.digest, time.time())
         self._is_open = True
         self._follow(plan.sources.files)
@@ -78,7 +78,7 @@ class Reload:
         return {
             "digest": self.plan.digest,
             "is_busy": self.is_busy,
-            "faults": len(self._faults),
+            "faults": len(self._complaints.faults),
             "is_watched": self.plan.sources.is_watched,
             "waiting": len(self._requests.waiting),
         }
@@ -223,10 +223,7 @@ class Reload:
             self._take(request, reading, reading.plan)
 
     def _reject(self, request: Request[Order], reading: Reading) -> None:
-        if reading.faults != self._faults or request.orders:
-            for fault in reading.faults:
-                self._log.error("settings.rejected", code=fault.code, at=fault.at, reason=fault.reason)
-        self._faults = reading.faults
+        self._complaints.reject(reading.faults, reading.files, is_asked=bool(request.orders))
         self._state = replace(self._state, faults=reading.report.faults)
         if reading.files:  # else the reader has not come so far
             self._follow(reading.files)
@@ -245,20 +242,13 @@ class Reload:
         self._log.become(plan.log, (*self.plan.log.secrets, *plan.log.secrets))
         self.plan = plan
         self._state = SettingsState(plan.digest, time.time())
-        self._doubt(reading.warnings)
+        self._complaints.doubt(reading.warnings)
         self._follow(reading.files)
         self._applying = request, reading.report
         self._enforce(plan)
 
-    def _doubt(self, doubts: tuple[Finding, ...]) -> None:
-        """Say what is doubtful, but not what the reading before has said already."""
-        for doubt in doubts:
-            if doubt not in self._doubts:
-                self._log.warning("settings.doubted", code=doubt.code, at=doubt.at, reason=doubt.reason)
-        self._doubts = doubts
-
     def _clear(self) -> None:
-        self._faults = ()
+        self._complaints.accept()
         self._state = replace(self._state, faults=())
 
     def _follow(self, files: Mapping[str, Sign]) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, TypeVar
 
+import hypothesis
 import pytest
 
 Found = TypeVar("Found")
@@ -24,6 +25,10 @@ pytest_plugins = ("tests.brokers.fixtures",)
 
 ROOT = Path(__file__).resolve().parent.parent
 """The folder of the checkout."""
+
+# How long an example takes says something of the machine, not of the code: no test here is a timed one.
+hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -26,7 +26,8 @@ from supervisor.holdings import Holdings
 from supervisor.multi import process
 from supervisor.node import prepare
 from supervisor.notify import Notifier, Wish
-from supervisor.parent import Outfit, Parent
+from supervisor.outfit import Outfit
+from supervisor.parent import Parent
 from supervisor.signals import Signals
 from supervisor.tables import Room
 from tests.conftest import ROOT

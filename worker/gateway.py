@@ -50,7 +50,7 @@ class Gateway:
             journal=journal,
             session=self.session,
             outbox=Outbox(journal, self.session, logs, self._settle_s),
-            # Of a job on loan two nodes may have ears for a moment: each hears all, and who has not the job does nothing.
+            # Two nodes may have ears for a job on loan for a moment: each hears all, who has it not does nothing.
             controls=Controls(self.session, None if is_durable else settings.project, self._obey),
             logs=logs,
             host_id=host_id(),

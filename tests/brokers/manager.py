@@ -122,9 +122,9 @@ class Manager:
 
 
 @contextmanager
-def manager_of(settings: dict[str, Any]) -> Iterator[Manager]:
+def manager_of(settings: dict[str, Any], project: str = "P") -> Iterator[Manager]:
     """A manager that is connected, for as long as the context lasts."""
-    manager = Manager(settings)
+    manager = Manager(settings, project)
     try:
         manager.connect()
         yield manager

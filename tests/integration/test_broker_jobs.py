@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from tests.brokers.manager import Manager, manager_of
 from tests.brokers.stages import Stage
 from tests.conftest import eventually
 from tests.nodes import Node, running
+from tests.terminal import COMMAND, environment
 
 JOBS: list[dict[str, Any]] = [
     {"event": "hello", "cmd": "echo hello"},
@@ -152,3 +154,23 @@ def test_a_job_that_another_node_runs_is_followed(stage: Stage, manager: Manager
         assert there is not None, "the other node never got one"
         assert set(one.output(there).splitlines()) == {b"out", b"err"}
         assert one.get(f"/jobs/{there}")[1]["attempts"][0]["status"] == "error"
+
+
+@pytest.mark.parametrize("word", ["--follow", "--wait"])
+def test_the_command_line_waits_for_a_job_that_another_node_runs(
+    stage: Stage, manager: Manager, tmp_path: Path, word: str
+) -> None:
+    with running(tmp_path / "one", settings(stage)) as one, running(tmp_path / "two", settings(stage)) as two:
+        command = (*COMMAND, "--config", "config.yaml", "submit", "bad", word, "--task-id")
+        for number in range(40):
+            task_id = f"job-{number}"
+            ended = subprocess.run(
+                (*command, task_id), cwd=one.folder, capture_output=True, env=environment(), timeout=60, check=False
+            )
+            assert ended.returncode not in {0, 2}, ended.stderr
+            if word == "--follow":
+                assert (ended.stdout, b"err" in ended.stderr) == (b"out\n", True)
+            assert b"error" in ended.stderr
+            if two.get(f"/jobs/{task_id}")[0] == 200 and two.job(task_id)["log_bytes"]:
+                return
+        raise AssertionError("the other node never got one")

@@ -144,6 +144,16 @@ def test_an_emptied_file_is_refused(start: Start, content: str) -> None:
     assert node.rejected()["code"] == "ERR-CFG-029"
 
 
+def test_who_saves_another_file_with_the_same_fault_is_told_again(start: Start) -> None:
+    node = start({"jobs": JOBS})
+    node.ready()
+    node.write("")
+    first = node.rejected()
+    node.write("# later\n")
+    second = node.rejected(2)
+    assert (first["code"], first["at"]) == (second["code"], second["at"])
+
+
 def test_a_deleted_file_is_said_once_and_taken_when_it_is_back(start: Start) -> None:
     node = start({"jobs": JOBS, "heartbeat": {"interval": 0.05, "timeout": 5}})
     node.ready()

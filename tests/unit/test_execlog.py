@@ -191,7 +191,7 @@ Step = tuple[str, bytes]
 STEPS = st.lists(st.tuples(st.sampled_from(["write", "read", "reopen"]), st.binary(min_size=1, max_size=40)))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(STEPS, st.integers(min_value=1, max_value=60), st.integers(min_value=1, max_value=3))
 def test_a_tail_loses_nothing_that_it_does_not_tell_of(
     tmp_path_factory: pytest.TempPathFactory, steps: list[Step], limit: int, keep: int
@@ -222,7 +222,7 @@ def test_a_tail_loses_nothing_that_it_does_not_tell_of(
 
 
 @given(st.lists(st.sampled_from([b"", b"a", b"long line\n", b"\n", b"x" * 70_000])), st.integers(0, 8))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_last_lines_are_those_that_python_sees(
     tmp_path_factory: pytest.TempPathFactory, pieces: list[bytes], count: int
 ) -> None:

@@ -370,7 +370,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(steps=STEPS)
 def test_the_tally_is_what_counting_would_find(steps: list[tuple[str, int]]) -> None:
     with TemporaryDirectory() as folder:

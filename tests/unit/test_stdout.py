@@ -32,7 +32,7 @@ def send(stdout: Stdout, stop: int, limit: int, *, to_end: bool) -> list[bytes]:
     return sent
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(writes=WRITES, limit=st.integers(4, 40), seed=st.integers(0, 99))
 def test_what_is_sent_is_standard_output_in_whole_characters(
     writes: list[tuple[str, bytes]], limit: int, seed: int

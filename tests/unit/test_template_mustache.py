@@ -91,7 +91,7 @@ def test_all_mistakes_are_named_at_once_with_their_places(text: str, faults: lis
         assert all(fault.remedy and fault.message for fault in caught.value.faults)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(st.sampled_from("{}#^/!=<>&.a% \n'\""), max_size=40))
 def test_any_text_is_read_or_refused(text: str) -> None:
     nodes, remarks = parse(text)

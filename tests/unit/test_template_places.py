@@ -173,7 +173,7 @@ def test_second_interpreters_and_options_are_warned_about(cmd: str | tuple[str, 
     assert all(warning.remedy and "line 1, column" in warning.message for warning in warnings)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(st.characters(exclude_characters="\0", codec="utf-8")))
 def test_a_list_command_takes_values_as_they_are(value: str) -> None:
     assert compile_command(("a", "x{{v}}y", "{{{v}}}")).render({"v": value}, "T1") == ("a", f"x{value}y", value)
