@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -66,15 +66,18 @@ async def test_what_was_put_in_while_nobody_listened_is_lent_with_its_bytes(stag
 
 
 @in_loop
-async def test_what_anybody_publishes_to_the_subject_of_an_open_queue_lands_in_it(stage: Stage) -> None:
+async def test_what_anybody_publishes_to_the_subject_of_an_open_queue_lands_in_it_where_it_is_not_bypassed(
+    stage: Stage,
+) -> None:
     async with connected(stage) as (connection, queues):
-        if queues.is_bypassed:
-            pytest.skip("here nodes put in what is published: see the tests of whole nodes")
         queue = await queues.open(WORK, 4)
         await connection.publish(WORK, b'{"task_id":"T1"}')
-        loan = await borrow(queue)
-        assert loan.body == b'{"task_id":"T1"}'
-        await queues.accept(loan)
+        if queues.is_bypassed:  # there nodes put in what they hear
+            assert await is_empty(queue)
+        else:
+            loan = await borrow(queue)
+            assert loan.body == b'{"task_id":"T1"}'
+            await queues.accept(loan)
         await queue.close()
 
 
@@ -139,16 +142,15 @@ async def test_what_is_given_back_comes_at_once_and_counts_as_no_loss(stage: Sta
 
 
 @in_loop
-async def test_a_job_is_put_in_once_for_each_task_id_and_round(stage: Stage) -> None:
+async def test_a_job_is_put_in_once_for_each_task_id_and_round_where_the_server_knows_them(stage: Stage) -> None:
     async with connected(stage) as (_, queues):
         queue = await queues.open(WORK, 4)
-        if stage.kind == "rabbitmq":
-            pytest.skip("RabbitMQ does not know task ids: nodes do, by their journals")
         for _ in range(3):
             await queues.put(WORK, "T1", b"1")
         await queues.put(WORK, "T1", b"1", 1)
-        loans = [await borrow(queue) for _ in range(2)]
-        assert sorted(loan.round for loan in loans) == [0, 1]
+        wanted = [0, 0, 0, 1] if stage.kind == "rabbitmq" else [0, 1]  # there nodes know them, by their journals
+        loans = [await borrow(queue) for _ in wanted]
+        assert sorted(loan.round for loan in loans) == wanted
         for loan in loans:
             await queues.accept(loan)
         assert await is_empty(queue)
@@ -232,8 +234,6 @@ async def test_dead_letters_are_kept_shown_and_taken_away_once(stage: Stage) -> 
 
 @in_loop
 async def test_a_server_that_dies_loses_no_job(stage: Stage) -> None:
-    if stage.kind == "embedded":
-        pytest.skip("there is no server")
     connection = await stage.broker().connect()
     queues = connection.queues
     assert queues is not None
@@ -251,16 +251,18 @@ async def test_a_server_that_dies_loses_no_job(stage: Stage) -> None:
     await queue.close()
     await connection.close()
     await asyncio.to_thread(stage.comes_back)
-    async with connected(stage) as (_, queues):
-        queue = await queues.open(WORK, 10)
-        bodies: set[bytes] = set()
-        async with asyncio.timeout(30):
-            while len(bodies) < 10:
-                loan = await queue.next()
-                bodies.add(loan.body)
-                await queues.accept(loan)
-        assert bodies == {b"%d" % number for number in range(10)}
-        await queue.close()
+    bodies: set[bytes] = set()
+    async with asyncio.timeout(90):
+        while len(bodies) < 10:
+            with suppress(Unavailable):  # a server that has just come back may take connections, and then be busy
+                async with connected(stage) as (_, queues):
+                    queue = await queues.open(WORK, 10)
+                    while len(bodies) < 10:
+                        loan = await queue.next()
+                        bodies.add(loan.body)
+                        await queues.accept(loan)
+                    await queue.close()
+    assert bodies == {b"%d" % number for number in range(10)}
 
 
 @in_loop
