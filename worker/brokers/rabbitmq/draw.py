@@ -18,7 +18,7 @@ from worker.brokers.rabbitmq.words import reason_of
 if TYPE_CHECKING:
     from worker.brokers.rabbitmq.life import RabbitmqLife
 
-MakeLoan = Callable[[str, Channel, DeliveredMessage], Loan]
+MakeLoan = Callable[["RabbitmqQueue", DeliveredMessage], Loan]
 
 
 class RabbitmqQueue:
@@ -26,10 +26,11 @@ class RabbitmqQueue:
 
     def __init__(self, life: RabbitmqLife, subject: str, slots: int, make: MakeLoan) -> None:
         self._life = life
-        self._subject = subject
+        self.subject = subject
         self._slots = slots
+        self._lent = 0
         self._make = make
-        self._channel: Channel
+        self.channel: Channel
         self._tag = ""
         self._resting = 0
         self._came: deque[DeliveredMessage] = deque()
@@ -39,22 +40,22 @@ class RabbitmqQueue:
 
     async def open(self) -> None:
         """Begin to consume. Raises what the library raises."""
-        self._channel = await self._life.channel()
-        self._channel.closing.add_done_callback(self._closed)
-        self._channel.on_consumer_cancel_callbacks.add(
-            lambda _: self._life.end(f"the server cancelled the consumer of {self._subject}")
+        self.channel = await self._life.channel()
+        self.channel.closing.add_done_callback(self._closed)
+        self.channel.on_consumer_cancel_callbacks.add(
+            lambda _: self._life.end(f"the server cancelled the consumer of {self.subject}")
         )
         await self._consume()
 
     async def _consume(self) -> None:
-        await self._channel.basic_qos(prefetch_count=min(self._slots + self._resting, 65_535))
-        consuming = await self._channel.basic_consume(self._subject, self._take, no_ack=False)
+        await self.channel.basic_qos(prefetch_count=min(self._slots + self._resting, 65_535))
+        consuming = await self.channel.basic_consume(self.subject, self._take, no_ack=False)
         self._tag = consuming.consumer_tag or ""
 
     def _closed(self, done: asyncio.Future[Any]) -> None:
         """What was lent on this channel is not ours any more: the whole connection is made anew, and says so."""
         if not self._is_over:
-            self._life.end(f"the channel of {self._subject} was closed: {reason_of(done)}")
+            self._life.end(f"the channel of {self.subject} was closed: {reason_of(done)}")
 
     async def _take(self, message: DeliveredMessage) -> None:
         self._came.append(message)
@@ -71,7 +72,21 @@ class RabbitmqQueue:
             finally:
                 news.cancel()
         self._life.check()
-        return self._make(self._subject, self._channel, self._came.popleft())
+        return self._lend(self._came.popleft())
+
+    def _lend(self, message: DeliveredMessage) -> Loan:
+        self._lent += 1
+        return self._make(self, message)
+
+    async def returned(self) -> None:
+        """One of the loans is over; after the last one of a queue that is closed, its channel goes."""
+        self._lent -= 1
+        await self._close_when_done()
+
+    async def _close_when_done(self) -> None:
+        if self._is_over and not self._lent and not self.channel.is_closed:
+            with suppress(NodeError):
+                await self._life.ask(self.channel.close())
 
     def widen(self, resting: int) -> None:
         """See `Queue`: another consumer, with more room, takes the place of the one that there is."""
@@ -84,7 +99,7 @@ class RabbitmqQueue:
         before = self._tag
         with suppress(NodeError):
             await self._life.ask(self._consume())
-            await self._life.ask(self._channel.basic_cancel(before))
+            await self._life.ask(self.channel.basic_cancel(before))
 
     async def close(self) -> None:
         """See `Queue`. The channel stays, as what was lent on it is still to be acknowledged."""
@@ -93,10 +108,11 @@ class RabbitmqQueue:
             await asyncio.wait({self._widening})
         with suppress(NodeError):
             self._life.check()
-            await self._life.ask(self._channel.basic_cancel(self._tag))
+            await self._life.ask(self.channel.basic_cancel(self._tag))
         queues = self._life.queues
         while self._came:
-            loan = self._make(self._subject, self._channel, self._came.popleft())
+            loan = self._lend(self._came.popleft())
             with suppress(NodeError, Unavailable):
                 if queues is not None:
                     await queues.give_back(loan, loan.runs)
+        await self._close_when_done()

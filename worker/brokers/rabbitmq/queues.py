@@ -44,7 +44,7 @@ class Token:
     """A message that was not acknowledged yet, on its channel."""
 
     life: RabbitmqLife
-    channel: Channel
+    queue: RabbitmqQueue
     tag: int
 
 
@@ -69,13 +69,13 @@ class RabbitmqQueues:
         await self._refusable(queue.open())
         return queue
 
-    def loan_of(self, subject: str, channel: Channel, message: DeliveredMessage) -> Loan:
+    def loan_of(self, queue: RabbitmqQueue, message: DeliveredMessage) -> Loan:
         """What a message lends."""
         headers = message.header.properties.headers or {}
         runs, delivery, turn = (_number(headers.get(name)) for name in (RUNS, DELIVERY, ROUND))
         losses = _number(headers.get("x-delivery-count"))
-        token = Token(self._life, channel, message.delivery_tag or 0)
-        return Loan(subject, message.body, token, math.inf, delivery + losses + 1, runs + losses, losses, turn)
+        token = Token(self._life, queue, message.delivery_tag or 0)
+        return Loan(queue.subject, message.body, token, math.inf, delivery + losses + 1, runs + losses, losses, turn)
 
     async def renew(self, loan: Loan) -> Loan:
         """See `Queues`: it is ours as long as its channel is open."""
@@ -85,11 +85,8 @@ class RabbitmqQueues:
     async def accept(self, loan: Loan) -> None:
         """See `Queues`. The server confirms no acknowledgement; it answers what is asked after it."""
         token = self._mine(loan)
-        await self._life.ask(self._acknowledge(token))
-
-    async def _acknowledge(self, token: Token) -> None:
-        await token.channel.basic_ack(token.tag, wait=False)
-        await token.channel.basic_qos(prefetch_count=0)
+        await self._life.ask(_acknowledge(token.queue.channel, token.tag))
+        await token.queue.returned()
 
     async def give_back(self, loan: Loan, runs: int) -> None:
         """See `Queues`."""
@@ -125,7 +122,7 @@ class RabbitmqQueues:
             messages = await self._life.ask(_get_all(channel, self._dead, DELIVERIES))
             for message in messages:
                 if _fallen(message).token == fallen.token:
-                    await self._life.ask(self._acknowledge(Token(self._life, channel, message.delivery_tag or 0)))
+                    await self._life.ask(_acknowledge(channel, message.delivery_tag or 0))
                     return True
             return False
         finally:
@@ -135,7 +132,7 @@ class RabbitmqQueues:
         token = loan.token
         assert isinstance(token, Token)  # noqa: S101 - made by `loan_of`
         self._life.check()
-        if token.life is not self._life or token.channel.is_closed:
+        if token.life is not self._life or token.queue.channel.is_closed:
             raise Expired("ERR-DLV-001", "The connection on which the job was lent is lost.")
         return token
 
@@ -194,6 +191,12 @@ class RabbitmqQueues:
 
 ANSWER_S = 20.0
 """A quorum queue that has just come back needs a while to elect who leads it."""
+
+
+async def _acknowledge(channel: Channel, tag: int) -> None:
+    """Acknowledge, and return when the server has answered what was asked after that."""
+    await channel.basic_ack(tag, wait=False)
+    await channel.basic_qos(prefetch_count=0)
 
 
 async def _get_all(channel: Channel, queue: str, limit: int) -> list[DeliveredMessage]:
