@@ -218,8 +218,8 @@ class Reader:
 
 
 def _waiting(row: Any) -> Waiting:
-    *members, leased = row
-    return Waiting(*members, bool(leased))
+    seq, task_id, attempt, not_before, leased = row
+    return Waiting(seq, task_id, attempt, not_before, bool(leased))
 
 
 def _grant(row: Any) -> Grant:
