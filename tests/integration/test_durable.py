@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests import handlers
 from tests.brokers.manager import Manager, manager_of
 from tests.brokers.servers import LEASE_S
 from tests.brokers.stages import DURABLE, Stage
@@ -20,6 +21,13 @@ from tests.nodes import Node, running
 pytestmark = pytest.mark.parametrize("stage", [stage for stage in DURABLE if "embedded" not in stage], indirect=True)
 
 SOON_S = LEASE_S * 3 + 15
+SMALL = """
+from job_item import HandlerContext
+
+def small(given: dict, context: HandlerContext) -> None:
+    with open(given["log"], "a") as log:
+        log.write(context.task_id + "\\n")
+"""
 
 
 def settings(stage: Stage, cmd: str, **more: Any) -> dict[str, Any]:
@@ -241,3 +249,17 @@ def _create(node: Node, task_id: str) -> str:
     status, answer = node.ask("POST", "/job/create", request)
     assert status == 200, answer
     return task_id
+
+
+def test_small_jobs_of_a_handler_are_lent_one_by_one_and_run_once(stage: Stage, tmp_path: Path) -> None:
+    ledger, folder = tmp_path / "ledger", tmp_path / "node"
+    folder.mkdir()
+    handlers.write(folder, SMALL)
+    wanted = settings(stage, "", jobs=[{"event": "work", "handler": "acts:small"}])
+    with manager_of(stage.settings()) as manager, running(folder, wanted) as node:
+        names = [manager.trigger("work", {"log": str(ledger)}, f"T{number}") for number in range(40)]
+        for name in names:
+            assert manager.await_said(name, within_s=SOON_S) == b"finish"
+            assert manager.said(name, "_finish") == [b"finish"]
+        assert node.await_status(names[-1])["attempt"] == 1
+    assert sorted(lines(ledger)) == sorted(names)

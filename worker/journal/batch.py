@@ -12,8 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from job_item.job import Status
-from worker.journal.loans import AT_BROKER, HERE
-from worker.journal.operations import fence_of, follows
+from worker.journal.operations import dead_of, fence_of, follows
 from worker.journal.sayings import speak
 from worker.journal.tally import Change
 from worker.journal.values import WISHES, Claim, LastWords, Settlement
@@ -59,7 +58,7 @@ class SettleAll(NamedTuple):
     def apply(self, db: sqlite3.Cursor) -> tuple[list[Status | None], tuple[Change, ...]]:
         """Returns the statuses of the jobs from now on; None for an attempt that does not run (any more)."""
         rows = db.execute(
-            "SELECT task_id, attempt, fence, seq, event, cancel, incarnation, started_at, log_bytes, leased"
+            "SELECT task_id, attempt, fence, seq, event, source, cancel, incarnation, started_at, log_bytes, leased"
             " FROM tasks WHERE task_id IN (SELECT value FROM json_each(?)) AND +status = 'running'",
             (json.dumps([end.task_id for end in self.settlements]),),
         ).fetchall()
@@ -72,7 +71,7 @@ class SettleAll(NamedTuple):
             if row is None:
                 statuses.append(None)
                 continue
-            seq, event, cancel, incarnation, started_at, log_bytes, leased = row
+            seq, event, source, cancel, incarnation, started_at, log_bytes, leased = row
             status = follows(end, WISHES.get(cancel))
             is_leased[end.task_id] = bool(leased)
             statuses.append(status)
@@ -87,7 +86,7 @@ class SettleAll(NamedTuple):
                     end.error_code,
                     end.error,
                     log_bytes,
-                    (AT_BROKER if leased else HERE) if end.is_dead and status is end.status else 0,
+                    dead_of(end, status, source, is_leased=bool(leased)),
                     int(end.is_excused),
                     seq,
                 )

@@ -86,13 +86,13 @@ class Settle(NamedTuple):
         """Returns the status of the job from now on; None when this attempt does not run (any more)."""
         end = self.settlement
         row = db.execute(
-            "SELECT seq, event, cancel, incarnation, started_at, log_bytes, leased FROM tasks"
+            "SELECT seq, event, source, cancel, incarnation, started_at, log_bytes, leased FROM tasks"
             " WHERE task_id = ? AND status = 'running' AND attempt = ? AND fence = ?",
             (end.task_id, end.attempt, end.fence),
         ).fetchone()
         if row is None:
             return None, ()
-        seq, event, cancel, incarnation, started_at, log_bytes, leased = row
+        seq, event, source, cancel, incarnation, started_at, log_bytes, leased = row
         status = follows(end, WISHES.get(cancel))
         log_bytes += end.log_bytes
         finished_at, not_before = (end.finished_at, None) if status.is_final else (None, end.retry_at)
@@ -107,7 +107,7 @@ class Settle(NamedTuple):
                 end.error_code,
                 end.error,
                 log_bytes,
-                (AT_BROKER if leased else HERE) if end.is_dead and status is end.status else 0,
+                dead_of(end, status, source, is_leased=bool(leased)),
                 int(end.is_excused),
                 seq,
             ),
@@ -224,6 +224,16 @@ def fence_of(fence: int, delivery: int) -> int:
     if not delivery:
         return fence
     return min(delivery, DELIVERIES) * FENCES_PER_DELIVERY + fence % FENCES_PER_DELIVERY
+
+
+def dead_of(end: Settlement, status: Status, source: str, *, is_leased: bool) -> int:
+    """Where a job is kept as a dead letter after the end of an attempt; 0 where it is none.
+
+    A job of the ReefGuide API never is one: its failure is posted, and whether it is tried again is said there.
+    """
+    if not end.is_dead or status is not end.status or source == "reefguide":
+        return 0
+    return AT_BROKER if is_leased else HERE
 
 
 def follows(end: Settlement, wish: Status | None) -> Status:
