@@ -190,6 +190,9 @@ class Dispatcher:
     def _next(self) -> tuple[Line, Waiting] | None:
         for event, line in tuple(self._turns.items()):
             waiting = line.take(self._journal, partial(self._postpone, event))
+            while waiting is not None and waiting.task_id in self._running:
+                # Left in a pause and lent again: it has its slot, and this is its place of before.
+                waiting = line.take(self._journal, partial(self._postpone, event))
             if waiting is not None:
                 self._turns.move_to_end(event)
                 return line, waiting
@@ -200,7 +203,8 @@ class Dispatcher:
         if self._batches is None or first.is_leased:
             return []
         ahead = self._batches.pace.ahead(line.spec)
-        return line.take_more(ahead) if ahead else []
+        more = line.take_more(ahead) if ahead else []
+        return [waiting for waiting in more if waiting.task_id not in self._running]
 
     def _claim_batch(self, line: Line, batch: list[Waiting]) -> Coroutine[Any, Any, None]:
         for waiting in batch:
