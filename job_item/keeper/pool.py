@@ -10,7 +10,7 @@ from job_item.errors import Unavailable
 from job_item.keeper import tree
 from job_item.keeper.command import Command
 from job_item.keeper.remote import Keeper, Run
-from job_item.keeper.zygote_link import BARE, Boot, ZygoteLink
+from job_item.keeper.zygote_link import Boot, ZygoteLink
 from job_item.policy import Backoff
 from job_item.prompt import Prompt
 
@@ -33,12 +33,13 @@ class KeeperPool:
         lock: int | None = None,
         open_files: tuple[int, int] | None = None,
         on_fatal: Callable[[BaseException], None] | None = None,
-        boot: Boot = BARE,
+        boot: Boot | None = None,
         hear: Callable[[dict[str, Any]], None] = lambda _: None,
     ) -> None:
         """Parameters: `lock`, a descriptor that zygote and keepers hold open as long as anything of theirs may live;
         `open_files`, the limits that commands get, else those of this process;
-        `on_fatal`, called when no zygote can be had any more (None: it is tried for ever); `boot`, what the zygote is;
+        `on_fatal`, called when no zygote can be had any more (None: it is tried for ever);
+        `boot`, what the zygote is, by default a bare interpreter;
         `hear`, called with what it says of its own accord, and with `{"lost": True}` when it has died.
         """
         self._boot = boot

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from job_item import process
@@ -35,8 +34,9 @@ class Boot:
     env: Mapping[str, str]
 
 
-BARE = Boot((sys.executable, "-I", "-S", "-X", "utf8", "-c", _BOOT, _ROOT), MappingProxyType({"PATH": os.defpath}))
-"""An interpreter with nothing in it but the keepers' own code."""
+def bare() -> Boot:
+    """An interpreter with nothing in it but the keepers' own code."""
+    return Boot((sys.executable, "-I", "-S", "-X", "utf8", "-c", _BOOT, _ROOT), {"PATH": os.defpath})
 
 
 class ZygoteLink:
@@ -48,7 +48,7 @@ class ZygoteLink:
         hear: Callable[[dict[str, Any]], None],
         lose: Callable[[], None],
         open_files: tuple[int, int] | None = None,
-        boot: Boot = BARE,
+        boot: Boot | None = None,
     ) -> None:
         """Start a zygote that holds the descriptor `lock` open; a bare one may be asked right away. Raises OSError.
 
@@ -63,7 +63,7 @@ class ZygoteLink:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                self._pid = _spawn(boot, theirs.fileno(), lock)
+                self._pid = _spawn(boot or bare(), theirs.fileno(), lock)
             except OSError:
                 ours.close()
                 raise
