@@ -75,7 +75,11 @@ def _measure_kind(kind: str, connection: dict[str, Any], folder: Path, tier: Tie
         jobs: list[dict[str, Any]] = [
             {"event": "shell", "cmd": "true"},
             {"event": "clock", "cmd": ["date", "+%s%N"]},
-            {"event": "stream", "cmd": f"yes 'a line of output as programs write them' | head -c {STREAM_BYTES}"},
+            {
+                "event": "stream",
+                "cmd": f"yes 'a line of output as programs write them' | head -c {STREAM_BYTES}",
+                "output_limit": "1 GiB",
+            },
             {"event": "gate", "cmd": gate.pass_command},
         ]
         settings = {
