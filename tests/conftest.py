@@ -37,8 +37,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where tests run several at a time those of a file stay together; those of brokers share two RabbitMQ servers."""
     for item in items:
         group = item.path.stem
-        if group.startswith("test_broker"):
-            group = "managers" if group.startswith("test_broker_ma") else "brokers"
+        if group.startswith(("test_broker_ma", "test_manager_")):
+            group = "managers"
+        elif group.startswith("test_broker"):
+            group = "brokers"
         item.add_marker(pytest.mark.xdist_group(group))
 
 
