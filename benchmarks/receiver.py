@@ -12,12 +12,14 @@ import sys
 import time
 
 _BLOCK = 1 << 20
+_LIMIT_S = 60.0
+"""So long nothing may come in."""
 _CONNECT = b'CONNECT {"verbose":false,"pedantic":false,"lang":"python","version":"0","protocol":1}\r\n'
 
 
 def main(port: int, subject: str, expected: int) -> None:
     """Count."""
-    with socket.create_connection(("127.0.0.1", port)) as sock:
+    with socket.create_connection(("127.0.0.1", port), timeout=_LIMIT_S) as sock:
         stream = io.BufferedReader(socket.SocketIO(sock, "r"), _BLOCK)
         stream.readline()  # INFO
         sock.sendall(_CONNECT + f"SUB {subject} 1\r\nPING\r\n".encode())

@@ -34,9 +34,13 @@ hypothesis.settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run several at a time those of a file stay together; those of brokers share one RabbitMQ."""
+    """Where tests run several at a time those of a file stay together; those of brokers share two RabbitMQ servers."""
     for item in items:
-        group = "brokers" if item.path.name.startswith("test_broker") else item.path.stem
+        group = item.path.stem
+        if group.startswith(("test_broker_ma", "test_manager_")):
+            group = "managers"
+        elif group.startswith("test_broker"):
+            group = "brokers"
         item.add_marker(pytest.mark.xdist_group(group))
 
 

@@ -46,7 +46,7 @@ class Reloading(Node):
 
     def applied(self, number: int = 1) -> dict[str, Any]:
         """The line of the n-th reload that took effect."""
-        lines = eventually(lambda: self.logged("settings.applied")[number - 1 :], what=f"applied {number}")
+        lines = eventually(lambda: self.logged("settings.applied")[number - 1 :], within_s=30, what=f"applied {number}")
         return lines[0]
 
     def rejected(self, number: int = 1) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from job_item.environ import share_variables
 from job_item.errors import NodeError, Unavailable
 from job_item.exits import Exit
 from job_item.keeper.pool import KeeperPool
+from job_item.keeper.siblings import Siblings
 from job_item.link import ChildStart, Connection
 from job_item.policy import Backoff
 from job_item.room import Room, TreeLock
@@ -166,7 +167,12 @@ class JobChild:
         self._places = Places(work_dir=start.work_dir, logs=start.state_dir / "logs")
         self._tree_lock = TreeLock(start.state_dir / "worker-tree.lock")
         open_files = process.raise_open_files()
-        self._pool = KeeperPool(lock=self._tree_lock.descriptor, open_files=open_files, on_fatal=_die)
+        shared: dict[str, Any] = {
+            "lock": self._tree_lock.descriptor,
+            "open_files": open_files,
+            "siblings": Siblings(),
+        }
+        self._pool = KeeperPool(on_fatal=_die, **shared)
         news = News()
         meter = Meter()
         self._tracer = tracer = open_tracer(os.environ, start.identity, journal.record)
@@ -183,11 +189,9 @@ class JobChild:
         reporter = AllReporters([one for one in (LocalReporter(news), meter, tracer, speaker, reef) if one is not None])
         self._housekeeper = Housekeeper(self._journal, self._places.logs, board)
         context = tracer.context if tracer else given_context
-        owner, lock = _owner(start), self._tree_lock.descriptor
+        owner = _owner(start)
         facts = self._reef.facts if self._reef is not None else None
-        self._handlers = HandlerRunner(
-            self._places, owner, board, lock=lock, open_files=open_files, context=context, facts=facts
-        )
+        self._handlers = HandlerRunner(self._places, owner, board, context=context, facts=facts, **shared)
         commands = CommandRunner(self._pool, self._places, owner, board, context)
         if self._reef is not None:
             commands.variables = self._reef.variables

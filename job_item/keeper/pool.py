@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from job_item.errors import Unavailable
-from job_item.keeper import tree
 from job_item.keeper.command import Command
 from job_item.keeper.remote import Keeper, Run
-from job_item.keeper.zygote_link import BARE, Boot, ZygoteLink
+from job_item.keeper.siblings import Siblings
+from job_item.keeper.zygote_link import Boot, ZygoteLink
 from job_item.policy import Backoff
 from job_item.prompt import Prompt
 
@@ -33,15 +33,18 @@ class KeeperPool:
         lock: int | None = None,
         open_files: tuple[int, int] | None = None,
         on_fatal: Callable[[BaseException], None] | None = None,
-        boot: Boot = BARE,
+        boot: Boot | None = None,
+        siblings: Siblings | None = None,
         hear: Callable[[dict[str, Any]], None] = lambda _: None,
     ) -> None:
         """Parameters: `lock`, a descriptor that zygote and keepers hold open as long as anything of theirs may live;
         `open_files`, the limits that commands get, else those of this process;
-        `on_fatal`, called when no zygote can be had any more (None: it is tried for ever); `boot`, what the zygote is;
+        `on_fatal`, called when no zygote can be had any more (None: it is tried for ever);
+        `boot`, what the zygote is, by default a bare interpreter; `siblings`, the zygotes of all pools of this process;
         `hear`, called with what it says of its own accord, and with `{"lost": True}` when it has died.
         """
         self._boot = boot
+        self._siblings = siblings or Siblings()
         self._tell = hear
         self._lock = lock
         self._open_files = open_files
@@ -56,7 +59,9 @@ class KeeperPool:
 
     def open(self) -> None:
         """Start the zygote; commands may be given right after. Raises OSError."""
-        self._zygote = ZygoteLink(self._lock, self._hear, self._lose_zygote, self._open_files, self._boot)
+        self._zygote = ZygoteLink(
+            self._lock, self._hear, self._lose_zygote, self._open_files, self._boot, self._siblings
+        )
 
     def start(
         self, command: Command, news: Callable[[dict[str, Any]], None] = lambda _: None, line: int | None = None
@@ -148,9 +153,9 @@ class KeeperPool:
         for keeper in broken:
             keeper.break_off()
         try:
-            await asyncio.to_thread(tree.sweep, None, SWEEP_LIMIT_S)
+            await asyncio.to_thread(self._siblings.sweep, SWEEP_LIMIT_S)
         except RuntimeError:  # there can be no thread now
-            tree.sweep(None, SWEEP_LIMIT_S)
+            self._siblings.sweep(SWEEP_LIMIT_S)
         self._keepers.clear()
         for keeper in broken:
             keeper.bury()

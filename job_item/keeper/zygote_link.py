@@ -10,14 +10,15 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from job_item import process
 from job_item.alarm import Alarm
 from job_item.errors import Unavailable
 from job_item.keeper import tree
+from job_item.keeper.siblings import Siblings
 from job_item.keeper.wire import Frames, pack
 
 ANSWER_LIMIT_S = 5.0
@@ -35,8 +36,9 @@ class Boot:
     env: Mapping[str, str]
 
 
-BARE = Boot((sys.executable, "-I", "-S", "-X", "utf8", "-c", _BOOT, _ROOT), MappingProxyType({"PATH": os.defpath}))
-"""An interpreter with nothing in it but the keepers' own code."""
+def bare() -> Boot:
+    """An interpreter with nothing in it but the keepers' own code."""
+    return Boot((sys.executable, "-I", "-S", "-X", "utf8", "-c", _BOOT, _ROOT), {"PATH": os.defpath})
 
 
 class ZygoteLink:
@@ -48,12 +50,14 @@ class ZygoteLink:
         hear: Callable[[dict[str, Any]], None],
         lose: Callable[[], None],
         open_files: tuple[int, int] | None = None,
-        boot: Boot = BARE,
+        boot: Boot | None = None,
+        siblings: Siblings | None = None,
     ) -> None:
         """Start a zygote that holds the descriptor `lock` open; a bare one may be asked right away. Raises OSError.
 
         `open_files`: the limits (soft, hard) that it and all below it get; else those of this process.
         """
+        self._siblings = siblings or Siblings()
         self._on_message = hear
         self._on_end = lose
         self._loop = asyncio.get_running_loop()
@@ -63,7 +67,7 @@ class ZygoteLink:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                self._pid = _spawn(boot, theirs.fileno(), lock)
+                self._pid = self._siblings.start(partial(_spawn, boot or bare(), theirs.fileno(), lock))
             except OSError:
                 ours.close()
                 raise
@@ -105,7 +109,7 @@ class ZygoteLink:
     async def close(self) -> None:
         """Let go of it and wait, within a bound, until it and all below it are gone."""
         self._break_off()
-        await asyncio.to_thread(_await_end, self._pid, END_LIMIT_S)
+        await asyncio.to_thread(_await_end, self._pid, END_LIMIT_S, self._siblings)
 
     def _hear(self) -> None:
         try:
@@ -120,6 +124,7 @@ class ZygoteLink:
             self._on_message(message)
         if not chunk:
             self._break_off()
+            self._siblings.forget(self._pid)
             self._on_end()
 
     def _expect_answer(self) -> None:
@@ -161,7 +166,7 @@ def _spawn(boot: Boot, control: int, lock: int | None) -> int:
     )
 
 
-def _await_end(pid: int, limit_s: float) -> None:
+def _await_end(pid: int, limit_s: float, siblings: Siblings) -> None:
     """Wait until child `pid` has ended, kill it when it does not, and what then is left below this process."""
     descriptor = process.pidfd(pid)
     if descriptor is None:
@@ -173,7 +178,8 @@ def _await_end(pid: int, limit_s: float) -> None:
         os.waitpid(pid, 0)
     finally:
         os.close(descriptor)
-    tree.sweep(None, limit_s)
+    siblings.forget(pid)
+    siblings.sweep(limit_s)
 
 
 def _await_end_portably(pid: int, limit_s: float) -> None:

@@ -206,3 +206,32 @@ def test_the_end_of_the_node_lets_handlers_end_and_then_ends_them(tmp_path: Path
         assert pid in below
         assert node.stop() == 0
         assert not any(map(is_alive, below))
+
+
+def test_an_edit_and_the_death_of_a_nursery_harm_no_command(tmp_path: Path) -> None:
+    """Both end a nursery; what else runs below the job child is none of its business."""
+    handlers.write(tmp_path)
+    gate = tmp_path / "gate"
+    jobs = [{"event": "command", "cmd": f"echo waiting; until [ -e {gate} ]; do sleep 0.05; done"}]
+    with running(tmp_path, {"handlers": ["acts.py"], "jobs": jobs}) as node:
+        command = node.submit("command")
+        eventually(lambda: b"waiting" in node.output(command), what="the command runs")
+        first = node.await_status(node.submit("WHO"))["output"][0]
+        handlers.write(tmp_path, handlers.SOURCE + "\n# edited\n")
+        assert node.ask("POST", "/reload")[0] == 200
+        eventually(lambda: not is_alive(first), within_s=30, what="the old nursery is gone")
+        assert node.await_status(node.submit("WHO"))["status"] == "finish"
+        below = tree_of(nursery_of(node))
+        os.kill(below[0], signal.SIGKILL)
+        eventually(lambda: not any(map(is_alive, below)), what="the nursery and its hands are gone")
+        handler = node.submit("GATE", {"path": str(gate)})
+        eventually(lambda: b"waiting" in node.output(handler), what="the handler runs")
+        gate.touch()
+        assert (node.await_status(command)["status"], node.job(command)["attempt"]) == ("finish", 1)
+        assert (node.await_status(handler)["status"], node.job(handler)["attempt"]) == ("finish", 1)
+
+
+def nursery_of(node: Node) -> int:
+    """The process that has loaded the handlers."""
+    below = tree_of(node.child_pid("worker"))
+    return next(pid for pid in below if b"handlers.nursery" in Path(f"/proc/{pid}/cmdline").read_bytes())

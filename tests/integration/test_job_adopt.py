@@ -205,7 +205,7 @@ def test_the_api_goes_on_while_a_thousand_specs_change(parent: Parent) -> None:
         is_done.set()
         asker.join()
     assert output(parent, "e999", a=1, b=2, c=3) == "1 2 3\n"
-    assert slowest_s < 0.5  # to compile them all at once would take some seconds
+    assert slowest_s < 1.5  # to compile them all at once would take three seconds, and more on a busy machine
 
 
 def test_a_heartbeat_is_as_often_as_the_newest_settings_say(parent: Parent) -> None:

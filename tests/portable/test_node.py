@@ -135,10 +135,10 @@ def test_an_exec_is_kept_alive_and_ends_with_the_node(node: Node) -> None:
 
 
 def test_a_hung_child_is_replaced(tmp_path: Path) -> None:
-    with running(tmp_path, {"heartbeat": {"interval": 0.2, "timeout": 4}}, PORTABLE) as node:
+    with running(tmp_path, {"heartbeat": {"interval": 0.2, "timeout": 8}}, PORTABLE) as node:
         worker = node.child_pid("worker")
         os.kill(worker, signal.SIGSTOP)
-        eventually(lambda: node.child_pid("worker") != worker, within_s=30)
+        eventually(lambda: node.child_pid("worker") != worker, within_s=60)
 
 
 def test_the_ladder_of_a_stop(node: Node) -> None:

@@ -13,6 +13,7 @@ from job_item import trace
 from job_item.errors import JobFailure
 from job_item.handlers.context import Facts
 from job_item.handlers.wish import Wish
+from job_item.keeper.siblings import Siblings
 from job_item.log import get
 from job_item.resources import rlimits
 from job_item.settings import Job
@@ -50,11 +51,12 @@ class HandlerRunner:
         *,
         lock: int | None = None,
         open_files: tuple[int, int] | None = None,
+        siblings: Siblings | None = None,
         context: Callable[[Assignment], trace.Trace | None] = given_context,
         facts: Callable[[Assignment], Facts] | None = None,
     ) -> None:
-        """Parameters: `lock`, `open_files`, as of `KeeperPool`; `context`, which trace a job is told of; `facts`, what
-        its source knows of it.
+        """Parameters: `lock`, `open_files`, `siblings`, as of `KeeperPool`; `context`, which trace a job is told
+        of; `facts`, what its source knows of it.
         """
         self.note: Note = lambda _, __: None
         """Called with the notifications of handlers; may return an awaitable."""
@@ -64,7 +66,7 @@ class HandlerRunner:
         self._board = board
         self._context = context
         self._facts = facts or local_facts({**board.standing.start.dotenv, **os.environ})
-        self._hands_of = partial(Hands, note=self._note, lock=lock, open_files=open_files)
+        self._hands_of = partial(Hands, note=self._note, lock=lock, open_files=open_files, siblings=siblings)
         self._hands: Hands | None = None
         self._made_for: Standing | None = None
         self._retired: list[Hands] = []

@@ -10,6 +10,7 @@ from job_item.errors import Unavailable
 from job_item.handlers.boot import boot_of
 from job_item.handlers.roster import Roster
 from job_item.keeper.pool import KeeperPool
+from job_item.keeper.siblings import Siblings
 from job_item.log import get
 from worker.outcome import Outcome
 from worker.runners.hand import Hand
@@ -35,13 +36,15 @@ class Hands:
         *,
         lock: int | None = None,
         open_files: tuple[int, int] | None = None,
+        siblings: Siblings | None = None,
     ) -> None:
         """Parameters: `roster`, what is loaded; `environ`, of the nursery; `note`, called with the notifications of
-        handlers; `lock` and `open_files`, as of `KeeperPool`.
+        handlers; `lock`, `open_files`, `siblings`, as of `KeeperPool`.
         """
         self.note = note
         self._loop = asyncio.get_running_loop()
-        self._pool = KeeperPool(lock=lock, open_files=open_files, boot=boot_of(roster, environ), hear=self._hear)
+        boot = boot_of(roster, environ)
+        self._pool = KeeperPool(lock=lock, open_files=open_files, boot=boot, hear=self._hear, siblings=siblings)
         self._is_fit = False
         self._unfit: tuple[str, str] | None = None
         self._deaths = 0
