@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.brokers.manager import manager_of
 from tests.brokers.stages import Stage
 from tests.conftest import ROOT, eventually
 from tests.jobmanager import JobManager, managing, node_settings
@@ -66,6 +67,16 @@ def all_run(manager: JobManager, tasks: list[str]) -> None:
     eventually(lambda: all(manager.output(task) == b"begins\n" for task in tasks), within_s=20)
 
 
+def nobody_listens(stage: Stage, tasks: list[str]) -> None:
+    """Wait until the broker has noticed that the manager is dead: what RabbitMQ still takes for its queue is lost."""
+
+    def is_so() -> bool:
+        return not any(probe.run(probe.connection.deliver(f"{task}_process", b"")) for task in tasks)
+
+    with manager_of(stage.settings()) as probe:
+        eventually(is_so, within_s=30, what="nobody listens")
+
+
 def ended_on(node: Node, tasks: list[str]) -> None:
     for task in tasks:
         node.await_status(task, within_s=90)
@@ -81,6 +92,7 @@ def test_what_ends_while_the_manager_is_away_he_knows_when_he_is_back(stage: Sta
         works, reports = [manager.create("work") for _ in range(2)], [manager.create("report")]
         all_run(manager, works + reports)
         manager.kill()
+        nobody_listens(stage, works + reports)
         gate.touch()
         ended_on(node, works + reports)
         assert node.get("/readyz")[0] == 200, "jobs are taken all the same"
