@@ -32,21 +32,24 @@ class Notice:
     name: str
 
 
+class NoInotify(OSError):  # noqa: N818 - says what is not there
+    """The system has no such thing, or the portable path is asked for."""
+
+
 class Inotify:
     """One inotify instance.
 
-    Raises NotImplementedError where the system has no such thing (or the portable path is asked for), OSError where it
-    has none left (fs.inotify.max_user_instances).
+    Raises NoInotify, or another OSError where there is none left (fs.inotify.max_user_instances).
     """
 
     def __init__(self) -> None:
         if is_portable():
-            raise NotImplementedError("the portable path does without inotify")
+            raise NoInotify("the portable path does without inotify")
         try:
             self._libc = ctypes.CDLL(None, use_errno=True)
             self._descriptor = self._checked(self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
         except AttributeError:
-            raise NotImplementedError("this system has no inotify") from None
+            raise NoInotify("this system has no inotify") from None
 
     def fileno(self) -> int:
         """The descriptor to wait on."""

@@ -25,6 +25,7 @@ from job_item.inotify import (
     ONLY_FOLDER,
     OVERFLOW,
     Inotify,
+    NoInotify,
     Notice,
 )
 from job_item.plainlog import PlainLog
@@ -208,5 +209,5 @@ def open_notices() -> Inotify | Observer:
     """
     try:
         return Inotify()
-    except NotImplementedError:
+    except NoInotify:
         return Observer()

@@ -83,6 +83,14 @@ class Node:
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
 
+    def destroy(self) -> None:
+        """Leave none of its processes."""
+        while left := self.processes():
+            for pid in left:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        self.process.communicate(timeout=10)
+
     def end(self, within_s: float = 10.0) -> int:
         """The exit code; nothing of the node may be left by then."""
         code = self.process.wait(within_s)
@@ -104,11 +112,7 @@ def starting(tmp_path: Path) -> Iterator[Start]:
 
     yield begin
     for node in nodes:
-        while left := node.processes():
-            for pid in left:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-        node.process.communicate(timeout=10)
+        node.destroy()
 
 
 def ask(url: str, words: bytes = b"who") -> int:

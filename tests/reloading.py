@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -100,11 +99,7 @@ def starting(tmp_path: Path) -> Iterator[Start]:
 
     yield begin
     for node in nodes:
-        while left := node.processes():
-            for pid in left:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-        node.process.communicate(timeout=10)
+        node.destroy()
 
 
 def stop(node: Reloading) -> None:

@@ -96,7 +96,7 @@ def watch_folder(folder: Path) -> Inotify | None:
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         inotify = Inotify()
-    except (OSError, NotImplementedError):
+    except OSError:
         return None
     try:
         inotify.watch(str(folder), MODIFY | MOVED_TO | CREATE | ONLY_FOLDER)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
-from job_item.inotify import Inotify
+from job_item.inotify import Inotify, NoInotify
 from supervisor.doctor.line import Case, Line, fail, ok, warn
 
 EARLIEST = datetime(2025, 1, 1, tzinfo=UTC)
@@ -64,7 +64,7 @@ def watches(case: Case, begin: Callable[[], Inotify] = Inotify) -> Iterator[Line
     """Whether the configuration can be watched for edits."""
     try:
         begin().close()
-    except NotImplementedError:  # watchdog stands in, with watches of the same kind
+    except NoInotify:  # watchdog stands in, with watches of the same kind
         pass
     except OSError:
         yield warn("inotify", "ERR-HST-111", "No more files can be watched: edits of the settings go unseen.")
