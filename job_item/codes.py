@@ -195,6 +195,13 @@ _ENTRIES = (
     Code("ERR-OUT-003", "The files that wait for the Job Manager take all the room that they may.", "See why the Job Manager is away, or raise keep.outbox_bytes."),
     Code("ERR-OUT-004", "The disk does not take a file that is left with the node.", "Make room in the folder of the node's state."),
     Code("ERR-OUT-005", "A file that waited for the Job Manager is gone.", "Let nobody but the node touch its state folder; send the file again."),
+    # DLV: durable delivery
+    Code("ERR-DLV-001", "An attempt does not count: its job was not this node's any more when it ended.", "Nothing is to be done: the job runs again, here or on another node. Where this comes often, raise `lease`, or see what stops the node or its broker."),
+    Code("ERR-DLV-002", "A job was lost to this node while it ran, and was ended.", "See what kept the node from its broker for longer than `lease`: a process that was stopped, a network or a server that was away."),
+    Code("ERR-DLV-003", "A job runs longer than the broker lends it; from here on only this node's journal has it.", "Nothing is to be done. To have it lent for longer, raise consumer_timeout of the server, and then that of broker_connection."),
+    Code("ERR-DLV-004", "A job was given out as often as it may be, and nobody has come to its end.", "Look at it with `job_item dead show`; mend what it breaks, then `job_item dead retry`."),
+    Code("ERR-DLV-005", "The broker cannot keep jobs in the way that `delivery: durable` needs.", "Do what the message says; NATS needs JetStream (2.9 and newer), RabbitMQ quorum queues (3.10 and newer), Redis streams (6.2 and newer)."),
+    Code("ERR-DLV-006", "There is no such dead letter.", "Look at `job_item dead list`."),
     # STO: the journal and the state folder
     Code("ERR-STO-001", "The journal of the node cannot be written or read for the moment.", "Make room on the disk that holds the state folder, or let the node's user write there; the node goes on by itself."),
     Code("ERR-STO-002", "The journal of the node cannot be opened.", "Check the permissions of the state folder; if the file is damaged, stop the node, move journal.sqlite away and start again with an empty one."),

@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from job_item.address import Address, host_of, read_address
+from job_item.kinds import Seconds
 from job_item.quantity import Unfit, shown
 from job_item.section import Section
 
@@ -54,6 +55,9 @@ def _routing_key(value: str) -> str:
 class Connection(Section):
     """What all brokers have. `key` and `name` are labels; `name` is what the broker is told who connects.
 
+    `delivery` durable: jobs are kept by the broker until their result is known. `lease`: how long a job is a node's
+    without a sign of life, in seconds; `dedupe`: how long the broker knows a task id that it has been given.
+
     Certificates are named by absolute paths once the settings are loaded; `job_item.tlsfiles` finds and proves them.
     """
 
@@ -69,6 +73,9 @@ class Connection(Section):
     user: str | None = None
     password: SecretStr | None = None
     password_file: str | None = None
+    delivery: Literal["compat", "durable"] = "compat"
+    lease: Seconds = Field(default=30.0, ge=1)
+    dedupe: Seconds = Field(default=120.0, ge=1)
 
     @model_validator(mode="before")
     @classmethod
@@ -155,7 +162,10 @@ class NatsConnection(Connection):
 
 
 class RabbitmqConnection(Connection):
-    """RabbitMQ, AMQP 0.9.1. Without `exchange` a subject is a queue's name, by way of the default exchange."""
+    """RabbitMQ, AMQP 0.9.1. Without `exchange` a subject is a queue's name, by way of the default exchange.
+
+    `consumer_timeout` is the server's setting of that name: how long a job may go unacknowledged, in seconds.
+    """
 
     PORT: ClassVar[int] = 5672
     TLS_PORT: ClassVar[int] = 5671
@@ -166,6 +176,7 @@ class RabbitmqConnection(Connection):
     exchange: str = Field(default="", max_length=255)
     exchange_type: Literal["direct", "topic"] = "direct"
     routing_key: Annotated[str, AfterValidator(_routing_key)] = ROUTING_SUBJECT
+    consumer_timeout: Seconds = Field(default=1800.0, ge=2)
 
     @property
     def addresses(self) -> tuple[Address, ...]:

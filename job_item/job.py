@@ -15,7 +15,7 @@ TASK_ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
 
 class Status(StrEnum):
-    """State of one job; the last four are the words that go over the wire (protocol job-item.md, section 3.1)."""
+    """State of one job; the four after RUNNING are words that go over the wire (protocol job-item.md, section 3.1)."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -23,10 +23,12 @@ class Status(StrEnum):
     ERROR = "error"
     TIMEOUT = "timeout"
     TERMINATE = "terminate"
+    LEFT = "left"
+    """This node gave the job up, or lost it, before its end: its broker gives it to another node, or to this one."""
 
     @property
     def is_final(self) -> bool:
-        """Whether no further attempt of the job will follow."""
+        """Whether no further attempt of the job will follow by itself here."""
         return self not in (Status.QUEUED, Status.RUNNING)
 
 
@@ -92,3 +94,5 @@ class JobRecord:
     error_code: str | None = None
     error: str | None = None
     attempts: tuple[AttemptRecord, ...] = ()
+    is_dead: bool = False
+    """Whether it is among the dead letters: it was tried as often as it may be."""

@@ -126,11 +126,12 @@ class Manager(Section):
 
 
 class Retries(Section):
-    """`retries` of a job: runs in all, and the pauses between them in seconds."""
+    """`retries` of a job: runs in all, the pauses between them in seconds, and what another run is for."""
 
     attempts: int = Field(default=1, ge=1)
     backoff: Seconds = Field(default=1.0, ge=0)
     backoff_max: Seconds = Field(default=60.0, ge=0)
+    on: tuple[Literal["error", "timeout", "lost"], ...] = ("error", "timeout", "lost")
 
 
 class Job(Section):

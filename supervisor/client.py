@@ -102,6 +102,19 @@ class Client:
         """Ask for the end of a job; gives its record as it is now. Raises as `ask`."""
         return self._document("POST", job_path(task_id) + "/cancel")
 
+    def dead(self, limit: int) -> list[Record]:
+        """The dead letters. Raises as `ask`."""
+        dead: list[Record] = self._document("GET", "/dead", params={"limit": limit})["dead"]
+        return dead
+
+    def dead_letter(self, task_id: str) -> Record:
+        """One dead letter. Raises as `ask`."""
+        return self._document("GET", dead_path(task_id))
+
+    def order_dead(self, task_id: str, verb: str) -> Record:
+        """Have a dead letter tried again, or dropped. Raises as `ask`."""
+        return self._document("POST", f"{dead_path(task_id)}/{verb}")
+
     def execs(self) -> list[Record]:
         """The background commands. Raises as `ask`."""
         execs: list[Record] = self._document("GET", "/execs")["execs"]
@@ -211,6 +224,11 @@ def job_path(task_id: str) -> str:
     if not is_task_id(task_id):
         raise BadMessage("ERR-JOB-003", f"{task_id!r} is no task id.")
     return f"/jobs/{task_id}"
+
+
+def dead_path(task_id: str) -> str:
+    """The path of a dead letter. Raises `BadMessage` (ERR-JOB-003)."""
+    return job_path(task_id).replace("/jobs/", "/dead/", 1)
 
 
 def log_path(task_id: str) -> str:

@@ -45,6 +45,24 @@ def job_table(jobs: Sequence[Record]) -> Table:
     )
 
 
+def dead_table(dead: Sequence[Record]) -> Table:
+    """Dead letters as lines."""
+    names = ("task", "event", "tries", "died", "why")
+    return table(
+        names,
+        [
+            (
+                letter["task_id"],
+                letter["event"],
+                str(letter["attempts"] or ""),
+                moment(letter["died_at"]),
+                f"{letter['error']['code']}: {letter['error']['message']}",
+            )
+            for letter in dead
+        ],
+    )
+
+
 def job_view(job: Record) -> RenderableType:
     """All about one job."""
     facts: dict[str, str | Text] = {

@@ -25,6 +25,7 @@ from job_item.state import exec_log
 from worker.api.server import Server
 from worker.desk import Desk, Health, NewJob, Note, Outgoing, Readiness, Watch
 from worker.execlog import KeptLog
+from worker.letters import Letter
 from worker.lognews import LogNews
 from worker.metrics.meter import Meter
 from worker.metrics.observation import Jobs, Observation
@@ -98,6 +99,7 @@ class MemoryDesk:
         self._jobs: dict[str, JobRecord] = {}
         self._logs: dict[tuple[str, int], MemoryLog] = {}
         self._notes: dict[str, list[Note]] = {}
+        self.letters: dict[str, Letter] = {}
         self._shared: dict[tuple[str, str], list[str]] = {}
 
     # what the API asks
@@ -161,6 +163,15 @@ class MemoryDesk:
 
     def outgoing(self) -> Outgoing | None:
         return self.leaves
+
+    async def dead(self, limit: int) -> Sequence[Letter]:
+        return list(self.letters.values())[:limit]
+
+    async def retry_dead(self, task_id: str) -> bool:
+        return self.letters.pop(task_id, None) is not None
+
+    async def drop_dead(self, task_id: str) -> bool:
+        return self.letters.pop(task_id, None) is not None
 
     def log(self, task_id: str, attempt: int | None = None) -> MemoryLog | None:
         record = self._jobs.get(task_id)

@@ -14,11 +14,12 @@ from tests.boards import board, standing
 from tests.journals import journal_in
 from worker.dispatch import Dispatcher
 from worker.execute import Executor
+from worker.intake import Intake
 from worker.journal import Journal
 from worker.news import News
 from worker.outcome import Outcome
 from worker.reporters.local import LocalReporter
-from worker.seams import Assignment, Performance, Runner
+from worker.seams import Assignment, Lessor, Performance, Runner
 from worker.standing import Board
 
 DEADLINE_S = 10.0
@@ -70,15 +71,16 @@ class Stage:
 class Company:
     """A journal, what gives its jobs slots, and what runs them."""
 
-    def __init__(self, journal: Journal, board: Board) -> None:
+    def __init__(self, journal: Journal, board: Board, lessor: Lessor | None = None) -> None:
         self.journal = journal
         self.board = board
         self.stage = Stage()
         self.bugs: list[BaseException] = []
         runner: Runner = self.stage
         self.reporter = LocalReporter(News())
-        executor = Executor(journal, runner, self.reporter, lambda: None)
+        executor = Executor(journal, runner, self.reporter, lambda: None, lessor=lessor)
         self.dispatcher = Dispatcher(journal, executor, board, self.bugs.append)
+        self.intake = Intake(journal, self.dispatcher, board, self.reporter)
 
     def adopt(self, *specs: Job, concurrency: int = 2) -> None:
         """Bring other settings into force."""
@@ -109,10 +111,14 @@ class Company:
 
 
 @asynccontextmanager
-async def company(path: Path, *specs: Job, concurrency: int = 2) -> AsyncIterator[Company]:
-    """Open everything in a folder; at the end all is stopped and settled."""
+async def company(
+    path: Path, *specs: Job, concurrency: int = 2, lessor: Callable[[Journal], Lessor] | None = None
+) -> AsyncIterator[Company]:
+    """Open everything in a folder; at the end all is stopped and settled. `lessor` makes one for jobs on loan."""
     async with journal_in(path) as journal:
-        made = Company(journal, board(jobs=specs, limits={"concurrency": concurrency}))
+        made = Company(
+            journal, board(jobs=specs, limits={"concurrency": concurrency}), lessor(journal) if lessor else None
+        )
         yield made
         made.dispatcher.close()
         made.dispatcher.stop_all("terminate")

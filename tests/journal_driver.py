@@ -15,7 +15,7 @@ from pathlib import Path
 
 from job_item.job import Status
 from worker.faults import FaultPoints
-from worker.journal import Claim, Journal, Settlement, Share
+from worker.journal import Claim, Journal, LastWords, Loaned, Settlement, Share
 from worker.recovery import Rules
 
 EVENT = "work"
@@ -64,6 +64,36 @@ async def speak(journal: Journal, task_id: str) -> None:
     tell("said", task_id)
 
 
+async def lend(journal: Journal, task_id: str) -> None:
+    """Borrow a job, leave it, borrow it again and come to its end."""
+    for delivery in (1, 2):
+        new, record = await journal.borrow(task_id, EVENT, b"{}", 1.0, Loaned(delivery, delivery - 1))
+        assert new
+        assert record.status is Status.QUEUED
+        tell("borrowed", task_id)
+        if delivery == 1:
+            assert await journal.leave(task_id, 1.5)
+    made = await journal.claim(task_id, 2.0)
+    assert made is not None
+    assert await journal.settle(end_of(made), LastWords(0.0))
+    tell("owning", task_id)
+    await journal.own(task_id)
+    tell("owned", task_id)
+
+
+async def bury(journal: Journal, task_id: str) -> None:
+    """Give a job up, try it again, give it up again and drop it."""
+    await journal.accept(task_id, EVENT, "test", b"{}", 1.0)
+    for _ in range(2):
+        assert await journal.give_up(task_id, "ERR-DLV-004", "lost", 2.0, is_dead=True)
+        tell("buried", task_id)
+        tell("digging", task_id)
+        assert await journal.revive(task_id)
+    assert await journal.give_up(task_id, "ERR-DLV-004", "lost", 2.0, is_dead=True)
+    assert await journal.drop(task_id)
+    tell("dropped", task_id)
+
+
 async def lane(journal: Journal, name: str, numbers: Iterator[int]) -> None:
     """Do everything that a journal can do, again and again."""
     for number in range(ROUNDS):
@@ -76,6 +106,8 @@ async def lane(journal: Journal, name: str, numbers: Iterator[int]) -> None:
         tell("noted", task_id)
         await share(journal, next(numbers), task_id)
         await speak(journal, task_id)
+        await lend(journal, f"{name}-{number}-lent")
+        await bury(journal, f"{name}-{number}-dead")
         await attempt(journal, task_id, retry_at=2.5)
         await attempt(journal, task_id)
         assert await journal.ask_cancel(other)

@@ -19,6 +19,7 @@ AREAS = {
     "JOB": "Jobs as they come in",
     "RUN": "Running a job",
     "REP": "Reports",
+    "DLV": "Durable delivery",
     "STO": "The journal and the state folder",
     "STG": "Storages of jobs",
     "EXE": "Background commands",

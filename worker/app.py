@@ -48,6 +48,7 @@ from worker.faults import FaultPoints
 from worker.fleet import FleetDesk
 from worker.gateway import Gateway
 from worker.housekeeping import Housekeeper
+from worker.intake import Intake
 from worker.journal import Journal, Recovered
 from worker.local import LocalDesk
 from worker.metrics.meter import Meter
@@ -178,7 +179,9 @@ class JobChild:
         broker = start.settings.broker_connection
         self._gateway: Gateway | None = None
         if broker is not None:
-            self._gateway = Gateway(choose_broker(broker), about, board, journal, news, self._places.logs)
+            self._gateway = Gateway(
+                choose_broker(broker, start.settings.project), about, board, journal, news, self._places.logs
+            )
         self._reef = _open_reef(about, board, journal, self._places, room.end_node)
         reef = self._reef.reporter if self._reef is not None else None
         speaker = self._gateway.reporter if self._gateway is not None else None
@@ -193,16 +196,18 @@ class JobChild:
         if self._reef is not None:
             commands.variables = self._reef.variables
         self._runner = EachRunner(commands, self._handlers.start)
-        executor = Executor(self._journal, self._runner, reporter, self._housekeeper.job_ended, spokesman)
+        lessor = self._gateway.leases if self._gateway is not None else None
+        executor = Executor(self._journal, self._runner, reporter, self._housekeeper.job_ended, spokesman, lessor)
         batches = BatchExecutor(self._journal, self._handlers, reporter, self._housekeeper.job_ended, spokesman)
         self._dispatcher = Dispatcher(self._journal, executor, board, _die, batches)
         self._shares = Shares(self._journal)
         logs = self._places.logs
-        parts = (about, board, journal, self._dispatcher, reporter, news, logs, self._shares, meter)
+        intake = Intake(journal, self._dispatcher, board, reporter)
+        parts = (about, intake, news, logs, self._shares, meter)
         self._desk: LocalDesk
         if self._gateway is not None:
             self._desk = desk = FleetDesk(*parts)
-            self._gateway.join(self._dispatcher, reporter, desk)
+            self._gateway.join(intake, desk)
         else:
             self._desk = LocalDesk(*parts)
         self._handlers.note = self._desk.notify
@@ -301,6 +306,8 @@ class JobChild:
             await self._gateway.drain()
         await _either(idle, self._room.cancel_asked.wait(), self._room.grace_s)
         if not idle.done():
+            if self._gateway:
+                self._gateway.leave_all()
             longest_s = self._dispatcher.stop_all("terminate")
             await asyncio.wait({idle}, timeout=longest_s + STOP_LIMIT_S)
 

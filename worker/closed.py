@@ -10,6 +10,7 @@ from job_item.errors import Unavailable
 from job_item.job import JobRecord, Status
 from worker.about import About
 from worker.desk import Log, NewJob, Note, Outgoing, Readiness, Watch
+from worker.letters import Letter
 from worker.metrics.observation import Observation
 from worker.nodedesk import NodeDesk
 
@@ -75,6 +76,18 @@ class ClosedDesk(NodeDesk):
         self._refuse()
 
     def watch(self, task_id: str) -> AbstractContextManager[Watch]:  # noqa: ARG002 - nobody knows
+        """Send away."""
+        self._refuse()
+
+    async def dead(self, limit: int) -> Sequence[Letter]:  # noqa: ARG002 - nobody knows
+        """Send away."""
+        self._refuse()
+
+    async def retry_dead(self, task_id: str) -> bool:  # noqa: ARG002 - nobody knows
+        """Send away."""
+        self._refuse()
+
+    async def drop_dead(self, task_id: str) -> bool:  # noqa: ARG002 - nobody knows
         """Send away."""
         self._refuse()
 

@@ -36,7 +36,7 @@ class Ears:
 class Controls:
     """Listens for the tasks of this node. `act` is told what a message asks for."""
 
-    def __init__(self, session: Session, group: str, act: Callable[[str, Action], Awaitable[object]]) -> None:
+    def __init__(self, session: Session, group: str | None, act: Callable[[str, Action], Awaitable[object]]) -> None:
         self._session = session
         self._group = group
         self._act = act

@@ -13,6 +13,7 @@ from job_item.orders import Refusal, Verb
 from job_item.reload import ReloadReport, SettingsState
 from job_item.trace import Trace
 from worker.execlog import KeptLog
+from worker.letters import Letter
 
 if TYPE_CHECKING:
     from worker.metrics.observation import Observation
@@ -160,6 +161,15 @@ class Desk(Protocol):
 
     def watch(self, task_id: str) -> AbstractContextManager[Watch]:
         """Follow one job; the subscription ends with the context."""
+
+    async def dead(self, limit: int) -> Sequence[Letter]:
+        """The dead letters: of this node, and those of its project that lie at its broker. Raises Unavailable."""
+
+    async def retry_dead(self, task_id: str) -> bool:
+        """Have a dead letter tried again; False where there is no such one. Raises Unavailable."""
+
+    async def drop_dead(self, task_id: str) -> bool:
+        """Let a dead letter go for good; False where there is no such one. Raises Unavailable."""
 
     def counts(self) -> dict[Status, int]:
         """How many jobs the journal has in each status."""

@@ -85,6 +85,13 @@ class Dispatcher:
         self._lines[event].grow()
         self._fill()
 
+    def offer_again(self, event: str, task_id: str) -> None:
+        """A job that had ended for this node is back in the queue, where it once came in."""
+        line, waiting = self._lines.get(event), self._journal.waiting_as(task_id)
+        if line is not None and waiting is not None:
+            line.put_back(waiting)
+            self._fill()
+
     def has_slot(self, event: str | None = None) -> bool:
         """Whether a job (of `event`, where one is named) would start at once."""
         if not self._open or self._taken >= self._board.standing.settings.limits.concurrency:
@@ -111,6 +118,13 @@ class Dispatcher:
         execution = self._running.get(task_id)
         if execution is not None:
             execution.stop(how)
+        return execution is not None
+
+    def kill(self, task_id: str) -> bool:
+        """End a job that has a slot at once; False when it has none."""
+        execution = self._running.get(task_id)
+        if execution is not None:
+            execution.stop("terminate", 0.0)
         return execution is not None
 
     @property
@@ -166,8 +180,7 @@ class Dispatcher:
             self._taken += 1
             line.running += 1
             self._running[waiting.task_id] = Execution(waiting.task_id)
-            ahead = self._batches.pace.ahead(line.spec) if self._batches is not None else 0
-            others = line.take_more(ahead) if ahead else ()
+            others = self._take_more(line, waiting)
             if others:
                 run = self._claim_batch(line, [waiting, *others])
             else:
@@ -177,10 +190,21 @@ class Dispatcher:
     def _next(self) -> tuple[Line, Waiting] | None:
         for event, line in tuple(self._turns.items()):
             waiting = line.take(self._journal, partial(self._postpone, event))
+            while waiting is not None and waiting.task_id in self._running:
+                # Left in a pause and lent again: it has its slot, and this is its place of before.
+                waiting = line.take(self._journal, partial(self._postpone, event))
             if waiting is not None:
                 self._turns.move_to_end(event)
                 return line, waiting
         return None
+
+    def _take_more(self, line: Line, first: Waiting) -> list[Waiting]:
+        """The small jobs that share a slot with `first`; one on loan has a slot, and an end, of its own."""
+        if self._batches is None or first.is_leased:
+            return []
+        ahead = self._batches.pace.ahead(line.spec)
+        more = line.take_more(ahead) if ahead else []
+        return [waiting for waiting in more if waiting.task_id not in self._running]
 
     def _claim_batch(self, line: Line, batch: list[Waiting]) -> Coroutine[Any, Any, None]:
         for waiting in batch:
@@ -215,7 +239,8 @@ class Dispatcher:
         finally:
             del self._running[waiting.task_id]
         if pause_s is not None:
-            self._postpone(line.spec.event, Waiting(waiting.seq, waiting.task_id, assignment.attempt, None), pause_s)
+            again = waiting._replace(attempt=assignment.attempt, not_before=None)
+            self._postpone(line.spec.event, again, pause_s)
 
     async def _run_batch(self, line: Line, batch: list[Waiting], claiming: Awaitable[Mapping[int, Claim]]) -> None:
         """Run small jobs with one slot."""
@@ -309,5 +334,6 @@ def _assignment(claim: Claim, spec: Job, *, is_small: bool = False) -> Assignmen
         claim.started_at,
         claim.due_at,
         kept(claim.trace),
+        claim.spent,
         is_small,
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from job_item.errors import JobFailure, Unavailable
@@ -15,10 +16,10 @@ from job_item.log import get
 from job_item.policy import Backoff
 from worker.journal import Journal, Settlement
 from worker.outcome import Outcome, Verdict, judge
-from worker.recovery import may_rerun
-from worker.seams import Assignment, Performance, Reporter, Runner, Spokesman
+from worker.recovery import Cause, Follow, Rules, follow
+from worker.seams import Assignment, Lessor, Performance, Reporter, Runner, Spokesman
 
-RETRIED = (Status.ERROR, Status.TIMEOUT)
+_CAUSES: Mapping[Status, Cause] = MappingProxyType({Status.ERROR: "error", Status.TIMEOUT: "timeout"})
 START_TRIES, START_PAUSE_S = 200, 0.05
 SETTLE_PAUSE_S = 1.0
 TIMED_OUT_ON_REQUEST = "The job was ended on request, as timed out."
@@ -54,8 +55,10 @@ class Executor:
         reporter: Reporter,
         job_ended: Callable[[], None],
         spokesman: Spokesman | None = None,
+        lessor: Lessor | None = None,
     ) -> None:
         self._spokesman = spokesman
+        self._lessor = lessor
         self._journal = journal
         self._runner = runner
         self._reporter = reporter
@@ -103,6 +106,8 @@ class Executor:
         now = time.time()
         verdict = judge(outcome, assignment.spec.status)
         settlement = settlement_of(assignment, outcome, verdict, now)
+        if self._lessor is not None and self._lessor.is_lost(assignment.task_id):
+            settlement = _left(settlement, is_excused=self._lessor.is_leaving(assignment.task_id))
         words = None if self._spokesman is None else await self._spokesman.conclude(settlement)
         while True:
             try:
@@ -116,6 +121,8 @@ class Executor:
         self._job_ended()
         details = details_of(outcome, verdict)
         self._reporter.settled(assignment, settlement, follows, details)
+        if self._lessor is not None:
+            self._lessor.settled(assignment.task_id, follows, is_dead=settlement.is_dead)
         return settlement.retry_at - now if follows is Status.QUEUED and settlement.retry_at is not None else None
 
 
@@ -133,6 +140,7 @@ def stopped(how: str) -> Outcome:
 
 def settlement_of(assignment: Assignment, outcome: Outcome, verdict: Verdict, now: float) -> Settlement:
     """The end of an attempt as it goes into the journal."""
+    follows = _follows(assignment, outcome, verdict)
     return Settlement(
         task_id=assignment.task_id,
         attempt=assignment.attempt,
@@ -144,26 +152,44 @@ def settlement_of(assignment: Assignment, outcome: Outcome, verdict: Verdict, no
         error=verdict.error,
         usage=outcome.usage,
         finished_at=now,
-        retry_at=_retry_at(assignment, outcome, verdict, now),
+        retry_at=now + _pause_s(assignment, outcome) if follows is Follow.AGAIN else None,
+        is_dead=follows is Follow.DEAD,
         output=outcome.output,
     )
 
 
-def _retry_at(assignment: Assignment, outcome: Outcome, verdict: Verdict, now: float) -> float | None:
-    """When the next attempt may start; None when there is none.
+def _left(end: Settlement, *, is_excused: bool) -> Settlement:
+    """The end of an attempt that does not count, as the job was lost to this node meanwhile."""
+    return end._replace(
+        status=Status.ERROR,
+        error_code="ERR-DLV-001",
+        error="The job was not this node's any more: another one runs it, or this one again.",
+        retry_at=None,
+        is_dead=False,
+        is_left=True,
+        is_excused=is_excused,
+    )
 
-    A lost attempt runs again as `on_lost` says; one that failed by itself as `retries` says; what could not even be
-    started (no such program, a file in the way) does not get better by itself, unless it was for want of processes.
+
+def _follows(assignment: Assignment, outcome: Outcome, verdict: Verdict) -> Follow:
+    """What follows the attempt.
+
+    What could not even be started (no such program, a file in the way) does not get better by itself, unless it was for
+    want of processes.
     """
-    retries = assignment.spec.retries
+    if (outcome.end == "failed" and not outcome.may_pass) or verdict.status not in _CAUSES:
+        return Follow.END
+    cause = "lost" if outcome.end == "lost" else _CAUSES[verdict.status]
+    return follow(cause, Rules.of(assignment.spec), assignment.attempt - assignment.spent)
+
+
+def _pause_s(assignment: Assignment, outcome: Outcome) -> float:
+    """How long the next attempt waits: not at all where the last one was lost."""
     if outcome.end == "lost":
-        rerun = may_rerun(assignment.spec.on_lost, retries.attempts, assignment.attempt)
-        return now if rerun else None
-    may_improve = outcome.end != "failed" or outcome.may_pass
-    if may_improve and verdict.status in RETRIED and assignment.attempt < retries.attempts:
-        backoff = Backoff(retries.backoff, 2.0, retries.backoff_max, jitter=0.1)
-        return now + backoff.delay_s(assignment.attempt, random.random())  # noqa: S311 - chance against herds
-    return None
+        return 0.0
+    retries = assignment.spec.retries
+    backoff = Backoff(retries.backoff, 2.0, retries.backoff_max, jitter=0.1)
+    return backoff.delay_s(assignment.attempt - assignment.spent, random.random())  # noqa: S311 - chance against herds
 
 
 def details_of(outcome: Outcome, verdict: Verdict) -> dict[str, Any]:

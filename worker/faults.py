@@ -27,6 +27,12 @@ WRITES = (
     "prune",
     "say",
     "said",
+    "borrow",
+    "own",
+    "leave",
+    "give_up",
+    "revive",
+    "drop",
 )
 """What is written to the journal."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
 from job_item import payload
-from job_item.errors import NodeError, Unavailable
+from job_item.errors import BadMessage, NodeError, Unavailable
 from job_item.job import JobRecord, Status, new_task_id
 from worker import subjects
 from worker.brokers.session import Session
@@ -27,6 +28,10 @@ class Counting(Protocol):
 
     refused: int
 
+    @property
+    def refusals(self) -> Sequence[str]:
+        """What the broker refuses of what it needs, in words."""
+
 
 class Fleet:
     """What this node may ask of the others."""
@@ -43,11 +48,17 @@ class Fleet:
         if connection is None:
             raise Unavailable("ERR-BRK-001", f"The message broker is away: {self.session.state.reason}")
         await self.followers.follow(task_id, event, FOLLOW_S)
+        subject, trigger, taken = subjects.trigger(self._project, event), write_trigger(task_id, body), True
         try:
-            taken = await connection.deliver(subjects.trigger(self._project, event), write_trigger(task_id, body))
-        except Unavailable:
+            if connection.queues is not None:
+                await connection.queues.put(subject, task_id, trigger)
+            else:
+                taken = await connection.deliver(subject, trigger)
+        except NodeError as error:
             self.followers.drop(task_id)
-            raise
+            if isinstance(error, (BadMessage, Unavailable)):
+                raise
+            raise Unavailable(error.code, error.message) from error
         if not taken:
             self.followers.drop(task_id)
             raise Unavailable("ERR-SRC-004", f"No node takes jobs of event {event!r} now.")
@@ -75,7 +86,7 @@ class FleetDesk(LocalDesk):
         self._refuse_unless_acceptable(request, task_id)
         body = payload.encode(request.data)
         if (known := self.job(task_id)) is not None:
-            return self._same(known, event, body)
+            return self._intake.same(known, event, body)
         if (refusal := self._refusal()) is not None:
             raise refusal
         await self.fleet.ask(task_id, event, body)
@@ -120,7 +131,7 @@ class FleetDesk(LocalDesk):
     def readiness(self) -> Readiness:
         """Whether jobs are taken and run."""
         local, state = super().readiness(), self.fleet.session.state
-        reasons = list(self.fleet.session.refusals)
+        reasons = [*self.fleet.session.refusals, *self.fleet.source.refusals]
         if not state.connected:
             reasons.append(f"the message broker is away: {state.reason}")
         return Readiness(False, (*local.reasons, *reasons)) if reasons else local

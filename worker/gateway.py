@@ -8,27 +8,32 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from job_item.errors import NodeError
+from job_item.errors import NodeError, Unavailable
 from job_item.hardware.host import host_id
+from job_item.job import Status
 from job_item.log import get
 from job_item.orders import Refusal
+from job_item.settings import Settings
 from worker.about import About
 from worker.brokers.seam import Broker
 from worker.brokers.session import Session
 from worker.controls import LATER_MAX, Controls
-from worker.dispatch import Dispatcher
+from worker.dead import DeadLetters
 from worker.fleet import Fleet, FleetDesk
 from worker.followers import Followers
+from worker.intake import Intake
 from worker.journal import Journal, LastWords
+from worker.leases import Leases
 from worker.news import News
 from worker.outbox import Outbox
 from worker.outgoing import Outgoing
 from worker.parcels import Parcels
 from worker.post import Post
+from worker.recovery import Follow, Rules, follow
 from worker.reporters.subjects import SubjectReporter
 from worker.reports import Reports
-from worker.seams import Reporter
-from worker.sources.broker import BrokerSource
+from worker.sources.broker import KEEPERS, BrokerSource
+from worker.sources.durable import DurableSource
 from worker.sources.summons import Summons
 from worker.sources.trigger import Action
 from worker.standing import Board
@@ -49,17 +54,21 @@ class Gateway:
         key = settings.credential.secret_key.get_secret_value()
         post = Post(settings.end_point, key, self._parcels) if settings.end_point else None
         self.session = Session(broker, settings.heartbeat.interval)
+        is_durable = settings.broker_connection is not None and settings.broker_connection.delivery == "durable"
         self.reporter = SubjectReporter(
             journal=journal,
             session=self.session,
             outbox=Outbox(journal, self.session, logs, self._settle_s, post),
-            controls=Controls(self.session, settings.project, self._obey),
+            # Two nodes may have ears for a job on loan for a moment: each hears all, who has it not does nothing.
+            controls=Controls(self.session, None if is_durable else settings.project, self._obey),
             logs=logs,
             host_id=host,
             settle_s=self._settle_s,
         )
         folders = (Path("/"), about.start.work_dir, about.start.state_dir)
         self._reports = Reports(self.session, host, settings.project, folders) if settings.end_point else None
+        self.leases = self._open_leases(settings, journal)
+        """The jobs on loan; None where `delivery` is compat."""
         self._about = about
         self._summons = Summons(self.session, settings.project, about.start.identity, self._reload, about.stop)
         self._board = board
@@ -67,20 +76,26 @@ class Gateway:
         self._news = news
         self._project = settings.project
         self._tasks: set[asyncio.Task[None]] = set()
-        self._source: BrokerSource
+        self._source: BrokerSource | DurableSource
         self._stopper: Stopper
 
-    def join(self, dispatcher: Dispatcher, reporter: Reporter, desk: FleetDesk) -> None:
-        """Connect to the rest of the job child; `reporter` hears of every step of a job."""
-        self._source = BrokerSource(
-            self.session, self._journal, dispatcher, self._board, reporter, self.reporter.outbox
-        )
-        self._stopper = Stopper(self._journal, dispatcher, self._news, self.reporter)
+    def join(self, intake: Intake, desk: FleetDesk) -> None:
+        """Connect to the rest of the job child; the intake's reporter hears of every step of a job."""
+        dispatcher, outbox = intake.dispatcher, self.reporter.outbox
+        if self.leases is not None:
+            self.leases.kill = dispatcher.kill
+            self.leases.on_left = self._leave
+            last_words = self.reporter.last_words
+            self._source = DurableSource(self.session, intake, self.leases, outbox, last_words)
+        else:
+            self._source = BrokerSource(self.session, intake, outbox)
+        self._stopper = Stopper(self._journal, dispatcher, self._news, self.reporter, self.leases)
         self.session.is_hungry = dispatcher.has_slot
         followers = Followers(self.session, self._news)
         self._source.on_accepted = followers.drop
         desk.fleet = Fleet(self.session, followers, self._source, self._project)
         desk.stopper = self._stopper
+        desk.letters = DeadLetters(intake, self.session)
         if self.reporter.outbox.is_patient:
             desk.leaves = Outgoing(
                 self._journal,
@@ -89,6 +104,13 @@ class Gateway:
                 lambda: self._board.standing.settings.keep.outbox_bytes,
                 is_synced=self._board.standing.settings.sync == "full",
             )
+
+    def _open_leases(self, settings: Settings, journal: Journal) -> Leases | None:
+        wanted = settings.broker_connection
+        if wanted is None or wanted.delivery == "compat":
+            return None
+        grow, node = self.reporter.outbox.grow, host_id()
+        return Leases(self.session, journal, term_s=wanted.lease, grow=grow, node=node)
 
     def start(self) -> None:
         """Connect, and take jobs from now on; they run when the dispatcher gives slots."""
@@ -107,6 +129,8 @@ class Gateway:
         self.reporter.outbox.grow()
         for task_id in self._journal.queue(LATER_MAX):
             self.reporter.controls.wait_with(task_id)
+        if self.leases is not None:
+            self.leases.recover()
 
     def refresh(self) -> None:
         """Go by what is in force now."""
@@ -121,8 +145,20 @@ class Gateway:
         await self._summons.drain()
         await self._source.drain()
 
+    def leave_all(self) -> None:
+        """What runs is to be ended: what is on loan is given back, so that another node runs it."""
+        if self.leases is None:
+            return
+        specs = self._board.standing.specs
+        for task_id, event in self.leases.held:
+            spec = specs.get(event)
+            if spec is None or follow("lost", Rules.of(spec), 0) is Follow.AGAIN:
+                self.leases.leave(task_id)
+
     async def close(self, *, is_replaced: bool) -> None:
         """Say what can be said in time, and let the connection go; a successor says the rest at once."""
+        if self.leases is not None:
+            await self.leases.stop(FLUSH_S)
         if not is_replaced:
             await self.reporter.outbox.flush(min(self._settle_s() + 1.0, FLUSH_S))
         await self.reporter.outbox.stop()
@@ -132,10 +168,17 @@ class Gateway:
             task.cancel()
         await self.session.stop()
 
+    def _leave(self, task_id: str) -> None:
+        self.reporter.ended(task_id)
+        self._news.publish(task_id)
+
     def _settle_s(self) -> float:
         return self._board.standing.settings.settle_s
 
     async def _obey(self, task_id: str, action: Action) -> None:
+        record = self._journal.record(task_id)
+        if record is not None and record.status is Status.LEFT and self.session.broker.name in KEEPERS:
+            raise Unavailable("ERR-DLV-001", "The job is not this node's any more; who has it is to hear this.")
         await self._stopper.obey(task_id, action)
 
     def _reload(self) -> None:

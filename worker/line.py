@@ -48,8 +48,11 @@ class Line:
         return self._waiting.popleft() if self._waiting else None
 
     def take_more(self, limit: int) -> list[Waiting]:
-        """Those that come right behind the one that was taken, as far as they are in memory."""
-        return [self._waiting.popleft() for _ in range(min(limit, len(self._waiting)))]
+        """Those that come right behind the one that was taken, as far as they are in memory, none of them on loan."""
+        more: list[Waiting] = []
+        while self._waiting and len(more) < limit and not self._waiting[0].is_leased:
+            more.append(self._waiting.popleft())
+        return more
 
     def _read(self, journal: Journal, postpone: Callable[[Waiting, float], None]) -> None:
         now = time.time()

@@ -12,17 +12,16 @@ from job_item.errors import BadMessage, Unavailable
 from job_item.job import JobRecord, Status, is_task_id, new_task_id
 from job_item.settings import Job
 from worker.about import About
+from worker.dead import DeadLetters
 from worker.desk import Log, NewJob, Note, Outgoing, Readiness, Watch
-from worker.dispatch import Dispatcher
-from worker.journal import Journal
+from worker.intake import Intake
+from worker.letters import Letter
 from worker.metrics.meter import Meter
 from worker.metrics.observation import Jobs, Observation
 from worker.news import News
 from worker.nodedesk import NodeDesk
 from worker.output import Output, spool_path
-from worker.seams import Reporter
 from worker.share import Shares
-from worker.standing import Board
 from worker.stopper import Stopper
 
 
@@ -32,10 +31,7 @@ class LocalDesk(NodeDesk):
     def __init__(
         self,
         about: About,
-        board: Board,
-        journal: Journal,
-        dispatcher: Dispatcher,
-        reporter: Reporter,
+        intake: Intake,
         news: News,
         logs: Path,
         shares: Shares,
@@ -44,15 +40,16 @@ class LocalDesk(NodeDesk):
         super().__init__(about)
         self.project = about.start.settings.project
         self.base_url = about.start.base_url
-        self._board = board
-        self._journal = journal
-        self._dispatcher = dispatcher
-        self._reporter = reporter
+        self._intake = intake
+        self._board = intake.board
+        self._journal = intake.journal
+        self._reporter = intake.reporter
         self._news = news
         self._logs = logs
         self._shares = shares
         self._meter = meter
-        self.stopper = Stopper(journal, dispatcher, news)
+        self.stopper = Stopper(intake.journal, intake.dispatcher, news)
+        self.letters = DeadLetters(intake)
         self._entering = 0
         self._draining = False
         self._dispatching = False
@@ -67,7 +64,7 @@ class LocalDesk(NodeDesk):
             known = self._journal.record(task_id)
             if known is None:
                 raise refusal
-            return self._same(known, event, body)
+            return self._intake.same(known, event, body)
         self._entering += 1
         try:
             kept = trace.keep(request.trace)
@@ -75,16 +72,9 @@ class LocalDesk(NodeDesk):
         finally:
             self._entering -= 1
         if not created:
-            return self._same(record, event, body)
-        self._reporter.accepted(record)
-        self._dispatcher.offer(event)
+            return self._intake.same(record, event, body)
+        self._intake.begin(record)
         return record
-
-    def _same(self, known: JobRecord, event: str, body: bytes) -> JobRecord:
-        """The job that is here already, if it is the one that is wished."""
-        if known.event != event or self._journal.body(known.task_id) not in (body, None):  # None: dropped just now
-            raise BadMessage("ERR-JOB-009", f"The task id {known.task_id} belongs to a job with another event or data.")
-        return known
 
     def _refuse_unless_acceptable(self, request: NewJob, task_id: str) -> None:
         if request.app_id is not None and request.app_id != self.project:
@@ -99,10 +89,7 @@ class LocalDesk(NodeDesk):
         """Why no job is taken now; those that are on their way into the journal count as queued."""
         if self._draining:
             return Unavailable("ERR-JOB-005", "The node is stopping and takes no new jobs.")
-        limit = self._board.standing.settings.limits.queue
-        if self._journal.queued + self._entering >= limit:
-            return Unavailable("ERR-JOB-004", f"The queue is full ({limit} jobs).")
-        return None
+        return self._intake.fullness(self._entering)
 
     def job(self, task_id: str) -> JobRecord | None:
         """The record of one job, attempts included."""
@@ -140,6 +127,18 @@ class LocalDesk(NodeDesk):
     def outgoing(self) -> Outgoing | None:
         """Nobody: there is no Job Manager."""
         return None
+
+    async def dead(self, limit: int) -> Sequence[Letter]:
+        """The dead letters."""
+        return await self.letters.list(limit)
+
+    async def retry_dead(self, task_id: str) -> bool:
+        """Have a dead letter tried again."""
+        return await self.letters.retry(task_id)
+
+    async def drop_dead(self, task_id: str) -> bool:
+        """Let a dead letter go for good."""
+        return await self.letters.drop(task_id)
 
     def log(self, task_id: str, attempt: int | None = None) -> Log | None:
         """The output of an attempt, the last one where none is named."""

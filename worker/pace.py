@@ -31,7 +31,7 @@ class Pace:
     def ahead(self, spec: Job) -> int:
         """How many jobs may be sent together with one of this spec; none while nothing is known of it."""
         mean_s = self._means_s.get(spec.event)
-        if spec.handler is None or mean_s is None or spec.on_lost == "error":
+        if spec.handler is None or mean_s is None or spec.on_lost == "error" or "lost" not in spec.retries.on:
             return 0  # a job that must not run twice is not to be lost while it waits
         if spec.timeout is not None and spec.timeout < SHORTEST_TIMEOUT_S:
             return 0

@@ -29,6 +29,8 @@ class Assignment:
     """When it could have been started at the earliest; both in seconds since the epoch."""
     trace: Trace | None = None
     """What came with the job."""
+    spent: int = 0
+    """Attempts before the job came back from the dead letters."""
     is_small: bool = False
     """Whether it is one of many that are told of together."""
 
@@ -72,6 +74,19 @@ class Spokesman(Protocol):
 
     async def conclude(self, end: Settlement) -> LastWords | None:
         """What is to be said of the end of an attempt, if anything; it is written down together with it."""
+
+
+class Lessor(Protocol):
+    """Knows which jobs are on loan from a broker, and whether they still are this node's."""
+
+    def is_lost(self, task_id: str) -> bool:
+        """Whether somebody else has the job by now, or is to have it: its attempt does not count."""
+
+    def is_leaving(self, task_id: str) -> bool:
+        """Whether this node gives the job up by itself, which is no fault of the job."""
+
+    def settled(self, task_id: str, status: Status, *, is_dead: bool) -> None:
+        """The journal has the end of an attempt; `status` is the job's."""
 
 
 class Reporter(Protocol):

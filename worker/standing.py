@@ -53,7 +53,7 @@ class Standing:
 
     def rules(self) -> dict[str, Rules]:
         """What becomes of lost attempts, by event."""
-        return {event: Rules(spec.on_lost, spec.retries.attempts) for event, spec in self.specs.items()}
+        return {event: Rules.of(spec) for event, spec in self.specs.items()}
 
 
 def bounded(spec: Job, registered: Mapping[str, Registration] | None) -> Job:

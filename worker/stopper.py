@@ -9,6 +9,7 @@ from worker.dispatch import Dispatcher
 from worker.journal import Journal
 from worker.news import News
 from worker.reporters.subjects import SubjectReporter
+from worker.seams import Lessor
 from worker.sources.trigger import Action
 
 
@@ -16,7 +17,12 @@ class Stopper:
     """Marks the wish in the journal, and carries it out. `speaker` is there where the node has a broker."""
 
     def __init__(
-        self, journal: Journal, dispatcher: Dispatcher, news: News, speaker: SubjectReporter | None = None
+        self,
+        journal: Journal,
+        dispatcher: Dispatcher,
+        news: News,
+        speaker: SubjectReporter | None = None,
+        lessor: Lessor | None = None,
     ) -> None:
         self._journal = journal
         self._dispatcher = dispatcher
@@ -24,6 +30,7 @@ class Stopper:
         self._speaker = speaker
         self.on_ended: Callable[[str], None] = lambda _: None
         """Called with the task id of each job that has ended without an attempt that was settled here."""
+        self._lessor = lessor
 
     async def stop(self, task_id: str, wish: Status) -> JobRecord | None:
         """Ask for the end of a job, with the status `wish`.
@@ -38,6 +45,8 @@ class Stopper:
                 self.on_ended(task_id)
                 if self._speaker is not None:
                     self._speaker.ended(task_id)
+                if self._lessor is not None:
+                    self._lessor.settled(task_id, record.status, is_dead=False)
             self._news.publish(task_id)
         return record
 

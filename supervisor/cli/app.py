@@ -9,6 +9,7 @@ import typer
 
 from job_item import __version__
 from supervisor.cli import (
+    dead,
     doctor,
     execs,
     init,
@@ -58,6 +59,7 @@ for name, command in (
     app.command(name)(command)
 app.command("run", hidden=True)(node.run_node)
 app.add_typer(execs.app, name="execs")
+app.add_typer(dead.app, name="dead")
 app.add_typer(settings.app, name="config")
 
 

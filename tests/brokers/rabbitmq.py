@@ -26,8 +26,9 @@ class RabbitmqServer(Server):
 
     kind = "rabbitmq"
 
-    def __init__(self, folder: Path, certificates: Certificates) -> None:
+    def __init__(self, folder: Path, certificates: Certificates, *, consumer_timeout_s: float | None = None) -> None:
         super().__init__(folder, "password", certificates)
+        self._consumer_timeout_s = consumer_timeout_s
         self.tls_port = free_port()
         self._epmd_port = free_port()
         self._dist_port = free_port()
@@ -71,6 +72,10 @@ class RabbitmqServer(Server):
             "disk_free_limit.absolute = 1MB",
         ]
         (self.folder / "rabbitmq.conf").write_text("\n".join(lines) + "\n")
+        if self._consumer_timeout_s is not None:  # looked at with each tick of a channel, a minute by default
+            timeout_ms = int(self._consumer_timeout_s * 1000)
+            rules = f"{{consumer_timeout, {timeout_ms}}}, {{channel_tick_interval, 500}}"
+            (self.folder / "advanced.config").write_text(f"[{{rabbit, [{rules}]}}].\n")
         (self.folder / "enabled_plugins").write_text("[].\n")
 
     def command(self) -> list[str]:
@@ -87,6 +92,7 @@ class RabbitmqServer(Server):
             "RABBITMQ_LOG_BASE": str(self.folder / "log"),
             "RABBITMQ_LOGS": "-",
             "RABBITMQ_CONFIG_FILE": str(self.folder / "rabbitmq.conf"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(self.folder / "advanced.config"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "enabled_plugins"),
             "RABBITMQ_PID_FILE": str(self.folder / "server.pid"),
             "RABBITMQ_DIST_PORT": str(self._dist_port),

@@ -16,9 +16,12 @@ import pytest
 from tests.brokers.certificates import Certificates
 from tests.conftest import ROOT, eventually, free_port
 
-Access = Literal["plain", "password", "token", "tls"]
-"""How a server lets clients in; `tls` wants a client certificate, and a password too where the server knows both."""
+Access = Literal["plain", "password", "token", "tls", "durable"]
+"""How a server lets clients in; `tls` wants a client certificate, and a password too where the server knows both, and
+`durable` lets everybody in and keeps on its disk what clients with `delivery: durable` need."""
 
+LEASE_S = 2.0
+"""How long jobs are lent without a sign of life, in tests."""
 USER, PASSWORD, TOKEN = "worker", "p@ss/w:rd #1 ü", "t0ken-of-tests"
 
 
@@ -122,6 +125,8 @@ class Server:
                 "cert_file": str(self.certificates.client.crt),
                 "key_file": str(self.certificates.client.key),
             }
+        if self.access == "durable":
+            found |= {"delivery": "durable", "lease": LEASE_S}
         return found
 
 
@@ -142,6 +147,8 @@ class NatsServer(Server):
             pair = getattr(self.certificates, self.server_pair)
             ca = self.certificates.ca.crt
             lines.append(f'tls {{ cert_file: "{pair.crt}", key_file: "{pair.key}", ca_file: "{ca}", verify: true }}')
+        if self.access == "durable":
+            lines.append(f'jetstream {{ store_dir: "{self.folder / "jetstream"}" }}')
         file = self.folder / "nats.conf"
         file.write_text("\n".join([*lines, *self.more()]))
         return [find("nats-server"), "-c", str(file)]
@@ -174,7 +181,7 @@ class RedisServer(Server):
 
     def command(self) -> list[str]:
         command = [find("redis-server"), "--bind", "127.0.0.1", "--dir", str(self.folder), "--save", ""]
-        command += ["--appendonly", "no", "--daemonize", "no"]
+        command += ["--appendonly", "yes" if self.access == "durable" else "no", "--daemonize", "no"]
         if self.access == "tls":
             pair = getattr(self.certificates, self.server_pair)
             command += ["--port", "0", "--tls-port", str(self.port), "--tls-auth-clients", "yes"]

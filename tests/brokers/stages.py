@@ -11,11 +11,12 @@ from pydantic import TypeAdapter
 
 from job_item.connections import NatsConnection, RabbitmqConnection, RedisConnection
 from tests.brokers.rabbitmq import RabbitmqServer
-from tests.brokers.servers import Server
+from tests.brokers.servers import LEASE_S, Server
 from tests.proxy import Proxy
 from worker.brokers.choose import choose_broker
 from worker.brokers.embedded import EmbeddedBroker, Hub
 from worker.brokers.seam import Broker
+from worker.brokers.stored import Store
 
 ANY: TypeAdapter[Any] = TypeAdapter(NatsConnection | RabbitmqConnection | RedisConnection)
 
@@ -31,6 +32,8 @@ STAGES = (
     "rabbitmq-tls",
     "embedded",
 )
+DURABLE = ("embedded-durable", "nats-durable", "redis-durable", "rabbitmq-durable")
+"""Those whose queues keep jobs until their result is known."""
 SERVED = STAGES[:-1]
 """Those with a server process."""
 LOCKED = tuple(stage for stage in SERVED if not stage.endswith("plain"))
@@ -44,11 +47,13 @@ class Stage:
     def __init__(self, name: str, server: Server | None) -> None:
         self.name = name
         self.kind = name.partition("-")[0]
-        self.hub = Hub()
+        self.hub = Hub(store=Store(LEASE_S) if name.endswith("durable") else None)
         self._server = server
         self._settings: dict[str, Any] = {}
         if isinstance(server, RabbitmqServer):
             self._settings = server.client_settings(is_tls=name.endswith("tls"))
+            if name.endswith("durable"):
+                self._settings |= {"delivery": "durable", "lease": LEASE_S}
         elif server is not None:
             self._settings = server.settings()
 
@@ -66,7 +71,7 @@ class Stage:
         """A broker as the settings, changed in places, name it."""
         if self._server is None:
             return EmbeddedBroker(self.hub)
-        return choose_broker(ANY.validate_python(self.settings(**change)))
+        return choose_broker(ANY.validate_python(self.settings(**change)), "P")
 
     @contextmanager
     def proxy(self, *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> Iterator[Proxy]:

@@ -18,8 +18,9 @@ from tests.brokers.servers import PASSWORD, USER, Access, NatsServer, RedisServe
 from tests.brokers.stages import Stage
 from tests.conftest import ROOT
 from worker.brokers import belt
-from worker.brokers.rabbitmq import RabbitmqLife, explain
-from worker.brokers.redis import lock_key
+from worker.brokers.rabbitmq.life import RabbitmqLife
+from worker.brokers.rabbitmq.words import explain
+from worker.brokers.redis.subscription import lock_key
 from worker.brokers.seam import Delivery
 
 BODY = b'{"task_id":"T1","data":{"a":"x"}}'

@@ -35,6 +35,12 @@ class Promises:
         self.unshared: set[str] = set()
         self.saying: set[str] = set()
         self.said: set[str] = set()
+        self.borrowed: set[str] = set()
+        self.owning: set[str] = set()
+        self.owned: set[str] = set()
+        self.buried: set[str] = set()
+        self.digging: set[str] = set()
+        self.dropped: set[str] = set()
         self.fences: list[int] = []
         self.results: dict[tuple[str, int], bytes] = {}
 
@@ -105,6 +111,19 @@ def test_a_disk_that_takes_no_more_costs_only_what_does_not_fit(tmp_path: Path) 
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def check_loans(journal: Journal, promises: Promises) -> None:
+    """A job on loan is there; what it has to say is held back until the broker knows of its end, and then is not."""
+    assert all(journal.record(task_id) for task_id in promises.borrowed)
+    unsaid = set(journal.unsaid())
+    assert unsaid.isdisjoint(promises.owned)
+    to_say = {saying.task_id for saying in journal.sayings(0, 10_000) if saying.kind == "finish"}
+    assert promises.owned <= to_say
+    assert promises.owning <= to_say | unsaid
+    dead = {record.task_id for record in journal.dead(10_000)}
+    assert dead.isdisjoint(promises.dropped)
+    assert promises.buried - promises.digging <= dead
+
+
 def check_outbox(journal: Journal, promises: Promises) -> None:
     """What was to be said is there in its order, and what was said is not."""
     for task_id in promises.saying - promises.forgetting:
@@ -116,6 +135,7 @@ def check_outbox(journal: Journal, promises: Promises) -> None:
 async def check(journal: Journal, promises: Promises) -> None:
     """Hold the journal against what was promised."""
     check_outbox(journal, promises)
+    check_loans(journal, promises)
     for task_id in promises.accepted - promises.forgetting:
         record = journal.record(task_id)
         assert record is not None, f"{task_id} is lost"

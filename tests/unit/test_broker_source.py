@@ -69,7 +69,7 @@ async def post(path: Path, *specs: Job, name: str = "embedded", start: bool = Tr
     async with company(path, *(specs or (SPEC,))) as made:
         session = Session(broker, 60.0)
         outbox = Outbox(made.journal, session, path, lambda: 0.0)
-        source = BrokerSource(session, made.journal, made.dispatcher, made.board, made.reporter, outbox)
+        source = BrokerSource(session, made.intake, outbox)
         source.start()
         if start:
             made.dispatcher.start()
@@ -190,6 +190,7 @@ async def test_a_job_that_no_node_takes_is_not_accepted_here() -> None:
 
     class Nobody:
         refused = 0
+        refusals = ()
 
     fleet = Fleet(session, Followers(session, News()), Nobody(), "P")
     with pytest.raises(Unavailable) as caught:

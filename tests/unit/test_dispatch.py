@@ -15,7 +15,7 @@ from job_item.settings import Job, Retries
 from tests.dispatching import company
 from tests.journals import accept, claim, end_of, in_loop
 from worker import dispatch
-from worker.journal import Journal
+from worker.journal import Journal, Loaned
 
 HOUR_S = 3600.0
 
@@ -125,3 +125,33 @@ async def test_a_retry_is_given_the_pause_that_it_has(tmp_path: Path) -> None:
         made.stage.finish("a", exit_code=1)
         await made.until(lambda: made.stage.started == ["a", "a"])
         assert time.monotonic() - began_s > 0.17  # chance takes a tenth at most
+
+
+@in_loop
+async def test_a_job_that_was_left_in_a_pause_and_came_again_has_one_slot(tmp_path: Path) -> None:
+    spec = job(retries=Retries(attempts=3, backoff=0.3))
+    async with company(tmp_path, spec) as made:
+
+        async def lend(delivery: int) -> None:
+            is_new, record = await made.journal.borrow("a", spec.event, b"{}", time.time(), Loaned(delivery))
+            assert is_new
+            (made.intake.resume if delivery > 1 else made.intake.begin)(record)
+
+        made.dispatcher.start()
+        await lend(1)
+        await made.until(lambda: made.stage.started == ["a"])
+        made.stage.finish("a", 1)
+        await made.until_status("a", Status.QUEUED)
+        assert await made.journal.leave("a", time.time())
+        await lend(2)
+        await made.until(lambda: made.stage.started == ["a", "a"])
+        await made.until(lambda: not made.dispatcher._later)  # the pause of before is over
+        await made.journal.accept("b", spec.event, "test", b"{}", time.time())
+        made.dispatcher.offer(spec.event)
+        await made.play("b")
+        await made.until_status("b", Status.FINISH)
+        assert made.dispatcher.running() == (("a", None),)
+        made.stage.finish("a")
+        await made.until_status("a", Status.FINISH)
+        await made.dispatcher.idle()
+        assert made.bugs == []

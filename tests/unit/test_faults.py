@@ -10,7 +10,7 @@ import pytest
 
 from job_item.errors import NodeError
 from worker.faults import VARIABLE, WRITES, FaultPoints
-from worker.journal import operations
+from worker.journal import loans, operations, sayings, sharing
 
 KILLED = """
 from worker.faults import FaultPoints
@@ -42,6 +42,7 @@ def test_the_process_is_killed_when_it_passes_the_point_for_the_nth_time() -> No
 
 
 def test_every_operation_has_its_points() -> None:
-    kinds = [kind for kind in vars(operations).values() if "write" in getattr(kind, "_field_defaults", ())]
+    found = [kind for module in (operations, loans, sayings, sharing) for kind in vars(module).values()]
+    kinds = [kind for kind in found if "write" in getattr(kind, "_field_defaults", ())]
     named = {kind._field_defaults["write"] for kind in kinds}
     assert named | {"settle", "requeue"} == set(WRITES)

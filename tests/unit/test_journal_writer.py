@@ -143,8 +143,8 @@ async def test_the_death_of_the_writer_is_fatal_and_leaves_no_caller_waiting(tmp
 async def test_the_log_is_folded_into_the_file_in_the_first_pause(tmp_path: Path) -> None:
     async with journal_in(tmp_path) as journal:
         file = tmp_path / "journal.sqlite"
-        await asyncio.gather(*(accepting(journal, f"t{number}") for number in range(FOLD_AFTER)))
         unfolded_bytes = file.stat().st_size
+        await asyncio.gather(*(accepting(journal, f"t{number}") for number in range(FOLD_AFTER)))
         await asyncio.to_thread(eventually, lambda: file.stat().st_size > unfolded_bytes, what="the file has grown")
         await accept(journal, "more")
 

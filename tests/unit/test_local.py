@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,8 +41,8 @@ async def desk_in(folder: Path, shown: Board | None = None) -> AsyncIterator[Loc
     """A desk whose jobs wait: no slot is given away."""
     async with company(folder, *SETTINGS.jobs) as made:
         shown = shown or Board(Standing.of(start_with(folder, SETTINGS), {}))
-        desk = (made.journal, made.dispatcher, made.reporter, News(), folder, Shares(made.journal), Meter())
-        yield LocalDesk(about(folder), shown, *desk)
+        intake = replace(made.intake, board=shown)
+        yield LocalDesk(about(folder), intake, News(), folder, Shares(made.journal), Meter())
 
 
 @in_loop

@@ -280,8 +280,7 @@ async def test_a_scrape_of_a_hundred_thousand_jobs_is_quick_and_lets_the_loop_tu
         )
         db.commit()
     async with company(tmp_path, *(Job(event=e, cmd="true") for e in "ab")) as made:
-        parts = (made.journal, made.dispatcher, made.reporter, News(), tmp_path, Shares(made.journal), Meter())
-        desk = LocalDesk(about(tmp_path), made.board, *parts)
+        desk = LocalDesk(about(tmp_path), made.intake, News(), tmp_path, Shares(made.journal), Meter())
         await desk.observe()  # counts once
         best = math.inf
         for _ in range(5):

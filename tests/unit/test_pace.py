@@ -33,7 +33,7 @@ def test_small_jobs_are_sent_ahead(runs_s: list[float], ahead: int) -> None:
     assert pace.ahead(spec()) == pytest.approx(ahead, abs=10 if ahead == 40 else 0)
 
 
-@pytest.mark.parametrize("more", [{"on_lost": "error"}, {"timeout": 0.5}])
+@pytest.mark.parametrize("more", [{"on_lost": "error"}, {"retries": {"on": ["error"]}}, {"timeout": 0.5}])
 def test_a_job_that_must_not_wait_in_a_process_is_alone(more: dict[str, Any]) -> None:
     pace = Pace()
     pace.learn("a", 0.00001)

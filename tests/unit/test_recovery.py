@@ -5,26 +5,33 @@ from __future__ import annotations
 import pytest
 
 from job_item.job import Status
-from worker.recovery import Fate, Lost, Rules, decide, may_rerun
+from worker.recovery import Cause, Fate, Follow, Lost, Rules, decide, follow
 
-TABLE = [
-    # on_lost, attempts, number of the lost attempt, runs again
-    ("rerun", 1, 1, True),
-    ("rerun", 1, 2, False),
-    ("rerun", 2, 1, True),
-    ("rerun", 2, 2, False),
-    ("rerun", 3, 2, True),
-    ("rerun", 3, 3, False),
-    ("error", 1, 1, False),
-    ("error", 3, 1, False),
+TABLE: list[tuple[Cause, Rules, int, Follow]] = [
+    # why, rules, number of the attempt, what follows
+    ("lost", Rules("rerun", 1), 1, Follow.AGAIN),
+    ("lost", Rules("rerun", 1), 2, Follow.DEAD),
+    ("lost", Rules("rerun", 2), 1, Follow.AGAIN),
+    ("lost", Rules("rerun", 2), 2, Follow.DEAD),
+    ("lost", Rules("rerun", 3), 2, Follow.AGAIN),
+    ("lost", Rules("rerun", 3), 3, Follow.DEAD),
+    ("lost", Rules("error", 1), 1, Follow.END),
+    ("lost", Rules("error", 3), 1, Follow.END),
+    ("lost", Rules("rerun", 3, ["error"]), 1, Follow.END),
+    ("error", Rules("rerun", 1), 1, Follow.END),
+    ("error", Rules("rerun", 2), 1, Follow.AGAIN),
+    ("error", Rules("error", 2), 2, Follow.DEAD),
+    ("error", Rules("rerun", 2, ["timeout"]), 1, Follow.END),
+    ("timeout", Rules("rerun", 2, ["timeout"]), 1, Follow.AGAIN),
+    ("timeout", Rules("rerun", 2, ["timeout"]), 2, Follow.DEAD),
 ]
 
 
-@pytest.mark.parametrize(("on_lost", "attempts", "attempt", "again"), TABLE)
-def test_a_lost_job_runs_again_within_its_attempts_but_at_least_once_more(
-    on_lost: str, attempts: int, attempt: int, again: bool
+@pytest.mark.parametrize(("cause", "rules", "attempt", "wanted"), TABLE)
+def test_what_follows_an_attempt_is_said_by_its_rules_and_a_lost_one_is_followed_by_one_more(
+    cause: Cause, rules: Rules, attempt: int, wanted: Follow
 ) -> None:
-    assert may_rerun(on_lost, attempts, attempt) is again
+    assert follow(cause, rules, attempt) is wanted
 
 
 def lost(wish: Status | None = None) -> Lost:
@@ -33,18 +40,18 @@ def lost(wish: Status | None = None) -> Lost:
 
 def test_a_lost_attempt_is_an_error_and_may_be_followed_by_another() -> None:
     assert decide(lost(), Rules("rerun", 1)) == Fate(
-        Status.ERROR, "ERR-RUN-020", "The worker died while the job ran.", True
+        Status.ERROR, "ERR-RUN-020", "The worker died while the job ran.", Follow.AGAIN
     )
-    assert not decide(lost(), Rules("error", 5)).rerun
+    assert decide(lost(), Rules("error", 5)).follow is Follow.END
 
 
 @pytest.mark.parametrize("wish", [Status.TERMINATE, Status.TIMEOUT])
 def test_a_lost_job_whose_end_was_asked_for_comes_to_that_end(wish: Status) -> None:
     fate = decide(lost(wish), Rules("rerun", 5))
-    assert (fate.status, fate.rerun) == (wish, False)
+    assert (fate.status, fate.follow) == (wish, Follow.END)
 
 
 def test_a_lost_job_that_is_not_configured_any_more_is_an_error() -> None:
     fate = decide(lost(), None)
-    assert (fate.status, fate.error_code, fate.rerun) == (Status.ERROR, "ERR-JOB-001", False)
+    assert (fate.status, fate.error_code, fate.follow) == (Status.ERROR, "ERR-JOB-001", Follow.END)
     assert "'render'" in fate.error

@@ -24,7 +24,7 @@ from worker.api.rehearsal import rehearse
 from worker.api.segments import Segments
 
 with without("pydantic.v1"):  # FastAPI would load it to see that no model is of that kind: 25 ms and 1.5 MB
-    from worker.api import execs, health, jobs, logs, messages, metrics, outbox, page, records, reload, share
+    from worker.api import dead, execs, health, jobs, logs, messages, metrics, outbox, page, records, reload, share
 
 ABOUT = """Run jobs on this node, watch their output, see what became of them.
 
@@ -80,7 +80,7 @@ def build() -> Api:
         redirect_slashes=False,
         exception_handlers={HTTPException: on_http_exception, RequestValidationError: on_bad_parameter},
     )
-    for part in (jobs, messages, share, outbox, logs, records, execs, reload, health, metrics, page):
+    for part in (jobs, dead, messages, share, outbox, logs, records, execs, reload, health, metrics, page):
         # The routes as they are: `include_router` would make each anew when the first request comes (30 ms).
         api.router.routes.extend(part.router.routes)
     api.add_middleware(Shield)

@@ -141,6 +141,31 @@ class JobList(BaseModel):
     next: TaskId | None
 
 
+class DeadAnswer(BaseModel):
+    """A job that was tried as often as it may be; `data` is what it was asked for with."""
+
+    task_id: TaskId
+    event: Text
+    attempts: int
+    error: Failure
+    died_at: Moment | None
+    node: Text = Field(description="Who gave it up; empty where that is not known.")
+    data: Any
+
+
+class DeadList(BaseModel):
+    """The dead letters, oldest first: those at the broker and those of this node."""
+
+    dead: list[DeadAnswer]
+
+
+class DeadOrder(BaseModel):
+    """It was done."""
+
+    status: Literal["ok"]
+    task_id: TaskId
+
+
 class ExecAnswer(BaseModel):
     """One background command."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -14,6 +15,7 @@ from worker.api.models import (
     AttemptAnswer,
     BrokerAnswer,
     ChangeAnswer,
+    DeadAnswer,
     ExecAnswer,
     Failure,
     JobAnswer,
@@ -25,6 +27,7 @@ from worker.api.models import (
     UsageAnswer,
 )
 from worker.desk import BrokerState, Note
+from worker.letters import Letter
 
 
 def moment(at: float) -> str:
@@ -122,6 +125,21 @@ def show_job(record: JobRecord, log_bytes: int, notes: Sequence[Note]) -> JobAns
         output=record.attempts[-1].output if record.attempts else None,
         attempts=[show_attempt(attempt) for attempt in record.attempts],
         notes=[show_note(note) for note in notes],
+    )
+
+
+def show_letter(letter: Letter) -> DeadAnswer:
+    """Show a dead letter."""
+    entry = REGISTER.get(letter.error_code)
+    remedy = entry.remedy if entry else ""
+    return DeadAnswer(
+        task_id=letter.task_id,
+        event=letter.event,
+        attempts=letter.attempts,
+        error=Failure(code=letter.error_code, message=letter.error, remedy=remedy),
+        died_at=moment(letter.died_at) if letter.died_at else None,
+        node=letter.node,
+        data=json.loads(letter.body),
     )
 
 

@@ -6,18 +6,18 @@ from job_item.connections import NatsConnection, RabbitmqConnection, RedisConnec
 from worker.brokers.seam import Broker
 
 
-def choose_broker(settings: NatsConnection | RabbitmqConnection | RedisConnection) -> Broker:
-    """Make the adapter; nothing is connected yet."""
+def choose_broker(settings: NatsConnection | RabbitmqConnection | RedisConnection, project: str = "") -> Broker:
+    """Make the adapter; nothing is connected yet. `project` is whose dead letters it knows."""
     match settings:
         case NatsConnection():
-            from worker.brokers.nats import NatsBroker
+            from worker.brokers.nats.broker import NatsBroker
 
-            return NatsBroker(settings)
+            return NatsBroker(settings, project)
         case RabbitmqConnection():
-            from worker.brokers.rabbitmq import RabbitmqBroker
+            from worker.brokers.rabbitmq.broker import RabbitmqBroker
 
-            return RabbitmqBroker(settings)
+            return RabbitmqBroker(settings, project)
         case RedisConnection():
-            from worker.brokers.redis import RedisBroker
+            from worker.brokers.redis.broker import RedisBroker
 
-            return RedisBroker(settings)
+            return RedisBroker(settings, project)

@@ -14,6 +14,7 @@ from job_item.errors import Unavailable
 from worker.brokers.belt import Belt
 from worker.brokers.life import PROBE_SUBJECT, Life
 from worker.brokers.seam import Delivery, Take
+from worker.brokers.stored import Item, Store, StoredQueues
 
 PAYLOAD_LIMIT_BYTES = 8 << 20
 
@@ -25,6 +26,8 @@ class Hub:
     lives: set[EmbeddedLife] = field(default_factory=set)
     is_open: bool = True
     is_deaf: bool = False
+    store: Store | None = None
+    """What keeps jobs, where `delivery` is durable; it takes what is published to the subjects that it knows."""
     _turns: dict[tuple[str, str], itertools.count[int]] = field(default_factory=dict)
 
     def stop(self) -> None:
@@ -37,6 +40,9 @@ class Hub:
     def pass_on(self, subject: str, body: bytes, keep_out: EmbeddedSubscription | None = None) -> int:
         """Hand a message to everyone without a group, and to one member of each group; return how many got it."""
         if self.is_deaf:
+            return 1
+        if self.store is not None and subject in self.store.waiting:
+            self.store.lay(Item(subject, body, ""))
             return 1
         groups: dict[str, list[EmbeddedSubscription]] = {}
         single: list[EmbeddedSubscription] = []
@@ -77,6 +83,8 @@ class EmbeddedLife(Life):
         self.payload_limit = PAYLOAD_LIMIT_BYTES
         self.hub = hub
         self.subscriptions: list[EmbeddedSubscription] = []
+        if hub.store is not None:
+            self.queues = StoredQueues(self, hub.store)
         hub.lives.add(self)
 
     async def publish(self, subject: str, body: bytes) -> None:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from job_item import log
 from job_item.errors import BadMessage, NodeError, Unavailable
 from job_item.redact import Redactor
+from worker.brokers.queues import Queues
 
 Found = TypeVar("Found")
 
@@ -25,6 +26,7 @@ class Life:
     def __init__(self, place: str, secrets: Iterable[str]) -> None:
         self.place = place
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.queues: Queues | None = None
         self.is_deaf = False
         """A probe did not come back: nothing is worth waiting for on this connection."""
         self._redactor = Redactor(secrets)

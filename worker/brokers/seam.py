@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from worker.brokers.queues import Queues
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -48,6 +50,8 @@ class Connection(Protocol):
     """Resolved once with the reason, in words without credentials, when the connection is of no use any more."""
     payload_limit: int
     """The most bytes a message may have here."""
+    queues: Queues | None
+    """What keeps jobs until their result is known; None where `delivery` is compat."""
 
     async def publish(self, subject: str, body: bytes) -> None:
         """Send; returns when the client library has it on its way (ordered per subject).

@@ -16,7 +16,18 @@ claim and is never given again: its upper half counts the openings of the journa
 
 from worker.journal.grants import Grant, Granted
 from worker.journal.journal import Journal
-from worker.journal.values import Claim, Ended, LastWords, Recovered, Saying, SayingKind, Settlement, Share, Waiting
+from worker.journal.values import (
+    Claim,
+    Ended,
+    LastWords,
+    Loaned,
+    Recovered,
+    Saying,
+    SayingKind,
+    Settlement,
+    Share,
+    Waiting,
+)
 
 __all__ = [
     "Claim",
@@ -25,6 +36,7 @@ __all__ = [
     "Granted",
     "Journal",
     "LastWords",
+    "Loaned",
     "Recovered",
     "Saying",
     "SayingKind",

@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from job_item.job import Status
-from worker.journal.operations import follows, speak
+from worker.journal.operations import dead_of, fence_of, follows
+from worker.journal.sayings import speak
 from worker.journal.tally import Change
 from worker.journal.values import WISHES, Claim, LastWords, Settlement
 
@@ -28,19 +29,21 @@ class TakeAll(NamedTuple):
     def apply(self, db: sqlite3.Cursor) -> tuple[dict[int, Claim], tuple[Change, ...]]:
         """Returns the claims by the numbers of the jobs; those that are not in the queue are left out."""
         rows = db.execute(
-            "SELECT seq, task_id, event, source, attempt, body, created_at, not_before, trace FROM tasks"
+            "SELECT seq, task_id, event, source, attempt, body, created_at, not_before, trace, delivery,"
+            " spent FROM tasks"
             " WHERE seq IN (SELECT value FROM json_each(?)) AND +status = 'queued'",
             (json.dumps(list(self.fences)),),
         ).fetchall()
-        moment, fences = self.started_at, self.fences
+        moment = self.started_at
+        fences = {row[0]: fence_of(self.fences[row[0]], row[9]) for row in rows}
         db.executemany(
             "UPDATE tasks SET status = 'running', attempt = ?, fence = ?, incarnation = ?, started_at = ?,"
             " not_before = NULL, exit_code = NULL, error_code = NULL, error = NULL WHERE seq = ?",
             [(row[4] + 1, fences[row[0]], self.incarnation, moment, row[0]) for row in rows],
         )
         claims = {
-            seq: Claim(task_id, event, source, before + 1, fences[seq], body, moment, pause or created, trace)
-            for seq, task_id, event, source, before, body, created, pause, trace in rows
+            seq: Claim(task_id, event, source, before + 1, fences[seq], body, moment, pause or created, trace, spent)
+            for seq, task_id, event, source, before, body, created, pause, trace, _, spent in rows
         }
         return claims, tuple(Change(claim.event, Status.QUEUED, Status.RUNNING) for claim in claims.values())
 
@@ -55,20 +58,22 @@ class SettleAll(NamedTuple):
     def apply(self, db: sqlite3.Cursor) -> tuple[list[Status | None], tuple[Change, ...]]:
         """Returns the statuses of the jobs from now on; None for an attempt that does not run (any more)."""
         rows = db.execute(
-            "SELECT task_id, attempt, fence, seq, event, cancel, incarnation, started_at, log_bytes FROM tasks"
-            " WHERE task_id IN (SELECT value FROM json_each(?)) AND +status = 'running'",
+            "SELECT task_id, attempt, fence, seq, event, source, cancel, incarnation, started_at, log_bytes, leased"
+            " FROM tasks WHERE task_id IN (SELECT value FROM json_each(?)) AND +status = 'running'",
             (json.dumps([end.task_id for end in self.settlements]),),
         ).fetchall()
         running = {row[:3]: row[3:] for row in rows}
         statuses: list[Status | None] = []
+        is_leased: dict[str, bool] = {}
         updates, attempts, changes = [], [], []
         for end in self.settlements:
             row = running.pop((end.task_id, end.attempt, end.fence), None)
             if row is None:
                 statuses.append(None)
                 continue
-            seq, event, cancel, incarnation, started_at, log_bytes = row
-            status = end.status if end.retry_at is None else follows(end, WISHES.get(cancel))
+            seq, event, source, cancel, incarnation, started_at, log_bytes, leased = row
+            status = follows(end, WISHES.get(cancel))
+            is_leased[end.task_id] = bool(leased)
             statuses.append(status)
             log_bytes += end.log_bytes
             is_final = status.is_final
@@ -81,6 +86,8 @@ class SettleAll(NamedTuple):
                     end.error_code,
                     end.error,
                     log_bytes,
+                    dead_of(end, status, source, is_leased=bool(leased)),
+                    int(end.is_excused),
                     seq,
                 )
             )
@@ -88,7 +95,7 @@ class SettleAll(NamedTuple):
             changes.append(Change(event, Status.RUNNING, status, log_bytes if is_final else 0))
         db.executemany(
             "UPDATE tasks SET status = ?, not_before = ?, finished_at = ?, exit_code = ?, error_code = ?, error = ?,"
-            " log_bytes = ? WHERE seq = ?",
+            " log_bytes = ?, dead = ?, spent = spent + ? WHERE seq = ?",
             updates,
         )
         db.executemany(
@@ -97,7 +104,7 @@ class SettleAll(NamedTuple):
         )
         for end, follows_it, words in zip(self.settlements, statuses, self.words, strict=False):
             if words is not None and follows_it is not None:
-                speak(db, end.task_id, follows_it, words)
+                speak(db, end.task_id, follows_it, words, is_held=is_leased[end.task_id])
         return statuses, tuple(changes)
 
 

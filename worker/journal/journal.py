@@ -15,25 +15,27 @@ from worker.desk import Note
 from worker.faults import FaultPoints
 from worker.journal.batch import GiveBack, SettleAll, TakeAll
 from worker.journal.grants import AskGrant, DropGrant, Grant, Granted, TakeGrant
-from worker.journal.operations import (
-    Accept,
-    AddNote,
-    AddShare,
-    AskCancel,
-    DropShares,
-    Forget,
-    Recover,
-    Said,
-    Say,
-    Settle,
-    TakeJob,
-)
+from worker.journal.loans import Borrow, Drop, GiveUp, Leave, Own, Revive
+from worker.journal.operations import Accept, AddNote, AskCancel, Forget, Recover, Settle, TakeJob
 from worker.journal.queries import Reader
+from worker.journal.sayings import Said, Say
 from worker.journal.schema import open_writer, opening
+from worker.journal.sharing import AddShare, DropShares
 from worker.journal.tally import Tally
-from worker.journal.values import Claim, Ended, LastWords, Recovered, Saying, SayingKind, Settlement, Share, Waiting
+from worker.journal.values import (
+    Claim,
+    Ended,
+    LastWords,
+    Loaned,
+    Recovered,
+    Saying,
+    SayingKind,
+    Settlement,
+    Share,
+    Waiting,
+)
 from worker.journal.writer import Writer
-from worker.recovery import Fate, Lost, Rules, decide
+from worker.recovery import Fate, Follow, Lost, Rules, decide
 
 FENCES_PER_EPOCH = 1 << 32
 
@@ -139,6 +141,34 @@ class Journal:
         """
         return await self._writer.submit(AskCancel(task_id, time.time(), wish, words))
 
+    async def borrow(
+        self, task_id: str, event: str, body: bytes, created_at: float, loaned: Loaned
+    ) -> tuple[bool, JobRecord]:
+        """Take a job in that a broker lends; tells whether it is to be run."""
+        return await self._writer.submit(Borrow(task_id, event, body, created_at, loaned))
+
+    async def own(self, task_id: str) -> None:
+        """The broker has forgotten a job: what was held back of it goes to the outbox."""
+        await self._writer.submit(Own(task_id))
+
+    async def leave(self, task_id: str, at: float) -> bool:
+        """Give up a job on loan that waits; False when it does not."""
+        return await self._writer.submit(Leave(task_id, at))
+
+    async def give_up(
+        self, task_id: str, error_code: str, error: str, at: float, *, is_dead: bool, words: LastWords | None = None
+    ) -> JobRecord | None:
+        """End a job that waits, as `error`; None when it does not wait."""
+        return await self._writer.submit(GiveUp(task_id, error_code, error, at, is_dead, words))
+
+    async def revive(self, task_id: str) -> JobRecord | None:
+        """Put a dead letter that is kept here back into the queue; None when it is none."""
+        return await self._writer.submit(Revive(task_id))
+
+    async def drop(self, task_id: str) -> bool:
+        """Let a dead letter that is kept here be none any more; False when it is none."""
+        return await self._writer.submit(Drop(task_id))
+
     async def note(self, task_id: str, at: float, msg: str, say: bytes | None = None) -> bool:
         """Keep a notification of a job, and `say` in the outbox; False when the job is unknown."""
         return await self._writer.submit(AddNote(task_id, at, msg, say))
@@ -214,7 +244,8 @@ class Journal:
         lost = self._reader.lost(self._incarnation)
         fates = [decide(job, rules.get(job.event)) for job in lost]
         ends = tuple(_end_of(job, fate, now) for job, fate in zip(lost, fates, strict=True))
-        statuses = await self._writer.submit(Recover(ends, words)) if ends else ()
+        is_needed = bool(ends) or self._reader.lends()
+        statuses = await self._writer.submit(Recover(ends, words, now)) if is_needed else ()
         return [
             Recovered(job.task_id, job.event, job.attempt, status, fate.error_code, fate.error)
             for job, fate, status in zip(lost, fates, statuses, strict=True)
@@ -254,9 +285,25 @@ class Journal:
         """
         return self._reader.waiting(event, after_seq, limit)
 
+    def waiting_as(self, task_id: str) -> Waiting | None:
+        """One job as it stands in the queue; None when it does not."""
+        return self._reader.waiting_as(task_id)
+
     def waiting_events(self) -> Sequence[str]:
         """The events that jobs wait for."""
         return self._reader.events(Status.QUEUED)
+
+    def dead(self, limit: int) -> Sequence[JobRecord]:
+        """The dead letters that are kept here, newest first, without their attempts."""
+        return self._reader.dead(limit)
+
+    def unsaid(self) -> Sequence[str]:
+        """The tasks of which something is held back until their broker knows that they are done."""
+        return self._reader.unsaid()
+
+    def spent(self, task_id: str) -> int:
+        """The attempts that a job had had before it came back from the dead letters."""
+        return self._reader.spent(task_id)
 
     def oldest_ended(self, limit: int) -> Sequence[Ended]:
         """The jobs that ended first."""
@@ -303,5 +350,7 @@ def _end_of(lost: Lost, fate: Fate, now: float) -> Settlement:
         finished_at=now,
         error_code=fate.error_code,
         error=fate.error,
-        retry_at=now if fate.rerun else None,
+        retry_at=now if fate.follow is Follow.AGAIN else None,
+        is_dead=fate.follow is Follow.DEAD,
+        is_left=lost.is_leased,
     )

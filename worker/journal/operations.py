@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple
 
 from job_item.job import JobRecord, Status
 from worker.journal import records
+from worker.journal.loans import AT_BROKER, HERE, leave_queued
+from worker.journal.sayings import put, speak
 from worker.journal.tally import Change
-from worker.journal.values import WISHES, Claim, LastWords, SayingKind, Settlement, Share
+from worker.journal.values import WISHES, Claim, LastWords, Settlement
 
 NOTES_KEPT = 1_000
-
-Result_co = TypeVar("Result_co", covariant=True)
-
-
-class Operation(Protocol[Result_co]):
-    """One write."""
-
-    @property
-    def write(self) -> str:
-        """Its name among the fault points."""
-
-    def apply(self, db: sqlite3.Cursor) -> tuple[Result_co, tuple[Change, ...]]:
-        """Do it within the open transaction; returns the caller's result and what it changes in the tally."""
+FENCES_PER_DELIVERY = 1 << 44
+DELIVERIES = 511
+"""A fence begins with how often the broker has given the job out, so that it grows from node to node too; it stays
+below 2**53, which is what JSON can carry everywhere."""
 
 
 class Accept(NamedTuple):
@@ -64,20 +57,21 @@ class TakeJob(NamedTuple):
     def apply(self, db: sqlite3.Cursor) -> tuple[Claim | None, tuple[Change, ...]]:
         """Returns None when the job is not in the queue."""
         row = db.execute(
-            "SELECT seq, event, source, attempt, body, created_at, not_before, trace FROM tasks"
+            "SELECT seq, event, source, attempt, body, created_at, not_before, trace, delivery, spent FROM tasks"
             " WHERE task_id = ? AND status = 'queued'",
             (self.task_id,),
         ).fetchone()
         if row is None:
             return None, ()
-        seq, event, source, attempt, body, created_at, not_before, trace = row
+        seq, event, source, attempt, body, created_at, not_before, trace, delivery, spent = row
+        fence = fence_of(self.fence, delivery)
         db.execute(
             "UPDATE tasks SET status = 'running', attempt = ?, fence = ?, incarnation = ?, started_at = ?,"
             " not_before = NULL, exit_code = NULL, error_code = NULL, error = NULL WHERE seq = ?",
-            (attempt + 1, self.fence, self.incarnation, self.started_at, seq),
+            (attempt + 1, fence, self.incarnation, self.started_at, seq),
         )
         due_at = not_before or created_at
-        claim = Claim(self.task_id, event, source, attempt + 1, self.fence, body, self.started_at, due_at, trace)
+        claim = Claim(self.task_id, event, source, attempt + 1, fence, body, self.started_at, due_at, trace, spent)
         return claim, (Change(event, Status.QUEUED, Status.RUNNING),)
 
 
@@ -92,41 +86,54 @@ class Settle(NamedTuple):
         """Returns the status of the job from now on; None when this attempt does not run (any more)."""
         end = self.settlement
         row = db.execute(
-            "SELECT seq, event, cancel, incarnation, started_at, log_bytes FROM tasks"
+            "SELECT seq, event, source, cancel, incarnation, started_at, log_bytes, leased FROM tasks"
             " WHERE task_id = ? AND status = 'running' AND attempt = ? AND fence = ?",
             (end.task_id, end.attempt, end.fence),
         ).fetchone()
         if row is None:
             return None, ()
-        seq, event, cancel, incarnation, started_at, log_bytes = row
+        seq, event, source, cancel, incarnation, started_at, log_bytes, leased = row
         status = follows(end, WISHES.get(cancel))
         log_bytes += end.log_bytes
         finished_at, not_before = (end.finished_at, None) if status.is_final else (None, end.retry_at)
         db.execute(
             "UPDATE tasks SET status = ?, not_before = ?, finished_at = ?, exit_code = ?, error_code = ?, error = ?,"
-            " log_bytes = ? WHERE seq = ?",
-            (status.value, not_before, finished_at, end.exit_code, end.error_code, end.error, log_bytes, seq),
+            " log_bytes = ?, dead = ?, spent = spent + ? WHERE seq = ?",
+            (
+                status.value,
+                not_before,
+                finished_at,
+                end.exit_code,
+                end.error_code,
+                end.error,
+                log_bytes,
+                dead_of(end, status, source, is_leased=bool(leased)),
+                int(end.is_excused),
+                seq,
+            ),
         )
         db.execute(
             "INSERT INTO attempts(seq, attempt, fence, incarnation, started_at, result) VALUES(?, ?, ?, ?, ?, ?)",
             (seq, end.attempt, end.fence, incarnation, started_at, end.result()),
         )
         if self.words is not None:
-            speak(db, end.task_id, status, self.words)
+            speak(db, end.task_id, status, self.words, is_held=bool(leased))
         return status, (Change(event, Status.RUNNING, status, log_bytes if status.is_final else 0),)
 
 
 class Recover(NamedTuple):
-    """The attempts that a dead worker left behind end, all or none."""
+    """The attempts that a dead worker left behind end, all or none; what waited on loan is left."""
 
     ends: tuple[Settlement, ...]
     words: LastWords | None = None
+    at: float = 0.0
     write: str = "recover"
 
     def apply(self, db: sqlite3.Cursor) -> tuple[tuple[Status | None, ...], tuple[Change, ...]]:
         """Returns what `Settle` does, for each."""
         done = [Settle(end, self.write, self._words_of(end)).apply(db) for end in self.ends]
-        return tuple(status for status, _ in done), tuple(change for _, changes in done for change in changes)
+        changes = [change for _, changes in done for change in changes]
+        return tuple(status for status, _ in done), (*changes, *leave_queued(db, self.at))
 
     def _words_of(self, end: Settlement) -> LastWords | None:
         return self.words and self.words._replace(failed=(end.error or "").encode())
@@ -143,20 +150,20 @@ class AskCancel(NamedTuple):
 
     def apply(self, db: sqlite3.Cursor) -> tuple[JobRecord | None, tuple[Change, ...]]:
         """Returns its record; None when it is unknown."""
-        wanted = "SELECT seq, event, status, log_bytes FROM tasks WHERE task_id = ?"
+        wanted = "SELECT seq, event, status, log_bytes, leased FROM tasks WHERE task_id = ?"
         row = db.execute(wanted, (self.task_id,)).fetchone()
         changes: tuple[Change, ...] = ()
         mark = next(mark for mark, status in WISHES.items() if status is self.wish)
         match row:
-            case (seq, event, Status.QUEUED, log_bytes):
+            case (seq, event, Status.QUEUED, log_bytes, leased):
                 db.execute(
                     "UPDATE tasks SET status = ?, cancel = ?, not_before = NULL, finished_at = ? WHERE seq = ?",
                     (self.wish.value, mark, self.asked_at, seq),
                 )
                 if self.words is not None:
-                    speak(db, self.task_id, self.wish, self.words)
+                    speak(db, self.task_id, self.wish, self.words, is_held=bool(leased))
                 changes = (Change(event, Status.QUEUED, self.wish, log_bytes),)
-            case (seq, _, Status.RUNNING, _):
+            case (seq, _, Status.RUNNING, _, _):
                 db.execute("UPDATE tasks SET cancel = ? WHERE seq = ? AND cancel = 0", (mark, seq))
         return records.find(db, self.task_id), changes
 
@@ -183,61 +190,8 @@ class AddNote(NamedTuple):
         db.execute("INSERT INTO notes(seq, number, at, msg) VALUES(?, ?, ?, ?)", (seq, last + 1, self.at, self.msg))
         db.execute("DELETE FROM notes WHERE seq = ? AND number <= ?", (seq, last + 1 - NOTES_KEPT))
         if self.say is not None:
-            _put(db, self.task_id, "note", self.say, 0.0)
+            put(db, self.task_id, "note", self.say, 0.0)
         return True, ()
-
-
-class AddShare(NamedTuple):
-    """A text is left under a key of a task."""
-
-    share: Share
-    write: str = "share"
-
-    def apply(self, db: sqlite3.Cursor) -> tuple[None, tuple[Change, ...]]:
-        """Nothing is returned."""
-        db.execute(
-            "INSERT INTO shares(number, task_id, key, data, ttl_s, expires_at) VALUES(?, ?, ?, ?, ?, ?)", self.share
-        )
-        return None, ()
-
-
-class DropShares(NamedTuple):
-    """Share data of these numbers leave the journal."""
-
-    numbers: tuple[int, ...]
-    write: str = "unshare"
-
-    def apply(self, db: sqlite3.Cursor) -> tuple[None, tuple[Change, ...]]:
-        """Nothing is returned."""
-        db.executemany("DELETE FROM shares WHERE number = ?", [(number,) for number in self.numbers])
-        return None, ()
-
-
-class Say(NamedTuple):
-    """Things are to be said of a task that are not part of another write."""
-
-    task_id: str
-    words: tuple[tuple[SayingKind, bytes], ...]
-    due_at: float
-    write: str = "say"
-
-    def apply(self, db: sqlite3.Cursor) -> tuple[None, tuple[Change, ...]]:
-        """Puts them into the outbox."""
-        for kind, body in self.words:
-            _put(db, self.task_id, kind, body, self.due_at)
-        return None, ()
-
-
-class Said(NamedTuple):
-    """Something was said, or is not to be said any more."""
-
-    number: int
-    write: str = "said"
-
-    def apply(self, db: sqlite3.Cursor) -> tuple[None, tuple[Change, ...]]:
-        """Takes it out of the outbox."""
-        db.execute("DELETE FROM outbox WHERE number = ?", (self.number,))
-        return None, ()
 
 
 class Forget(NamedTuple):
@@ -259,31 +213,33 @@ class Forget(NamedTuple):
                 db.execute("DELETE FROM notes WHERE seq = ?", (seq,))
                 db.execute("DELETE FROM attempts WHERE seq = ?", (seq,))
                 db.execute("DELETE FROM outbox WHERE task_id = ?", (task_id,))
+                db.execute("DELETE FROM held WHERE task_id = ?", (task_id,))
                 db.execute("DELETE FROM tasks WHERE seq = ?", (seq,))
                 changes.append(Change(event, Status(status), None, -log_bytes))
         return len(changes), tuple(changes)
 
 
+def fence_of(fence: int, delivery: int) -> int:
+    """The fence of an attempt: a job on loan has one that grows from node to node."""
+    if not delivery:
+        return fence
+    return min(delivery, DELIVERIES) * FENCES_PER_DELIVERY + fence % FENCES_PER_DELIVERY
+
+
+def dead_of(end: Settlement, status: Status, source: str, *, is_leased: bool) -> int:
+    """Where a job is kept as a dead letter after the end of an attempt; 0 where it is none.
+
+    A job of the ReefGuide API never is one: its failure is posted, and whether it is tried again is said there.
+    """
+    if not end.is_dead or status is not end.status or source == "reefguide":
+        return 0
+    return AT_BROKER if is_leased else HERE
+
+
 def follows(end: Settlement, wish: Status | None) -> Status:
     """The status of the job after the end of an attempt: no other attempt follows once its end was asked for."""
+    if end.is_left:
+        return Status.LEFT
     if end.retry_at is None:
         return end.status
     return wish or Status.QUEUED
-
-
-def speak(db: sqlite3.Cursor, task_id: str, status: Status, words: LastWords) -> None:
-    """Put what is to be said after the end of an attempt into the outbox, in its order, or to its grant."""
-    if words.result is not None:
-        if status.is_final:
-            db.execute("UPDATE grants SET result = ? WHERE task_id = ?", (words.result, task_id))
-        return
-    if words.output is not None:
-        _put(db, task_id, "output", words.output, 0.0)
-    if status.is_final:
-        if words.failed is not None:
-            _put(db, task_id, "failed", words.failed, 0.0)
-        _put(db, task_id, "finish", status.value.encode(), words.due_at)
-
-
-def _put(db: sqlite3.Cursor, task_id: str, kind: SayingKind, body: bytes, due_at: float) -> None:
-    db.execute("INSERT INTO outbox(task_id, kind, body, due_at) VALUES(?, ?, ?, ?)", (task_id, kind, body, due_at))

@@ -14,6 +14,7 @@ from job_item.job import JobRecord, Status
 from worker.desk import Note
 from worker.journal import errors, grants, records
 from worker.journal.grants import Grant
+from worker.journal.loans import HERE
 from worker.journal.schema import open_reader
 from worker.journal.values import WISHES, Ended, Saying, Share, Waiting
 from worker.recovery import Lost
@@ -89,13 +90,21 @@ class Reader:
     def waiting(self, event: str, after_seq: int, limit: int) -> Sequence[Waiting]:
         """The queued jobs of an event that came after another, oldest first; some may have to wait for their moment."""
         rows = self._rows(
-            "SELECT seq, task_id, attempt, not_before FROM tasks"
+            "SELECT seq, task_id, attempt, not_before, leased FROM tasks"
             " WHERE status = 'queued' AND event = ? AND seq > ? ORDER BY seq LIMIT ?",
             event,
             after_seq,
             limit,
         )
-        return [Waiting(*row) for row in rows]
+        return [_waiting(row) for row in rows]
+
+    def waiting_as(self, task_id: str) -> Waiting | None:
+        """One job as it stands in the queue; None when it does not."""
+        rows = self._rows(
+            "SELECT seq, task_id, attempt, not_before, leased FROM tasks WHERE task_id = ? AND status = 'queued'",
+            task_id,
+        )
+        return _waiting(rows[0]) if rows else None
 
     def events(self, status: Status) -> Sequence[str]:
         """The events of the jobs in a status: one step in the index for each."""
@@ -115,11 +124,13 @@ class Reader:
     def lost(self, incarnation: str) -> Sequence[Lost]:
         """What runs by the word of another incarnation than this one."""
         rows = self._rows(
-            "SELECT task_id, event, attempt, fence, cancel FROM tasks WHERE status = 'running' AND incarnation <> ?",
+            "SELECT task_id, event, attempt, fence, cancel, spent, leased FROM tasks"
+            " WHERE status = 'running' AND incarnation <> ?",
             incarnation,
         )
         return [
-            Lost(task_id, event, attempt, fence, WISHES.get(cancel)) for task_id, event, attempt, fence, cancel in rows
+            Lost(task_id, event, attempt, fence, WISHES.get(cancel), spent, bool(leased))
+            for task_id, event, attempt, fence, cancel, spent, leased in rows
         ]
 
     def sayings(self, after: int, limit: int) -> Sequence[Saying]:
@@ -155,6 +166,23 @@ class Reader:
         rows = self._rows("SELECT task_id FROM tasks WHERE status = 'queued' ORDER BY event, seq LIMIT ?", limit)
         return [task_id for (task_id,) in rows]
 
+    def lends(self) -> bool:
+        """Whether jobs on loan wait here."""
+        return self._one("SELECT 1 FROM tasks WHERE status = 'queued' AND leased LIMIT 1") is not None
+
+    def unsaid(self) -> Sequence[str]:
+        """The tasks of which something is held back."""
+        return [task_id for (task_id,) in self._rows("SELECT DISTINCT task_id FROM held")]
+
+    def spent(self, task_id: str) -> int:
+        """The attempts that a job had had before it came back from the dead letters."""
+        return self._one("SELECT spent FROM tasks WHERE task_id = ?", task_id) or 0
+
+    def dead(self, limit: int) -> Sequence[JobRecord]:
+        """The dead letters that are kept here, newest first, without their attempts."""
+        rows = self._rows(f"{records.SELECT} WHERE dead = {HERE} ORDER BY seq DESC LIMIT ?", limit)
+        return [records.job_record(row) for row in rows]
+
     def oldest_ended(self, limit: int) -> Sequence[Ended]:
         """The jobs that ended first."""
         rows = self._rows(
@@ -187,6 +215,11 @@ class Reader:
             return self._db.execute(query, parameters).fetchall()
         except sqlite3.Error as error:
             raise errors.of_use(error, "read") from error
+
+
+def _waiting(row: Any) -> Waiting:
+    seq, task_id, attempt, not_before, leased = row
+    return Waiting(seq, task_id, attempt, not_before, bool(leased))
 
 
 def _grant(row: Any) -> Grant:

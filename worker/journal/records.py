@@ -8,7 +8,7 @@ from typing import Any
 
 from job_item.job import AttemptRecord, JobRecord, Status, Usage
 
-_COLUMNS = "task_id, event, status, attempt, created_at, started_at, finished_at, exit_code, error_code, error"
+_COLUMNS = "task_id, event, status, attempt, created_at, started_at, finished_at, exit_code, error_code, error, dead"
 
 SELECT = f"SELECT {_COLUMNS} FROM tasks"  # noqa: S608 - a constant
 """The columns that `job_record` takes, ready for a WHERE clause."""
@@ -24,7 +24,7 @@ def find(db: sqlite3.Connection | sqlite3.Cursor, task_id: str) -> JobRecord | N
 
 def job_record(row: Any, attempts: tuple[AttemptRecord, ...] = ()) -> JobRecord:
     """Make the record of a job from its row."""
-    task_id, event, status, attempt, created_at, started_at, finished_at, exit_code, error_code, error = row
+    task_id, event, status, attempt, created_at, started_at, finished_at, exit_code, error_code, error, dead = row
     return JobRecord(
         task_id=task_id,
         event=event,
@@ -37,6 +37,7 @@ def job_record(row: Any, attempts: tuple[AttemptRecord, ...] = ()) -> JobRecord:
         error_code=error_code,
         error=error,
         attempts=attempts,
+        is_dead=bool(dead),
     )
 
 

@@ -89,7 +89,28 @@ _OUTBOX = (
     "CREATE INDEX outbox_by_task ON outbox(task_id)",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SHARES, _TRACES, _OUTBOX, grants.TABLE)
+_DURABLE = (
+    # leased: a broker has the job until we have its result; delivery: how often it had been given out, us included.
+    "ALTER TABLE tasks ADD COLUMN leased INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE tasks ADD COLUMN delivery INTEGER NOT NULL DEFAULT 0",
+    # How often it came back from the dead letters, and the attempts that it had had before that.
+    "ALTER TABLE tasks ADD COLUMN round INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE tasks ADD COLUMN spent INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE tasks ADD COLUMN dead INTEGER NOT NULL DEFAULT 0",
+    "CREATE INDEX tasks_dead ON tasks(seq) WHERE dead",
+    "CREATE INDEX tasks_leased ON tasks(status, seq) WHERE leased",
+    # What is said of a job once its broker knows that it is done.
+    """CREATE TABLE held(
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        task_id TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        body BLOB NOT NULL,
+        due_at REAL NOT NULL
+    )""",
+    "CREATE INDEX held_by_task ON held(task_id)",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SHARES, _TRACES, _OUTBOX, grants.TABLE, _DURABLE)
 """The statements that lead from each version (PRAGMA user_version) to the next."""
 
 

@@ -19,12 +19,13 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Waiting(NamedTuple):
-    """A job in the queue; `not_before` is the moment that its next attempt waits for."""
+    """A job in the queue; `not_before` is the moment that its next attempt waits for, `is_leased`: it is on loan."""
 
     seq: int
     task_id: str
     attempt: int
     not_before: float | None
+    is_leased: bool = False
 
 
 class Ended(NamedTuple):
@@ -50,10 +51,16 @@ class Claim(NamedTuple):
     """When it could have been started at the earliest: its acceptance, or the end of the pause before a retry."""
     trace: str | None = None
     """The trace context that came with the job, as it is kept (`job_item.trace`)."""
+    spent: int = 0
+    """Attempts before the job was taken out of the dead letters."""
 
 
 class Settlement(NamedTuple):
-    """The end of an attempt. With `retry_at` the job goes back to the queue until then, without it has ended too."""
+    """The end of an attempt. With `retry_at` the job goes back to the queue until then, without it has ended too.
+
+    `is_dead`: it is one of the dead letters now. `is_left`: whatever the attempt came to does not count, as somebody
+    else has the job, or will have it. `is_excused`: it is none of the attempts that the job may have.
+    """
 
     task_id: str
     attempt: int
@@ -68,6 +75,9 @@ class Settlement(NamedTuple):
     retry_at: float | None = None
     output: bytes | None = None
     """What a handler returned, as JSON."""
+    is_dead: bool = False
+    is_left: bool = False
+    is_excused: bool = False
 
     @property
     def log_bytes(self) -> int:
@@ -148,6 +158,16 @@ class LastWords(NamedTuple):
     failed: bytes | None = None
     result: bytes | None = None
     """What is posted to the HTTP job queue that the job came from (`worker.journal.grants`); nothing is said then."""
+
+
+class Loaned(NamedTuple):
+    """What a broker says of a job that it lends: how often it was given out, the attempts that were begun before, how
+    often it came back from the dead letters.
+    """
+
+    delivery: int
+    runs: int = 0
+    round: int = 0
 
 
 class Recovered(NamedTuple):

@@ -21,7 +21,7 @@ from job_item.errors import Bug, NodeError, Unavailable
 from job_item.prompt import Prompt
 from worker.faults import FaultPoints
 from worker.journal import errors
-from worker.journal.operations import Operation
+from worker.journal.operation import Operation
 from worker.journal.schema import fold_log, open_snapshot
 from worker.journal.tally import Change, Start, Tally, count
 

@@ -15,19 +15,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-from job_item.errors import NodeError, Unavailable
+from job_item.errors import BadMessage, NodeError, Unavailable
 from job_item.job import JobRecord
 from job_item.log import get
 from job_item.settings import Job
 from worker import subjects
 from worker.brokers.seam import Delivery
 from worker.brokers.session import Session, Wish
-from worker.dispatch import Dispatcher
-from worker.journal import Journal
+from worker.intake import Intake
 from worker.outbox import Outbox
-from worker.seams import Reporter
 from worker.sources.trigger import Refused, Trigger, read_trigger
-from worker.standing import Board
 
 HOLD_S = 1.0
 """How long a job that could go to another node waits for a slot here."""
@@ -42,10 +39,7 @@ class BrokerSource:
     def __init__(
         self,
         session: Session,
-        journal: Journal,
-        dispatcher: Dispatcher,
-        board: Board,
-        reporter: Reporter,
+        intake: Intake,
         outbox: Outbox,
     ) -> None:
         self.refused = 0
@@ -53,13 +47,13 @@ class BrokerSource:
         self.on_accepted: Callable[[str], None] = lambda _: None
         """Called with the task id of each job that this node has taken."""
         self._session = session
-        self._journal = journal
-        self._dispatcher = dispatcher
-        self._board = board
-        self._reporter = reporter
+        self._intake = intake
+        self._journal = intake.journal
+        self._dispatcher = intake.dispatcher
+        self._board = intake.board
         self._outbox = outbox
         self._keeps = session.broker.name in KEEPERS
-        self._project = board.standing.settings.project
+        self._project = intake.board.standing.settings.project
         self._wishes: dict[str, tuple[int, Wish]] = {}
         self._was_full: set[str] = set()
         self._is_started = self._is_retiring = self._is_over = False
@@ -68,6 +62,11 @@ class BrokerSource:
         self._changes: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         self._logger = get("worker")
+
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """Nothing that the session does not tell."""
+        return ()
 
     def start(self) -> None:
         """Take jobs from now on."""
@@ -150,9 +149,8 @@ class BrokerSource:
             await delivery.accept()
         if new:
             self._session.taken()
-            self._reporter.accepted(record)
             self.on_accepted(record.task_id)
-            self._dispatcher.offer(event)
+            self._intake.begin(record)
 
     async def _has_slot(self, event: str) -> bool:
         """Whether the job would start here at once. While the slots stay taken, all that the broker has handed over is
@@ -171,14 +169,16 @@ class BrokerSource:
 
     def _refuse_where_full(self, trigger: Trigger) -> None:
         """Raises `Refused` for a new job where the queue is full, `Unavailable`."""
-        limit = self._board.standing.settings.limits.queue
-        if self._journal.queued >= limit and self._journal.record(trigger.task_id) is None:
-            raise Refused("ERR-JOB-004", f"The queue is full ({limit} jobs).", trigger.task_id)
+        fullness = self._intake.fullness()
+        if fullness is not None and self._journal.record(trigger.task_id) is None:
+            raise Refused(fullness.code, fullness.message, trigger.task_id)
 
     def _refuse_unless_same(self, known: JobRecord, event: str, trigger: Trigger) -> None:
         """Raises `Refused`, which nobody is told: he would take it for the end of the job that is known."""
-        if known.event != event or self._journal.body(known.task_id) not in (trigger.body, None):
-            raise Refused("ERR-JOB-009", f"The task id {known.task_id} belongs to a job with another event or data.")
+        try:
+            self._intake.same(known, event, trigger.body)
+        except BadMessage as error:
+            raise Refused(error.code, error.message) from None
 
     async def _keep(self, event: str, trigger: Trigger) -> tuple[bool, JobRecord]:
         """Keep the job in the journal; where the broker would lose it, that is tried for a while.
@@ -230,4 +230,5 @@ class BrokerSource:
 
 
 def _shown(error: NodeError) -> bytes:
+    """An error as `_failed` carries it."""
     return f"{error.code}: {error.message}".encode()

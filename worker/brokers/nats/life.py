@@ -1,4 +1,4 @@
-"""NATS: core publish and subscribe with queue groups (protocol job-item.md, section 3.3).
+"""One connection to a NATS server.
 
 A subscription is confirmed by a round trip, `deliver` by the server's answer that nobody is there (status 503), which
 comes before the answer to a ping sent after the message. Nothing is stored: what nobody takes is gone.
@@ -8,26 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
 
 from job_item import log
 from job_item.address import Address
 from job_item.connections import NatsConnection
 from job_item.errors import BadMessage, NodeError, Unavailable
-from job_item.without import without
 from worker.brokers.belt import Belt
-from worker.brokers.failure import all_failures, connect_failure, why
+from worker.brokers.failure import connect_failure, why
 from worker.brokers.life import Life
+from worker.brokers.nats.client import ConnectFailed, GuardedClient, Msg, Subscribed, errors
+from worker.brokers.nats.queues import NatsQueues
+from worker.brokers.nats.subscription import NatsSubscription
 from worker.brokers.seam import Delivery, Take
 from worker.brokers.tls import tls_context
-
-with without("aiohttp"):  # for websockets, which are not used here: four times the time and memory
-    from nats import errors
-    from nats.aio.client import Client
-    from nats.aio.msg import Msg
-    from nats.aio.subscription import Subscription as Subscribed
 
 CONNECT_S = 5.0
 ANSWER_S = 10.0
@@ -37,81 +32,21 @@ _PING_S = 20
 _VIOLATION = re.compile(r'permissions violation for (subscription|publish) to "([^"]*)"')
 
 
-class NatsBroker:
-    """Connects to one of the servers of the settings, each time beginning with the next one."""
-
-    name = "nats"
-
-    def __init__(self, settings: NatsConnection) -> None:
-        self._settings = settings
-        self._next = 0
-
-    async def connect(self) -> NatsLife:
-        """See `Broker`."""
-        failures: list[NodeError] = []
-        addresses = self._settings.addresses
-        for _ in addresses:
-            address = addresses[self._next % len(addresses)]
-            self._next += 1
-            life = NatsLife(self._settings, address)
-            try:
-                await life.open(self._settings, address)
-            except NodeError as failure:
-                failures.append(failure)
-            else:
-                return life
-        raise all_failures(failures)
-
-
-class _ConnectFailed(Exception):  # noqa: N818 - not for others to see
-    """Carries the first failure out of the client, which would try again by itself."""
-
-
-class _Client(Client):
-    """The client, and the rule that it shows no credentials in plain text where TLS is wanted.
-
-    The library makes TLS when the server says that it must be, and goes on in plain text when it does not.
-    """
-
-    def __init__(self, *, is_tls: bool) -> None:
-        super().__init__()
-        self._is_tls = is_tls
-        self._is_checked = False
-
-    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
-        if initial_connection and self._is_tls:
-            if not (info.get("tls_required") or info.get("tls_available")):
-                raise _ConnectFailed from errors.Error("the server does not speak TLS at this port")
-            info["tls_required"] = True
-        self._is_checked = True
-        await super()._process_info(info, initial_connection)
-
-    def shown(self, secret: str | None) -> Callable[[], str] | None:
-        """A credential, as the library asks for it when it is about to be sent."""
-        if secret is None:
-            return None
-
-        def show() -> str:
-            if not self._is_checked:
-                raise _ConnectFailed from errors.Error("the library has not checked what the server says of TLS")
-            return secret
-
-        return show
-
-
 class NatsLife(Life):
     """One connection to one server; see `Connection`."""
 
-    def __init__(self, settings: NatsConnection, address: Address) -> None:
+    def __init__(self, settings: NatsConnection, address: Address, project: str) -> None:
         super().__init__(f"nats {address}", settings.secrets())
+        if settings.delivery == "durable":
+            self.queues = NatsQueues(self, settings, project)
         self.payload_limit = 0
-        self._client = _Client(is_tls=settings.is_tls)
+        self._client = GuardedClient(is_tls=settings.is_tls)
         self._is_open = False
         self._belts: set[Belt[Msg]] = set()
         self._refused: dict[str, str] = {}
         self._inbox = ""
         self._asked = 0
-        self._answers: dict[str, asyncio.Future[bool]] = {}
+        self._answers: dict[str, asyncio.Future[Msg]] = {}
 
     async def open(self, settings: NatsConnection, address: Address) -> None:
         """Connect. Raises as `Broker.connect`."""
@@ -121,7 +56,7 @@ class NatsLife(Life):
             await self.close()
             if isinstance(error, NodeError) or not isinstance(error, Exception):
                 raise
-            cause = error.__cause__ if isinstance(error, _ConnectFailed) and error.__cause__ else error
+            cause = error.__cause__ if isinstance(error, ConnectFailed) and error.__cause__ else error
             is_login = isinstance(cause, errors.AuthorizationError) or "authorization violation" in str(cause).lower()
             raise connect_failure(settings, address, cause, is_login=is_login) from None
 
@@ -159,10 +94,12 @@ class NatsLife(Life):
         """See `Connection`."""
         self.check()
         self.fit(subject, body, self.payload_limit)
-        await self._send(subject, body)
+        await self.send(subject, body)
 
-    async def _send(self, subject: str, body: bytes, reply: str = "") -> None:
-        sending = self._client.publish(subject, body, reply)
+    async def send(self, subject: str, body: bytes, reply: str = "", headers: dict[str, str] | None = None) -> None:
+        """Send a message that may be answered. Raises as `Connection.publish`."""
+        self.check()
+        sending = self._client.publish(subject, body, reply, headers)
         try:
             if self._client.pending_data_size + len(body) < _PENDING_BYTES // 2:
                 await sending
@@ -181,10 +118,10 @@ class NatsLife(Life):
         reply, answer = self._ask()
         mark, marked = self._ask()
         try:
-            await self._send(subject, body, reply)
-            await self._send(mark, b"")  # comes back behind the answer that says that nobody is there
-            await self.during(_result_of(marked), ANSWER_S)
-            return not (answer.done() and answer.result())
+            await self.send(subject, body, reply)
+            await self.send(mark, b"")  # comes back behind the answer that says that nobody is there
+            await self.during(_awaited(marked), ANSWER_S)
+            return not (answer.done() and _is_nobody(answer.result()))
         finally:
             self._answers.pop(reply, None)
             self._answers.pop(mark, None)
@@ -241,13 +178,40 @@ class NatsLife(Life):
         self.check()
         reply, answer = self._ask()
         try:
-            await self._send(reply, b"")
+            await self.send(reply, b"")
             await self.await_probe(answer, limit_s)
         finally:
             self._answers.pop(reply, None)
 
-    def _ask(self) -> tuple[str, asyncio.Future[bool]]:
-        """A subject of this connection's own, and what comes in on it: whether it says that nobody is there."""
+    async def request(self, subject: str, body: bytes, headers: dict[str, str] | None = None) -> Msg:
+        """Send, and return the answer; one that does not come is the end of this life. Raises Unavailable."""
+        self.check()
+        reply, answer = self._ask()
+        try:
+            await self.send(subject, body, reply, headers)
+            return await self.during(_awaited(answer), ANSWER_S)
+        finally:
+            self._answers.pop(reply, None)
+
+    def new_inbox(self) -> str:
+        """A subject of this connection's own."""
+        return self._client.new_inbox()
+
+    async def listen(self, inbox: str, take: Callable[[Msg], Awaitable[None]]) -> Subscribed:
+        """Take what comes to an inbox, whatever subject it bears. Raises Unavailable."""
+        try:
+            return await self._client.subscribe(inbox, cb=take)
+        except errors.Error as error:
+            self._on_end()
+            raise Unavailable("ERR-BRK-002", self.clean(f"{self.place}: {why(error)}")) from error
+
+    async def unlisten(self, subscribed: Subscribed) -> None:
+        """Take no more; what the server sent before has come when this returns. Raises Unavailable."""
+        with suppress(errors.Error):
+            await self.during(subscribed.drain(), ANSWER_S)  # type: ignore[no-untyped-call]  # the library's
+
+    def _ask(self) -> tuple[str, asyncio.Future[Msg]]:
+        """A subject of this connection's own, and what comes in on it."""
         self._asked += 1
         reply = f"{self._inbox}.{self._asked}"
         answer = self._answers[reply] = asyncio.get_running_loop().create_future()
@@ -256,7 +220,7 @@ class NatsLife(Life):
     async def _on_answer(self, message: Msg) -> None:
         answer = self._answers.get(message.subject)
         if answer is not None and not answer.done():
-            answer.set_result((message.headers or {}).get("Status") == "503")
+            answer.set_result(message)
 
     async def _round_trip(self, limit_s: float) -> None:
         """Return when the server has seen all that was sent. Raises Unavailable when the connection is lost."""
@@ -270,8 +234,8 @@ class NatsLife(Life):
         """Unsubscribe, and wait until what the server sent before has come; the belt runs on until it is empty."""
         self._belts.discard(belt)
         if not self.lost.done():
-            with suppress(errors.Error, Unavailable):
-                await self.during(subscribed.drain(), ANSWER_S)  # type: ignore[no-untyped-call]  # the library's
+            with suppress(Unavailable):
+                await self.unlisten(subscribed)
 
     async def close(self) -> None:
         """See `Connection`."""
@@ -299,7 +263,7 @@ class NatsLife(Life):
     async def _on_error(self, error: Exception) -> None:
         """What the library has to say. While it connects, the first failure ends it."""
         if not self._is_open:
-            raise _ConnectFailed from error
+            raise ConnectFailed from error
         if isinstance(error, errors.SlowConsumerError):
             self._on_overflow()
         if found := _VIOLATION.search(str(error)):
@@ -323,20 +287,12 @@ class NatsLife(Life):
         self.end("this node takes its messages too slowly")
 
 
-class NatsSubscription:
-    """See `Subscription`."""
-
-    def __init__(self, life: NatsLife, subscribed: Subscribed, belt: Belt[Msg]) -> None:
-        self._life = life
-        self._subscribed = subscribed
-        self._belt = belt
-
-    async def cancel(self) -> None:
-        """See `Subscription`."""
-        await self._life.end_subscription(self._subscribed, self._belt)
+def _is_nobody(answer: Msg) -> bool:
+    """Whether the server says that nobody has subscribed to what was asked."""
+    return (answer.headers or {}).get("Status") == "503"
 
 
-async def _result_of(answer: asyncio.Future[bool]) -> bool:
+async def _awaited(answer: asyncio.Future[Msg]) -> Msg:
     return await answer
 
 

@@ -1,4 +1,4 @@
-"""RabbitMQ: a queue for each subject, declared as the Go worker declares it (protocol job-item.md, section 3.4).
+"""One connection to RabbitMQ: a queue for each subject, declared as the Go worker declares it.
 
 Built on aiormq, the protocol layer of aio-pika: what aio-pika adds (its own reconnection, a `mandatory` that is on by
 default and logs the bodies that come back, two tasks for each message) is not wanted here. A subscription has a channel
@@ -8,9 +8,7 @@ of its own, so that one that the server closes is known by its subject, and ackn
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
-import ssl
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar, cast
@@ -19,15 +17,16 @@ import aiormq
 from aiormq import exceptions, spec
 from aiormq.abc import DeliveredMessage
 from aiormq.channel import Channel
-from aiormq.connection import TransportFactory
-from yarl import URL
 
 from job_item.connections import ROUTING_SUBJECT, RabbitmqConnection
 from job_item.errors import NodeError, Unavailable
-from worker.brokers.belt import Belt
-from worker.brokers.failure import connect_failure, why
+from worker.brokers.failure import connect_failure
 from worker.brokers.life import PROBE_SUBJECT, Life
-from worker.brokers.seam import Delivery, Take
+from worker.brokers.rabbitmq.queues import RabbitmqQueues
+from worker.brokers.rabbitmq.subscription import RabbitmqSubscription
+from worker.brokers.rabbitmq.transport import Transport, url_of
+from worker.brokers.rabbitmq.words import explain, reason_of
+from worker.brokers.seam import Take
 from worker.brokers.tls import tls_context
 
 Found = TypeVar("Found")
@@ -35,8 +34,6 @@ Found = TypeVar("Found")
 CONNECT_S = 5.0
 ANSWER_S = 10.0
 CLOSE_S = 2.0
-HEARTBEAT_S = 10
-"""As in the Go worker."""
 PAYLOAD_LIMIT_BYTES = 16 << 20
 """`max_message_size` of RabbitMQ 4; older ones take more."""
 
@@ -48,51 +45,18 @@ _OTHER_FLAGS = (
 )
 
 
-class RabbitmqBroker:
-    """Connects to the server of the settings."""
-
-    name = "rabbitmq"
-
-    def __init__(self, settings: RabbitmqConnection) -> None:
-        self._settings = settings
-        # It logs each failure with a trace before it raises it; what matters is told by `lost` and by exceptions.
-        logging.getLogger("aiormq").setLevel(logging.CRITICAL + 1)
-
-    async def connect(self) -> RabbitmqLife:
-        """See `Broker`."""
-        life = RabbitmqLife(self._settings)
-        await life.open()
-        return life
-
-
-class _Transport(TransportFactory):
-    """Opens the socket, and can close it at once."""
-
-    def __init__(self, context: ssl.SSLContext | None) -> None:
-        self._context = context
-        self._writer: asyncio.StreamWriter | None = None
-
-    async def create(self, url: URL, **_: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Called by the library."""
-        reader, self._writer = await asyncio.open_connection(url.host, url.port, ssl=self._context)
-        return reader, self._writer
-
-    def abort(self) -> None:
-        """Close it without waiting for a link that takes nothing."""
-        if self._writer is not None:
-            self._writer.transport.abort()
-
-
 class RabbitmqLife(Life):
     """One life of a connection; see `Connection`."""
 
-    def __init__(self, settings: RabbitmqConnection) -> None:
+    def __init__(self, settings: RabbitmqConnection, project: str) -> None:
         self._settings = settings
         self._address = settings.addresses[0]
         super().__init__(f"rabbitmq {self._address}", settings.secrets())
         self.payload_limit = PAYLOAD_LIMIT_BYTES
-        self._transport = _Transport(tls_context(settings))
-        self._wire = aiormq.Connection(_url(settings), transport_factory=self._transport)
+        if settings.delivery == "durable":
+            self.queues = RabbitmqQueues(self, settings, project)
+        self._transport = Transport(tls_context(settings))
+        self._wire = aiormq.Connection(url_of(settings), transport_factory=self._transport)
         self._publishing: Channel
         self._delivering: Channel
         self._own = PROBE_SUBJECT + secrets.token_hex(8)
@@ -104,7 +68,7 @@ class RabbitmqLife(Life):
         try:
             async with asyncio.timeout(CONNECT_S):
                 await self._wire.connect()
-            self._wire.closing.add_done_callback(lambda done: self.end(_reason_of(done)))
+            self._wire.closing.add_done_callback(lambda done: self.end(reason_of(done)))
             await self.during(self._prepare(), ANSWER_S)
             self._is_open = True
         except BaseException as error:
@@ -121,55 +85,58 @@ class RabbitmqLife(Life):
         """Channels to publish on, the exchange if one is named, and a queue of this connection's own for probes."""
         if self._settings.exchange:
             await self._ensure_exchange()
-        self._publishing = await self._channel()
-        self._delivering = await self._channel(is_confirmed=True)
-        listening = await self._channel()
+        self._publishing = await self.channel()
+        self._delivering = await self.channel(is_confirmed=True)
+        listening = await self.channel()
         await listening.queue_declare(self._own, exclusive=True, auto_delete=True)
         await listening.basic_consume(self._own, self._on_probe, no_ack=True)
         for channel in (self._publishing, self._delivering, listening):
             self._watch(channel, "a channel to publish on")
 
-    async def _channel(self, *, is_confirmed: bool = False) -> Channel:
+    async def channel(self, *, is_confirmed: bool = False) -> Channel:
         """A new channel; a confirmed one raises what comes back."""
         opened = await self._wire.channel(publisher_confirms=is_confirmed, on_return_raises=is_confirmed)
         return cast(Channel, opened)
 
     async def _ensure_exchange(self) -> None:
         """Take the exchange as it is; make a durable one where there is none."""
-        channel = await self._channel()
+        channel = await self.channel()
         try:
             await channel.exchange_declare(self._settings.exchange, passive=True)
         except exceptions.ChannelNotFoundEntity:
-            channel = await self._channel()
+            channel = await self.channel()
             await channel.exchange_declare(
                 self._settings.exchange, exchange_type=self._settings.exchange_type, durable=True
             )
         await channel.close()
 
     def _watch(self, channel: Channel, what: str) -> None:
-        channel.closing.add_done_callback(lambda done: self.end(f"{what} was closed: {_reason_of(done)}"))
+        channel.closing.add_done_callback(lambda done: self.end(f"{what} was closed: {reason_of(done)}"))
 
-    def _routing_key(self, subject: str) -> str:
-        return self._settings.routing_key.replace(ROUTING_SUBJECT, subject) if self._settings.exchange else subject
+    def route(self, subject: str) -> tuple[str, str]:
+        """The exchange and the routing key of a subject."""
+        exchange, key = self._settings.exchange, self._settings.routing_key
+        return exchange, key.replace(ROUTING_SUBJECT, subject) if exchange else subject
 
     async def publish(self, subject: str, body: bytes) -> None:
         """See `Connection`. The manager's queues are never declared here; where there is none, the message is gone."""
         self.check()
         self.fit(subject, body, self.payload_limit)
-        await self._ask(self._send(self._publishing, subject, body, is_mandatory=False))
+        await self.ask(self._send(self._publishing, subject, body, is_mandatory=False))
 
     async def deliver(self, subject: str, body: bytes) -> bool:
         """See `Connection`: mandatory and confirmed, so a queue has it or it comes back."""
         self.check()
         self.fit(subject, body, self.payload_limit)
-        return await self._ask(self._send(self._delivering, subject, body, is_mandatory=True))
+        return await self.ask(self._send(self._delivering, subject, body, is_mandatory=True))
 
     async def _send(self, channel: Channel, subject: str, body: bytes, *, is_mandatory: bool) -> bool:
+        exchange, key = self.route(subject)
         try:
             await channel.basic_publish(
                 body,
-                exchange=self._settings.exchange,
-                routing_key=self._routing_key(subject),
+                exchange=exchange,
+                routing_key=key,
                 properties=spec.Basic.Properties(content_type="text/plain"),
                 mandatory=is_mandatory,
                 wait=False,
@@ -178,7 +145,22 @@ class RabbitmqLife(Life):
             return False
         return True
 
-    async def _ask(self, work: Coroutine[Any, Any, Found]) -> Found:
+    async def send_durable(
+        self, exchange: str, key: str, body: bytes, headers: dict[str, Any], message_id: str
+    ) -> None:
+        """Send something that a queue has to keep. Raises what the library raises, Unavailable where none has it."""
+        known = f"{message_id}.{secrets.token_hex(4)}"
+        properties = spec.Basic.Properties(
+            content_type="text/plain", delivery_mode=2, headers=headers, message_id=known[:255]
+        )
+        try:
+            await self._delivering.basic_publish(
+                body, exchange=exchange, routing_key=key, properties=properties, mandatory=True, wait=True
+            )
+        except exceptions.DeliveryError:
+            raise Unavailable("ERR-BRK-002", f"{self.place}: no queue has taken a message for {key}") from None
+
+    async def ask(self, work: Coroutine[Any, Any, Found]) -> Found:
         """Await an answer of the server; an error of the connection is the end of this life."""
         try:
             return await self.during(work, ANSWER_S)
@@ -215,11 +197,11 @@ class RabbitmqLife(Life):
     async def _consume(self, subscription: RabbitmqSubscription, prefetch: int) -> Channel:
         """Declare the queue with exactly the flags of the protocol, and consume it."""
         subject = subscription.subject
-        channel = subscription.channel = await self._channel()
+        channel = subscription.channel = await self.channel()
         await channel.basic_qos(prefetch_count=prefetch)
         await channel.queue_declare(subject, durable=False, auto_delete=True, exclusive=False)
         if self._settings.exchange:
-            await channel.queue_bind(subject, self._settings.exchange, self._routing_key(subject))
+            await channel.queue_bind(subject, *self.route(subject))
         channel.on_consumer_cancel_callbacks.add(
             lambda _: self.end(f"the server cancelled the consumer of {subject}; its queue may have been deleted")
         )
@@ -231,7 +213,7 @@ class RabbitmqLife(Life):
         def closed(done: asyncio.Future[Any]) -> None:
             subscription.belt.clear()  # the server has them all
             if not subscription.is_over:
-                self.end(f"the channel of {subscription.subject} was closed: {_reason_of(done)}")
+                self.end(f"the channel of {subscription.subject} was closed: {reason_of(done)}")
 
         channel.closing.add_done_callback(closed)
 
@@ -241,17 +223,17 @@ class RabbitmqLife(Life):
             work.close()
             return
         with suppress(NodeError):
-            await self._ask(work)
+            await self.ask(work)
 
     async def flush(self) -> None:
         """See `Connection`: an answer on the channel that publishes; `deliver` has another one."""
         self.check()
-        await self._ask(self._publishing.basic_qos(prefetch_count=0))
+        await self.ask(self._publishing.basic_qos(prefetch_count=0))
 
     async def waiting(self, subject: str) -> int | None:
         """See `Connection`."""
         self.check()
-        declared = await self._ask(self._publishing.queue_declare(subject, passive=True))
+        declared = await self.ask(self._publishing.queue_declare(subject, passive=True))
         return declared.message_count
 
     async def probe(self, limit_s: float) -> None:
@@ -286,83 +268,3 @@ class RabbitmqLife(Life):
         with suppress(Exception):
             async with asyncio.timeout(CLOSE_S):
                 await self._wire.close()
-
-
-class RabbitmqSubscription:
-    """See `Subscription`."""
-
-    def __init__(self, life: RabbitmqLife, subject: str, take: Take) -> None:
-        self._life = life
-        self.subject = subject
-        self._take = take
-        self.belt: Belt[DeliveredMessage] = Belt(self._work, lambda: None)  # `prefetch` bounds it
-        self.channel: Channel
-        self.tag = ""
-        self.is_over = False
-        self._open_ends = 0
-
-    async def arrive(self, message: DeliveredMessage) -> None:
-        """Called by the library, in a task for each message; they are begun in the order of arrival."""
-        self._open_ends += 1
-        self.belt.put(message, len(message.body))
-
-    async def _work(self, message: DeliveredMessage) -> None:
-        async def accept() -> None:
-            await self._end(self.channel.basic_ack(message.delivery_tag or 0, wait=False))
-
-        async def refuse() -> None:
-            await self._end(self.channel.basic_reject(message.delivery_tag or 0, requeue=False, wait=False))
-
-        async def give_back() -> None:
-            await self._end(self.channel.basic_reject(message.delivery_tag or 0, requeue=True, wait=False))
-
-        await self._take(Delivery(self.subject, message.body, accept, refuse, give_back))
-
-    async def _end(self, work: Coroutine[Any, Any, object]) -> None:
-        """One of the three ends of a message; after the last one of a subscription that is over, its channel goes."""
-        self._open_ends -= 1
-        await self._life.tell(work)
-        await self._close_when_done()
-
-    async def cancel(self) -> None:
-        """See `Subscription`. The last consumer takes the queue with it, which the Go worker deletes by name."""
-        if self.is_over:
-            return
-        await self._life.tell(self.channel.basic_cancel(self.tag))
-        self.is_over = True
-        await self._close_when_done()
-
-    async def _close_when_done(self) -> None:
-        if self.is_over and not self._open_ends:
-            await self._life.tell(self.channel.close())
-
-
-def explain(error: BaseException) -> str:
-    """What the server said, as `406 PRECONDITION_FAILED ...`; for anything else the reason in words."""
-    if isinstance(error, exceptions.AMQPError) and error.args:
-        return " ".join(str(part) for part in error.args)
-    return str(error) if isinstance(error, NodeError) else why(error)
-
-
-def _reason_of(closed: asyncio.Future[Any]) -> str:
-    """Why a channel or connection was closed."""
-    if closed.cancelled():
-        return "the link was silent for too long"
-    error = closed.exception()
-    if error is None or isinstance(error, asyncio.CancelledError):
-        return "it was ended"
-    return explain(error)
-
-
-def _url(settings: RabbitmqConnection) -> URL:
-    """What the library wants to know, credentials included: this is shown nowhere."""
-    address = settings.addresses[0]
-    return URL.build(
-        scheme="amqp",
-        host=address.host,
-        port=address.port,
-        user=settings.user,
-        password=settings.password.get_secret_value(),
-        path=f"/{settings.virtual_host}",
-        query={"heartbeat": str(HEARTBEAT_S), "name": settings.name or "job_item"},
-    )

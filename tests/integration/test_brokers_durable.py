@@ -1,0 +1,284 @@
+"""One conformance suite for all queues that keep jobs: what `worker.brokers.queues` promises, against real servers."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import pytest
+
+from job_item.errors import NodeError, Unavailable
+from tests.brokers.servers import LEASE_S
+from tests.brokers.stages import DURABLE, Stage
+from tests.journals import in_loop
+from worker.brokers.queues import Expired, Loan, Queue, Queues
+from worker.brokers.seam import Connection
+
+WORK = "P.work"
+SOON_S = 10.0
+
+pytestmark = pytest.mark.parametrize("stage", DURABLE, indirect=True)
+
+
+@asynccontextmanager
+async def connected(stage: Stage) -> AsyncIterator[tuple[Connection, Any]]:
+    """A connection, and its queues."""
+    connection = await stage.broker().connect()
+    assert connection.queues is not None
+    try:
+        yield connection, connection.queues
+    finally:
+        await connection.close()
+
+
+async def borrow(queue: Queue, within_s: float = SOON_S) -> Loan:
+    """The next job."""
+    async with asyncio.timeout(within_s):
+        return await queue.next()
+
+
+async def work_for(limit_s: float, queues: Queues, queue: Queue) -> None:
+    """Let jobs go through a queue for a while."""
+    deadline_s = time.monotonic() + limit_s
+    number = 0
+    while time.monotonic() < deadline_s:
+        number += 1
+        await queues.put(WORK, f"past-{number}", b"past")
+        await queues.accept(await borrow(queue))
+
+
+async def is_empty(queue: Queue) -> bool:
+    """Whether nothing comes for longer than a lease lasts."""
+    try:
+        await borrow(queue, LEASE_S * 1.5)
+    except TimeoutError:
+        return True
+    return False
+
+
+@in_loop
+async def test_what_was_put_in_while_nobody_listened_is_lent_with_its_bytes(stage: Stage) -> None:
+    async with connected(stage) as (_, queues):
+        for number in range(20):
+            await queues.put(WORK, f"T{number}", b'{"task_id":"T%d"}' % number)
+    async with connected(stage) as (_, queues):
+        queue = await queues.open(WORK, 20)
+        loans = [await borrow(queue) for _ in range(20)]
+        assert sorted(loan.body for loan in loans) == sorted(b'{"task_id":"T%d"}' % number for number in range(20))
+        assert {(loan.delivery, loan.runs, loan.losses, loan.round) for loan in loans} == {(1, 0, 0, 0)}
+        for loan in loans:
+            await queues.accept(loan)
+        assert await is_empty(queue)
+        await queue.close()
+
+
+@in_loop
+async def test_what_anybody_publishes_to_the_subject_of_an_open_queue_lands_in_it_where_it_is_not_bypassed(
+    stage: Stage,
+) -> None:
+    async with connected(stage) as (connection, queues):
+        queue = await queues.open(WORK, 4)
+        await connection.publish(WORK, b'{"task_id":"T1"}')
+        if queues.is_bypassed:  # there nodes put in what they hear
+            assert await is_empty(queue)
+        else:
+            loan = await borrow(queue)
+            assert loan.body == b'{"task_id":"T1"}'
+            await queues.accept(loan)
+        await queue.close()
+
+
+@in_loop
+async def test_a_job_is_lent_to_one_at_a_time_and_to_the_next_when_the_first_is_silent(stage: Stage) -> None:
+    async with connected(stage) as (one, first), connected(stage) as (_, second):
+        queue, other = await first.open(WORK, 1), await second.open(WORK, 1)
+        await first.put(WORK, "T1", b"1")
+        loan = await borrow(queue)
+        await queue.close()
+        with pytest.raises(TimeoutError):
+            await borrow(other, LEASE_S / 4)
+        if loan.is_bound:
+            await one.close()
+        again = await borrow(other)
+        assert (again.body, again.delivery, again.runs, again.losses) == (b"1", 2, 1, 1)
+        with pytest.raises((Expired, Unavailable)):
+            await first.accept(loan)
+        with pytest.raises((Expired, Unavailable)):
+            await first.renew(loan)
+        await second.renew(again)
+        await second.accept(again)
+        assert await is_empty(other)
+        await other.close()
+
+
+@in_loop
+async def test_a_job_that_is_renewed_stays_with_its_holder(stage: Stage) -> None:
+    async with connected(stage) as (_, first), connected(stage) as (_, second):
+        queue, other = await first.open(WORK, 1), await second.open(WORK, 1)
+        await first.put(WORK, "T1", b"1")
+        loan = await borrow(queue)
+        await queue.close()
+        waiting = asyncio.ensure_future(other.next())
+        deadline_s = time.monotonic() + LEASE_S * 2
+        while time.monotonic() < deadline_s:
+            await asyncio.wait({waiting}, timeout=LEASE_S / 4)
+            assert not waiting.done()
+            loan = await first.renew(loan)
+        await first.accept(loan)
+        waiting.cancel()
+        await asyncio.wait({waiting})
+        assert await is_empty(other)
+        await other.close()
+
+
+@in_loop
+async def test_what_is_given_back_comes_at_once_and_counts_as_no_loss(stage: Stage) -> None:
+    async with connected(stage) as (_, queues):
+        queue = await queues.open(WORK, 2)
+        await queues.put(WORK, "T1", b"1")
+        for number in range(1, 5):
+            loan = await borrow(queue)
+            assert (loan.delivery, loan.runs, loan.losses) == (number, (number - 1) * 2, 0)
+            begun_s = time.monotonic()
+            await queues.give_back(loan, loan.runs + 2)
+        loan = await borrow(queue)
+        assert time.monotonic() - begun_s < LEASE_S
+        await queues.accept(loan)
+        assert await is_empty(queue)
+        await queue.close()
+
+
+@in_loop
+async def test_a_job_is_put_in_once_for_each_task_id_and_round_where_the_server_knows_them(stage: Stage) -> None:
+    async with connected(stage) as (_, queues):
+        queue = await queues.open(WORK, 4)
+        for _ in range(3):
+            await queues.put(WORK, "T1", b"1")
+        await queues.put(WORK, "T1", b"1", 1)
+        wanted = [0, 0, 0, 1] if stage.kind == "rabbitmq" else [0, 1]  # there nodes know them, by their journals
+        loans = [await borrow(queue) for _ in wanted]
+        assert sorted(loan.round for loan in loans) == wanted
+        for loan in loans:
+            await queues.accept(loan)
+        assert await is_empty(queue)
+        await queue.close()
+
+
+@in_loop
+async def test_two_who_draw_get_each_job_once(stage: Stage) -> None:
+    async with connected(stage) as (_, first), connected(stage) as (_, second):
+        bodies: list[bytes] = []
+
+        async def draw(queues: Queues) -> None:
+            queue = await queues.open(WORK, 4)
+            try:
+                while len(bodies) < 200:
+                    loan = await queue.next()
+                    bodies.append(loan.body)
+                    await queues.accept(loan)
+            finally:
+                await queue.close()
+
+        drawing = [asyncio.ensure_future(draw(queues)) for queues in (first, second)]
+        for number in range(200):
+            await first.put(WORK, f"T{number}", b"%d" % number)
+        async with asyncio.timeout(30):
+            await asyncio.wait(drawing, return_when=asyncio.FIRST_COMPLETED)
+        for task in drawing:
+            task.cancel()
+        await asyncio.gather(*drawing, return_exceptions=True)
+        assert sorted(bodies) == sorted(b"%d" % number for number in range(200))
+
+
+@in_loop
+async def test_a_draw_that_is_called_off_loses_nothing(stage: Stage) -> None:
+    async with connected(stage) as (_, queues):
+        queue = await queues.open(WORK, 1)
+        for number in range(30):
+            drawing = asyncio.ensure_future(queue.next())
+            await asyncio.sleep(0)
+            await queues.put(WORK, f"T{number}", b"%d" % number)
+            drawing.cancel()
+            await asyncio.wait({drawing})
+            loan = drawing.result() if not drawing.cancelled() else await borrow(queue)
+            assert loan.body == b"%d" % number
+            assert loan.losses == 0
+            await queues.accept(loan)
+        await queue.close()
+
+
+@in_loop
+async def test_what_came_and_was_not_asked_for_goes_back_when_the_queue_is_closed(stage: Stage) -> None:
+    async with connected(stage) as (_, queues):
+        queue = await queues.open(WORK, 1)
+        drawing = asyncio.ensure_future(queue.next())
+        await asyncio.sleep(0.05)
+        drawing.cancel()
+        await asyncio.wait({drawing})
+        await queues.put(WORK, "T1", b"1")
+        await queue.close()
+        again = await queues.open(WORK, 1)
+        loan = await borrow(again)
+        assert (loan.body, loan.runs) == (b"1", 0)
+        await queues.accept(loan)
+        await again.close()
+
+
+@in_loop
+async def test_dead_letters_are_kept_shown_and_taken_away_once(stage: Stage) -> None:
+    async with connected(stage) as (_, queues), connected(stage) as (_, other):
+        for letter in await queues.fallen(1000):
+            await queues.exhume(letter)
+        for number in range(5):
+            await queues.bury(f"T{number}", b'{"n":%d}' % number)
+        fallen = sorted(await other.fallen(100), key=lambda letter: letter.body)
+        assert [letter.body for letter in fallen] == [b'{"n":%d}' % number for number in range(5)]
+        assert len(await other.fallen(2)) == 2
+        assert await queues.exhume(fallen[1])
+        assert not await other.exhume(fallen[1])
+        assert sorted(letter.body for letter in await queues.fallen(100)) == [b'{"n":%d}' % n for n in (0, 2, 3, 4)]
+
+
+@in_loop
+async def test_a_server_that_dies_loses_no_job(stage: Stage) -> None:
+    connection = await stage.broker().connect()
+    queues = connection.queues
+    assert queues is not None
+    queue = await queues.open(WORK, 1)
+    await work_for(2.0, queues, queue)  # RabbitMQ 3.10 forgets a queue that is made in the second before its death
+    for number in range(10):
+        await queues.put(WORK, f"T{number}", b"%d" % number)
+    loan = await borrow(queue)
+    stage.shuts_down()
+    with pytest.raises(Unavailable):
+        async with asyncio.timeout(SOON_S):
+            while True:
+                await queue.next()
+    with pytest.raises((Unavailable, Expired)):
+        await queues.renew(loan)
+    await queue.close()
+    await connection.close()
+    await asyncio.to_thread(stage.comes_back)
+    bodies: set[bytes] = set()
+    async with asyncio.timeout(90):
+        while len(bodies) < 10:
+            with suppress(Unavailable):  # a server that has just come back may take connections, and then be busy
+                async with connected(stage) as (_, queues):
+                    queue = await queues.open(WORK, 10)
+                    while len(bodies) < 10:
+                        loan = await queue.next()
+                        bodies.add(loan.body)
+                        await queues.accept(loan)
+                    await queue.close()
+    assert bodies == {b"%d" % number for number in range(10)}
+
+
+@in_loop
+async def test_what_cannot_be_a_queue_is_refused_and_the_connection_lives(stage: Stage) -> None:
+    async with connected(stage) as (connection, queues):
+        with pytest.raises(NodeError):
+            await queues.open("with blank", 1)
+        await connection.probe(5)

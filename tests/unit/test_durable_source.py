@@ -1,0 +1,253 @@
+"""Jobs on loan: borrowed when a slot is free, kept alive, acknowledged with their result, left when they are lost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from job_item.job import Status
+from job_item.settings import Job
+from tests.dispatching import Company, company
+from tests.journals import in_loop
+from worker.brokers.embedded import EmbeddedBroker, Hub
+from worker.brokers.queues import Queues
+from worker.brokers.session import Session
+from worker.brokers.stored import Store
+from worker.dead import DeadLetters
+from worker.journal import Journal, LastWords
+from worker.leases import Leases
+from worker.outbox import Outbox
+from worker.recovery import Rules
+from worker.seams import Lessor
+from worker.sources.durable import DurableSource
+
+SUBJECT = "local.render"
+LEASE_S = 0.4
+
+
+@dataclass
+class Post:
+    """A durable source with what it works with."""
+
+    made: Company
+    hub: Hub
+    leases: Leases
+    source: DurableSource
+    queues: Queues
+    dead: DeadLetters
+
+    async def put(self, task_id: str, data: object = None, round: int = 0) -> None:  # noqa: A002 - the word
+        """Ask for a job."""
+        await self.queues.put(SUBJECT, task_id, json.dumps({"task_id": task_id, "data": data}).encode(), round)
+
+    def said(self, task_id: str) -> list[tuple[str, bytes]]:
+        """What is to be said of a job."""
+        sayings = self.made.journal.sayings(0, 100)
+        return [(saying.kind, saying.body) for saying in sayings if saying.task_id == task_id]
+
+    @property
+    def store(self) -> Store:
+        """What the broker has."""
+        assert self.hub.store is not None
+        return self.hub.store
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the broker has no job, lent or not."""
+        return not any(self.store.waiting.values()) and not self.leases.held
+
+
+@asynccontextmanager
+async def post(path: Path, spec: Job, *, lease_s: float = LEASE_S) -> AsyncIterator[Post]:
+    """Everything, at work; the outbox says nothing."""
+    hub = Hub(store=Store(lease_s))
+    session = Session(EmbeddedBroker(hub), 60.0)
+    made_leases: list[Leases] = []
+
+    def lend(journal: Journal) -> Lessor:
+        made_leases.append(Leases(session, journal, term_s=lease_s, grow=lambda: None, node="me"))
+        return made_leases[0]
+
+    async with company(path, spec, lessor=lend) as made:
+        (leases,) = made_leases
+        leases.kill = made.dispatcher.kill
+        outbox = Outbox(made.journal, session, path, lambda: 0.0)
+        source = DurableSource(session, made.intake, leases, outbox, lambda why: LastWords(0.0, failed=why))
+        await outbox.stop()
+        made.dispatcher.start()
+        session.start()
+        connection = await session.connected()
+        assert connection.queues is not None
+        source.start()
+        try:
+            yield Post(made, hub, leases, source, connection.queues, DeadLetters(made.intake, session))
+        finally:
+            await source.drain()
+            made.dispatcher.close()
+            made.dispatcher.stop_all("terminate")
+            await made.dispatcher.idle()
+            await leases.stop(5.0)
+            await session.stop()
+
+
+def spec(**members: object) -> Job:
+    """The job of these tests."""
+    return Job.model_validate({"event": "render", "cmd": "true", **members})
+
+
+@in_loop
+async def test_a_job_is_acknowledged_with_its_result_and_then_told(tmp_path: Path) -> None:
+    async with post(tmp_path, spec()) as at:
+        await at.put("T1", {"b": 1})
+        await at.made.until(lambda: at.made.stage.running() == ["T1"])
+        assert at.leases.has("T1")
+        assert at.made.journal.body("T1") == b'{"b":1}'
+        await at.made.play("T1")
+        await at.made.until_status("T1", Status.FINISH)
+        await at.made.until(lambda: at.is_empty)
+        assert at.made.journal.unsaid() == []
+
+
+@in_loop
+async def test_no_more_is_borrowed_than_there_are_slots(tmp_path: Path) -> None:
+    async with post(tmp_path, spec()) as at:  # two slots
+        for number in range(6):
+            await at.put(f"T{number}")
+        await at.made.until(lambda: len(at.made.stage.running()) == 2)
+        await asyncio.sleep(LEASE_S * 2)  # they are kept alive for longer than a lease
+        assert len(at.store.waiting[SUBJECT]) == 4
+        for number in range(6):
+            await at.made.play(f"T{number}")
+        await at.made.until(lambda: at.is_empty)
+        assert sorted(at.made.stage.started) == [f"T{number}" for number in range(6)]
+
+
+@in_loop
+async def test_a_job_that_is_asked_for_again_is_not_run_again(tmp_path: Path) -> None:
+    async with post(tmp_path, spec()) as at:
+        await at.put("T1")
+        await at.made.until(lambda: at.made.stage.running() == ["T1"])
+        at.store.known.clear()
+        await at.put("T1")
+        await at.made.until(lambda: not at.store.waiting[SUBJECT])
+        await at.made.play("T1")
+        await at.made.until_status("T1", Status.FINISH)
+        at.store.known.clear()
+        await at.put("T1")
+        await at.made.until(lambda: at.is_empty)
+        assert at.made.stage.started == ["T1"]
+
+
+@in_loop
+async def test_a_job_whose_lease_is_over_is_killed_left_and_run_again_when_it_comes_back(tmp_path: Path) -> None:
+    async with post(tmp_path, spec()) as at:
+        await at.put("T1")
+        await at.made.until(lambda: at.made.stage.running() == ["T1"])
+        at.hub.stop()
+        await at.made.until_status("T1", Status.LEFT)
+        assert at.said("T1") == []
+        at.hub.is_open = True
+        await at.made.until(lambda: at.made.stage.started == ["T1", "T1"])
+        await at.made.until(lambda: at.made.stage.running() == ["T1"])
+        at.made.stage.finish("T1")
+        await at.made.until_status("T1", Status.FINISH)
+        first, second = at.made.record("T1").attempts
+        assert (first.error_code, first.attempt, second.attempt) == ("ERR-DLV-001", 1, 2)
+        assert first.fence < second.fence
+        await at.made.until(lambda: at.said("T1") == [])
+
+
+@in_loop
+async def test_a_job_that_was_lost_too_often_is_a_dead_letter_and_can_be_tried_again(tmp_path: Path) -> None:
+    async with post(tmp_path, spec()) as at:
+        await at.put("T1")
+        at.store.waiting[SUBJECT][0].lent = 2  # nobody has had a turn to borrow it yet
+        await at.made.until(lambda: at.made.journal.record("T1") is not None)
+        await at.made.until_status("T1", Status.ERROR)
+        assert at.made.record("T1").error_code == "ERR-DLV-004"
+        assert at.made.record("T1").is_dead
+        assert at.made.stage.started == []
+        await at.made.until(lambda: [kind for kind, _ in at.said("T1")] == ["failed", "finish"])
+        (letter,) = await at.dead.list(10)
+        assert (letter.task_id, letter.event, letter.error_code, letter.node) == ("T1", "render", "ERR-DLV-004", "me")
+        assert await at.dead.retry("T1")
+        assert await at.dead.list(10) == []
+        await at.made.play("T1")
+        await at.made.until_status("T1", Status.FINISH)
+        assert not await at.dead.retry("T1")
+
+
+@in_loop
+async def test_a_job_waits_for_its_next_attempt_on_loan_and_ends_dead_after_the_last(tmp_path: Path) -> None:
+    async with post(tmp_path, spec(retries={"attempts": 2, "backoff": LEASE_S * 2})) as at:
+        await at.put("T1")
+        await at.made.until(lambda: at.made.stage.running() == ["T1"])
+        at.made.stage.finish("T1", 3)
+        await at.made.until_status("T1", Status.QUEUED)
+        assert at.leases.has("T1")
+        await at.made.until(lambda: len(at.made.stage.started) == 2)
+        at.made.stage.finish("T1", 4)
+        await at.made.until_status("T1", Status.ERROR)
+        await at.made.until(lambda: at.is_empty)
+        assert [attempt.exit_code for attempt in at.made.record("T1").attempts] == [3, 4]
+        (letter,) = await at.dead.list(10)
+        assert (letter.attempts, letter.error_code) == (2, "ERR-RUN-001")
+        assert await at.dead.drop("T1")
+        assert await at.dead.list(10) == []
+
+
+@in_loop
+async def test_what_cannot_be_used_is_answered_where_that_is_safe_and_is_a_dead_letter(tmp_path: Path) -> None:
+    async with post(tmp_path, spec()) as at:
+        await at.queues.put(SUBJECT, "a", b"nonsense")
+        await at.queues.put(SUBJECT, "b", b'{"task_id":"T1","data":3}')
+        await at.made.until(lambda: at.source.refused == 2)
+        await at.made.until(lambda: len(at.store.fallen) == 2)
+        assert [kind for kind, _ in at.said("T1")] == ["failed", "finish"]
+        letters = await at.dead.list(10)
+        assert len(letters) == 2
+        assert not await at.dead.retry(letters[0].task_id)
+        for letter in letters:
+            await at.dead.drop(letter.task_id)
+        assert await at.dead.list(10) == []
+
+
+@in_loop
+async def test_at_the_end_what_runs_and_what_rests_is_given_back_and_counts_as_no_attempt(tmp_path: Path) -> None:
+    async with post(tmp_path, spec(retries={"attempts": 5, "backoff": 60})) as at:
+        await at.put("rests")
+        await at.made.until(lambda: at.made.stage.running() == ["rests"])
+        at.made.stage.finish("rests", 1)
+        await at.made.until_status("rests", Status.QUEUED)
+        await at.put("runs")
+        await at.made.until(lambda: at.made.stage.running() == ["runs"])
+        await at.source.drain()
+        at.made.dispatcher.close()
+        for task_id, _ in at.leases.held:
+            at.leases.leave(task_id)
+        at.made.dispatcher.stop_all("terminate")
+        await at.made.dispatcher.idle()
+        await at.leases.stop(5.0)
+        left = {item.body: (item.runs, item.lent) for item in at.store.waiting[SUBJECT]}
+        assert left == {
+            b'{"task_id": "rests", "data": null}': (1, 0),
+            b'{"task_id": "runs", "data": null}': (0, 0),
+        }
+        assert {at.made.record(name).status for name in ("rests", "runs")} == {Status.LEFT}
+
+
+@in_loop
+async def test_a_successor_leaves_all_jobs_on_loan_to_the_broker(tmp_path: Path) -> None:
+    async with post(tmp_path, spec(), lease_s=60) as at:
+        await at.put("T1")
+        await at.made.until(lambda: at.made.stage.running() == ["T1"])
+        other = Journal.open(
+            tmp_path / "journal.sqlite", incarnation="second", loop=asyncio.get_running_loop(), on_fatal=print
+        )
+        (recovered,) = await other.recover({"render": Rules("rerun", 5)}, 1.0)
+        assert recovered.status is Status.LEFT
+        await other.close()

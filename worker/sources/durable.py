@@ -1,0 +1,330 @@
+"""Takes jobs from queues that lend them: one from each queue as soon as a slot is free, and never before.
+
+What was lent is renewed by `worker.leases` until the journal has the result. A task id that is known is not run twice:
+one whose end is known is acknowledged, one that was left here, or comes back from the dead letters, is open again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from job_item.errors import BadMessage, NodeError, Unavailable
+from job_item.job import JobRecord, Status
+from job_item.log import get
+from worker import subjects
+from worker.brokers.queues import Loan, Queue
+from worker.brokers.seam import Connection, Delivery
+from worker.brokers.session import Session, Wish
+from worker.intake import Intake
+from worker.journal import LastWords, Loaned
+from worker.leases import Leases
+from worker.letters import Letter, write_letter
+from worker.outbox import Outbox
+from worker.recovery import Follow, Rules, follow
+from worker.sources.trigger import Refused, Trigger, read_trigger
+
+HOLD_S = 1.0
+"""How long a job that has come waits for a slot that another has taken meanwhile; then another node may have it."""
+REFUSED_PAUSE_S = 5.0
+PAUSE_S = 0.05
+JOURNAL_PAUSE_S = 1.0
+
+
+class DurableSource:
+    """Draws from the queues of the events that the board shows, until it is drained.
+
+    Parameter `last_words`: what is said of a job that ends without an attempt.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        intake: Intake,
+        leases: Leases,
+        outbox: Outbox,
+        last_words: Callable[[bytes | None], LastWords],
+    ) -> None:
+        self.refused = 0
+        """Messages that could not be used."""
+        self.on_accepted: Callable[[str], None] = lambda _: None
+        """Called with the task id of each job that this node has taken."""
+        self._session = session
+        self._intake = intake
+        self._leases = leases
+        self._outbox = outbox
+        self._last_words = last_words
+        self._project = intake.board.standing.settings.project
+        self._draws: dict[str, Draw] = {}
+        self._changes: set[asyncio.Task[None]] = set()
+        self._is_over = True
+        self._logger = get("worker")
+        leases.on_rest = self._rest
+
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """Queues that the broker does not want, in words."""
+        return tuple(f"{draw.subject}: {draw.refusal}" for draw in self._draws.values() if draw.refusal)
+
+    def start(self) -> None:
+        """Take jobs from now on."""
+        self._is_over = False
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Go by what is in force now: draw from the queues of new events, leave those that are gone."""
+        if self._is_over:
+            return
+        specs = self._intake.board.standing.announced
+        for event in self._draws.keys() - specs.keys():
+            change = asyncio.get_running_loop().create_task(self._draws.pop(event).stop())
+            self._changes.add(change)
+            change.add_done_callback(self._changes.discard)
+        for event in specs.keys() - self._draws.keys():
+            self._draws[event] = Draw(self._session, self._intake, self._leases, event, partial(self._take, event))
+
+    def retire(self) -> None:
+        """A successor follows, which takes what comes."""
+        self._is_over = True
+        for draw in self._draws.values():
+            draw.end()
+
+    async def drain(self) -> None:
+        """Take nothing more."""
+        self._is_over = True
+        await asyncio.gather(*(draw.stop() for draw in self._draws.values()), *self._changes)
+
+    def _rest(self, event: str) -> None:
+        if (draw := self._draws.get(event)) is not None:
+            draw.widen()
+
+    async def _take(self, event: str, connection: Connection, loan: Loan) -> None:
+        try:
+            await self._take_job(event, connection, loan)
+        except Refused as refusal:
+            await self._refuse(event, connection, loan, refusal)
+        except Unavailable as error:  # the journal, or the connection: it is lent again
+            self._logger.warning("job.not_taken", code=error.code, job_event=event, reason=error.message)
+            with suppress(NodeError):
+                await _queues(connection).give_back(loan, loan.runs)
+            await asyncio.sleep(JOURNAL_PAUSE_S)
+
+    async def _take_job(self, event: str, connection: Connection, loan: Loan) -> None:
+        """Raises `Refused`, `Unavailable`."""
+        trigger = read_trigger(loan.body)
+        queues, journal, task_id = _queues(connection), self._intake.journal, trigger.task_id
+        await self._leases.lost(task_id)
+        known = journal.record(task_id)
+        if known is not None:
+            self._refuse_unless_same(known, event, trigger)
+        if self._leases.has(task_id):
+            if self._leases.is_reft(task_id):
+                self._leases.hold(task_id, event, loan, connection, queues.keep_s)
+            else:  # the same job was asked for twice
+                await queues.accept(loan)
+            return
+        is_open = known is None or known.status is Status.LEFT or loan.round > 0
+        if is_open and not await self._intake.dispatcher.slot(event, HOLD_S):
+            await queues.give_back(loan, loan.runs)
+            return
+        loaned = Loaned(loan.delivery, loan.runs, loan.round)
+        is_new, record = await journal.borrow(task_id, event, trigger.body, time.time(), loaned)
+        if is_new:
+            self._leases.hold(task_id, event, loan, connection, queues.keep_s)
+            self._session.taken()
+            self.on_accepted(task_id)
+            await self._begin(record, loan, is_known=known is not None)
+        elif record.status.is_final:
+            self._logger.info("trigger.repeated", task_id=task_id, job_event=event, status=str(record.status))
+            self._leases.hold(task_id, event, loan, connection, queues.keep_s)
+            self._leases.conclude(task_id)
+        else:  # the journal has it for good
+            await queues.accept(loan)
+            await journal.own(task_id)
+
+    async def _begin(self, record: JobRecord, loan: Loan, *, is_known: bool) -> None:
+        """Let a job run, unless whoever had it before was lost once too often."""
+        spec = self._intake.board.standing.specs.get(record.event)
+        attempts = record.attempt - self._intake.journal.spent(record.task_id)
+        follows = follow("lost", Rules.of(spec), attempts) if loan.losses and attempts and spec else Follow.AGAIN
+        if follows is Follow.AGAIN:
+            (self._intake.resume if is_known else self._intake.begin)(record)
+            return
+        is_dead = follows is Follow.DEAD
+        code, error = "ERR-RUN-020", "Whoever ran the job died, or lost touch with the broker."
+        if is_dead:
+            code, error = "ERR-DLV-004", f"The job was lost while it ran, {attempts} times; it is tried no more."
+        self._logger.error("job.given_up", code=code, task_id=record.task_id, job_event=record.event, reason=error)
+        words = self._last_words(f"{code}: {error}".encode())
+        await self._intake.journal.give_up(record.task_id, code, error, time.time(), is_dead=is_dead, words=words)
+        self._leases.conclude(record.task_id, is_dead=is_dead)
+
+    def _refuse_unless_same(self, known: JobRecord, event: str, trigger: Trigger) -> None:
+        """Raises `Refused`, which nobody is told: he would take it for the end of the job that is known."""
+        try:
+            self._intake.same(known, event, trigger.body)
+        except BadMessage as error:
+            raise Refused(error.code, error.message) from None
+
+    async def _refuse(self, event: str, connection: Connection, loan: Loan, refusal: Refused) -> None:
+        """Count it, say it, put it among the dead letters; answer where there is a task id to answer to."""
+        self.refused += 1
+        task_id, shown = refusal.task_id, f"{refusal.code}: {refusal.message}".encode()
+        self._logger.warning(
+            "trigger.refused", code=refusal.code, task_id=task_id, job_event=event, reason=refusal.message
+        )
+        journal, queues = self._intake.journal, _queues(connection)
+        try:
+            if task_id is not None and journal.record(task_id) is None:
+                await journal.say(task_id, ("failed", shown), ("finish", b"error"), due_at=time.time())
+                self._outbox.grow()
+            await queues.bury(task_id or "", _unusable(event, loan, refusal))
+            await queues.accept(loan)
+        except NodeError as error:
+            self._logger.error("refusal.unsaid", code=error.code, task_id=task_id, reason=error.message)
+
+
+class Draw:
+    """Draws from the queue of one event, on one connection after the other."""
+
+    def __init__(
+        self,
+        session: Session,
+        intake: Intake,
+        leases: Leases,
+        event: str,
+        take: Callable[[Connection, Loan], Coroutine[Any, Any, None]],
+    ) -> None:
+        self.subject = subjects.trigger(intake.board.standing.settings.project, event)
+        self.refusal = ""
+        self._session = session
+        self._intake = intake
+        self._leases = leases
+        self._event = event
+        self._take = take
+        self._queue: Queue | None = None
+        self._bypass: Wish | None = None
+        self._over = asyncio.Event()
+        self._task = asyncio.get_running_loop().create_task(self._work())
+
+    def end(self) -> None:
+        """Take no more; what is being taken is taken."""
+        self._over.set()
+
+    def widen(self) -> None:
+        """Tell the queue how many jobs on loan wait for another attempt."""
+        if self._queue is not None:
+            running = frozenset(task_id for task_id, _ in self._intake.dispatcher.running())
+            self._queue.widen(self._leases.resting(self._event, running))
+
+    async def stop(self) -> None:
+        """Return when nothing more is taken, and what had come besides is given back."""
+        self.end()
+        if self._bypass is not None:
+            await self._bypass.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _work(self) -> None:
+        while not self._over.is_set():
+            connection = await self._unless_over(self._session.connected())
+            if connection is None:
+                return
+            try:
+                await self._draw(connection)
+            except Unavailable:
+                await self._unless_over(_lost(connection))
+            except NodeError as error:
+                self.refusal = error.message
+                get("worker").error("queue.refused", code=error.code, subject=self.subject, reason=error.message)
+                await self._unless_over(_lost(connection, REFUSED_PAUSE_S))
+            except Exception as bug:
+                get("worker").error("queue.failed", code="ERR-HST-003", reason=repr(bug), exc_info=bug)
+                await self._unless_over(_lost(connection, REFUSED_PAUSE_S))
+
+    async def _draw(self, connection: Connection) -> None:
+        queues = _queues(connection)
+        if queues.is_bypassed and self._bypass is None:
+            project = self._intake.board.standing.settings.project
+            self._bypass = self._session.subscribe(self.subject, project, self._put_in)
+        queue = self._queue = await queues.open(self.subject, self._slots())
+        self.refusal = ""
+        try:
+            while await self._unless_over(self._room(connection)):
+                loan = await self._unless_over(queue.next())
+                if loan is None:
+                    return
+                await self._take(connection, loan)
+        finally:
+            self._queue = None
+            await queue.close()
+
+    async def _room(self, connection: Connection) -> bool:
+        """Wait until a job would start at once, or may be one that runs here already."""
+        if self._leases.is_bereft(self._event):
+            return True
+        slot: asyncio.Future[Any] = asyncio.ensure_future(self._intake.dispatcher.slot(self._event, math.inf))
+        try:
+            await asyncio.wait({slot, connection.lost}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            slot.cancel()
+        if connection.lost.done():
+            raise Unavailable("ERR-BRK-002", connection.lost.result())
+        return True
+
+    async def _put_in(self, delivery: Delivery) -> None:
+        """A job that somebody has published past the queue."""
+        try:
+            trigger = read_trigger(delivery.body)
+            connection = await self._session.connected()
+            await _queues(connection).put(self.subject, trigger.task_id, delivery.body)
+        except NodeError as error:
+            get("worker").warning("trigger.lost", code=error.code, subject=self.subject, reason=error.message)
+            await delivery.refuse()
+            return
+        await delivery.accept()
+
+    def _slots(self) -> int:
+        standing = self._intake.board.standing
+        slots, spec = standing.settings.limits.concurrency, standing.specs.get(self._event)
+        return slots if spec is None or spec.concurrency is None else min(slots, spec.concurrency)
+
+    async def _unless_over(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Await something; None when this is over before."""
+        over, task = asyncio.ensure_future(self._over.wait()), asyncio.ensure_future(work)
+        try:
+            await asyncio.wait({over, task}, return_when=asyncio.FIRST_COMPLETED)
+            return task.result() if task.done() else None
+        finally:
+            over.cancel()
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task})
+
+
+def _queues(connection: Connection) -> Any:
+    assert connection.queues is not None  # noqa: S101 - the settings say durable
+    return connection.queues
+
+
+async def _lost(connection: Connection, limit_s: float = math.inf) -> None:
+    """Wait for the loss of a connection, or for so long; then give whoever keeps it a turn to see that."""
+    await asyncio.wait({connection.lost}, timeout=None if limit_s == math.inf else limit_s)
+    await asyncio.sleep(PAUSE_S)
+
+
+def _unusable(event: str, loan: Loan, refusal: Refused) -> bytes:
+    """The dead letter of a message that cannot be used."""
+    try:
+        trigger = read_trigger(loan.body)
+    except Refused:
+        return loan.body
+    return write_letter(
+        Letter(
+            trigger.task_id, event, trigger.body, refusal.code, refusal.message, loan.runs, time.time(), "", loan.round
+        )
+    )
