@@ -6,7 +6,10 @@ deadline passes.
 
 from __future__ import annotations
 
+import functools
+import itertools
 import os
+import random
 import re
 import shutil
 import socket
@@ -47,17 +50,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def eventually(look: Callable[[], Found], *, within_s: float = 10.0, what: str = "") -> Found:
     """Call `look` until it returns something true, and return that; fail after `within_s` seconds.
 
-    An `AssertionError` inside `look` counts as "not yet"; the last one is shown when the deadline passes.
+    An `AssertionError` inside `look` counts as "not yet", and so does a file that is not there; the last one is shown
+    when the deadline passes.
     """
     deadline = time.monotonic() + within_s
     pause_s = 0.001
-    reason: AssertionError | None = None
+    reason: AssertionError | FileNotFoundError | None = None
     while True:
         try:
             if found := look():
                 return found
             reason = None
-        except AssertionError as error:
+        except (AssertionError, FileNotFoundError) as error:
             reason = error
         if time.monotonic() >= deadline:
             raise AssertionError(f"not within {within_s} s: {what or getattr(look, '__name__', look)}") from reason
@@ -66,11 +70,28 @@ def eventually(look: Callable[[], Found], *, within_s: float = 10.0, what: str =
 
 
 def free_port() -> int:
-    """A TCP port of the loopback address that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port of the loopback address that was free a moment ago.
+
+    None of those that the kernel gives to connections: a server that is started again finds its port free.
+    """
+    for port in _ports():
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("the ports never end")
+
+
+@functools.cache
+def _ports() -> Iterator[int]:
+    file = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    end = int(file.read_text().split()[0]) if file.exists() else 32768
+    ports = range(min(10240, end // 2), end)
+    first = random.randrange(len(ports))
+    return itertools.cycle([*ports[first:], *ports[:first]])
 
 
 @pytest.fixture

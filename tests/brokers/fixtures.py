@@ -38,8 +38,12 @@ def rabbitmq_of_session(
 
 @pytest.fixture
 def rabbitmq(rabbitmq_of_session: RabbitmqServer) -> RabbitmqServer:
-    """A rabbitmq-server that runs, whatever another test did to it."""
-    if rabbitmq_of_session.process is None:
+    """A rabbitmq-server that runs, whatever another test did to it.
+
+    A pool of keepers kills every child of its process that is not its own, and some tests have theirs in this process.
+    """
+    if not rabbitmq_of_session.is_running():
+        rabbitmq_of_session.kill()
         rabbitmq_of_session.start()
     return rabbitmq_of_session
 

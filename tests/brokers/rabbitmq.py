@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.brokers.certificates import Certificates
 from tests.brokers.servers import PASSWORD, USER, Server, find
 from tests.conftest import eventually, free_port
@@ -103,14 +105,18 @@ class RabbitmqServer(Server):
         }
 
     def start(self, within_s: float = 90.0) -> None:
-        if self._epmd is None:
+        if self._epmd is None or self._epmd.poll() is not None:
             command = [find("epmd"), "-port", str(self._epmd_port), "-address", "127.0.0.1"]
             self._epmd = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         self.log.write_bytes(b"")
         super().start(within_s)
 
     def is_ready(self) -> bool:
-        return "Server startup complete" in self.log.read_text(errors="replace") and super().is_ready()
+        """Whether it has started, with both its listeners: one that finds its port taken is only logged."""
+        log = self.log.read_text(errors="replace")
+        if "Failed to start" in log:
+            pytest.fail(f"{self.kind} has no listener: {log[-2000:]}")
+        return "Server startup complete" in log and super().is_ready()
 
     def kill(self) -> None:
         """End it at once; what the script started ends with the beam, or is in its process group."""

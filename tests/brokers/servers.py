@@ -92,6 +92,10 @@ class Server:
 
         eventually(ready, within_s=within_s, what=f"{self.kind} takes connections")
 
+    def is_running(self) -> bool:
+        """Whether its process lives."""
+        return self.process is not None and self.process.poll() is None
+
     def signal(self, number: int) -> None:
         """Send it a signal: SIGSTOP and SIGCONT let it hang for a while."""
         assert self.process is not None

@@ -64,7 +64,9 @@ def test_what_the_service_manager_has_set_reaches_nobody_else(short_tmp: Path, t
             task_id = node.submit("environment")
             node.await_status(task_id, "finish")
             below = [pid for pid in node.processes() if pid != node.pid]
-            seen = node.output(task_id) + b"\n" + eventually((tmp_path / "helper.env").read_bytes)
+            told = tmp_path / "helper.env"
+            eventually(lambda: told.stat().st_size)
+            seen = node.output(task_id) + b"\n" + told.read_bytes()
             for pid in below:
                 seen += Path(f"/proc/{pid}/environ").read_bytes().replace(b"\0", b"\n")
             assert b"PATH=" in seen
