@@ -83,27 +83,23 @@ class Board:
         return await self._bus.publish(f"{self._project}.restart", b"")
 
     async def _send_waiting(self) -> None:
-        busy = {
-            row["event"]: row["n"]
-            for row in self._store.rows(
-                "SELECT event, count(*) AS n FROM jobs WHERE status IN ('sent', 'running') GROUP BY event"
-            )
-        }
+        at_once = "SELECT count(*) AS n FROM jobs WHERE event = ? AND status IN ('sent', 'running')"
         for job in self._store.rows("SELECT * FROM jobs WHERE status = 'waiting' ORDER BY number"):
             limit = self._events.get(job["event"], (0, 0))[0]
-            if not limit or busy.get(job["event"], 0) < limit:
+            if not limit or self._store.rows(at_once, job["event"])[0]["n"] < limit:
                 async with self._sending:
-                    busy[job["event"]] = busy.get(job["event"], 0) + await self._send(job)
+                    await self._send(job)
 
-    async def _send(self, job: Row) -> bool:
-        """Send a job, unless it was ended meanwhile; tells whether a node took it."""
-        waits = "SELECT 1 FROM jobs WHERE task_id = ? AND status = 'waiting'"
+    async def _send(self, job: Row) -> None:
+        """Send a job, unless it was ended meanwhile; it goes on waiting where no node takes it."""
         trigger = {"task_id": job["task_id"], "data": json.loads(job["data"]), "action": "execute"}
-        if not self._store.row(waits, job["task_id"]):
-            return False
-        is_taken = await self._bus.publish(f"{self._project}.{job['event']}", json.dumps(trigger).encode())
-        sent = "UPDATE jobs SET status = 'sent' WHERE task_id = ? AND status = 'waiting'"
-        return is_taken and bool(self._store.change(sent, job["task_id"]) or True)
+        if self._store.row("SELECT 1 FROM jobs WHERE task_id = ? AND status <> 'waiting'", job["task_id"]):
+            return
+        if await self._bus.publish(f"{self._project}.{job['event']}", json.dumps(trigger).encode()):
+            # It may be running by now.
+            self._store.change(
+                "UPDATE jobs SET status = 'sent' WHERE task_id = ? AND status = 'waiting'", job["task_id"]
+            )
 
     async def _end_overdue(self) -> None:
         """Ask for the end of those whose time is over, or whose end is wished for."""
