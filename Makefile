@@ -22,7 +22,7 @@ run: ## Set up, then run the node in the foreground with config.yaml; Ctrl-C sto
 	@$(SETUP) run
 	@exec $(BIN)/job_item --config config.yaml
 
-manager: ## A message broker, the example Job Manager and a node that belongs to it; Ctrl-C stops all three
+manager: ## A message broker, the example Job Manager and a node of it, until Ctrl-C; BROKER=nats, redis or rabbitmq
 	@$(SETUP) run
 	@exec $(BIN)/python -m examples.job_manager.start
 
