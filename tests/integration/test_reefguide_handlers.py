@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from examples.reefguide.api import StandIn
 from tests.conftest import eventually
-from tests.reefguide import StandIn
 from tests.reefguide.nodes import polling
 from tests.s3 import moto
 

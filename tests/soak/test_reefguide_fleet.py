@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from examples.reefguide.api import StandIn
+from examples.reefguide.api.accounts import Accounts
+from examples.reefguide.api.store import Store
 from tests.conftest import eventually
 from tests.nodes import Node
-from tests.reefguide import StandIn
-from tests.reefguide.accounts import Accounts
 from tests.reefguide.nodes import TEST_JOB, settings, variables
-from tests.reefguide.store import Store
 from worker.faults import VARIABLE, FaultPoints
 
 JOB = {**TEST_JOB, "retries": {"attempts": 50}}

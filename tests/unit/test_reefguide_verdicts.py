@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from examples.reefguide.api import schemas
 from job_item.job import Status
-from tests.reefguide import schemas
 from worker.journal import Grant
 from worker.reefguide.result import FAILED, LIMIT_BYTES, RESULTS, last_object, result_of
 from worker.reefguide.tokens import REFRESH_LIFE_S, Tokens
