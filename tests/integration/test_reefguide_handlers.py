@@ -87,3 +87,34 @@ def test_a_handler_that_fails_is_told_as_failed_with_null(api: StandIn, tmp_path
         (record,) = node.get("/jobs")[1]["jobs"]
         assert record["error"]["code"] == "ERR-HND-010"
     assert [result.payload for result in job.results()] == [None]
+
+
+PATIENT = """
+import time
+from pathlib import Path
+from job_item import HandlerContext, handler
+
+
+@handler("TEST")
+def look_twice(given: dict, context: HandlerContext) -> None:
+    context.api.get(f"/api/jobs/{context.job_id}")
+    Path("begun").touch()
+    while not Path("go").exists():
+        time.sleep(0.02)
+    print("status", context.api.get(f"/api/jobs/{context.job_id}")["job"]["status"])
+"""
+
+
+def test_a_handler_calls_the_api_also_when_its_first_token_is_over(api: StandIn, tmp_path: Path) -> None:
+    (tmp_path / "patient.py").write_text(PATIENT)
+    job = api.store.create("TEST", {"id": 1})
+    # Nobody but the handler asks meanwhile: the one slot is taken, and the job is not looked at.
+    settings = {"handlers": ["patient.py"], "reefguide": {"watch_interval": "1h"}}
+    with polling(tmp_path, api, {"event": "TEST", "handler": "TEST"}, **settings) as node:
+        eventually((tmp_path / "begun").exists, within_s=40, what="it has begun")
+        api.store.accounts.revoke_all()
+        (tmp_path / "go").touch()
+        eventually(lambda: job.status == "SUCCEEDED", within_s=40, what="SUCCEEDED")
+        (record,) = node.get("/jobs")[1]["jobs"]
+        assert b"status IN_PROGRESS" in node.output(record["task_id"])
+    assert api.faults.seen["login"] == 1

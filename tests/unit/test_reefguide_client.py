@@ -43,7 +43,7 @@ async def client_of(
         """Nothing happens here."""
 
     try:
-        yield Client(exchange, Access(settings, exchange, folder / "tokens", passing), passing)
+        yield Client(api.url, exchange, Access(settings, exchange, folder / "tokens", passing), passing)
     finally:
         exchange.close()
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from examples.reefguide.api import schemas
 from job_item.job import Status
+from job_item.reeftokens import REFRESH_LIFE_S, Tokens
 from worker.journal import Grant
 from worker.reefguide.result import FAILED, LIMIT_BYTES, RESULTS, last_object, result_of
-from worker.reefguide.tokens import REFRESH_LIFE_S, Tokens
 from worker.reefguide.verdicts import Delivery, find_own, judge_delivery, keeps_claim, may_post_failure, why_end
 from worker.reefguide.watch import time_left_s
 from worker.reefguide.wire import Answer, JobView, Seen, Unreadable, read_granted, read_job, read_jobs

@@ -37,6 +37,11 @@ class Courier:
         """Whether nothing waits to be delivered."""
         return not self._tasks and self._later is None
 
+    @property
+    def waiting(self) -> int:
+        """How many results wait to be delivered."""
+        return len(self._tasks)
+
     def grow(self) -> None:
         """The journal may have more."""
         self._later = None

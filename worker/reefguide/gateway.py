@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from job_item import reeftokens
 from job_item.errors import Unavailable
 from job_item.handlers.context import Facts
 from job_item.job import JobRecord, Status, new_task_id
@@ -17,6 +19,7 @@ from job_item.reefspec import ReefGuide
 from job_item.reefvars import ECS_METADATA
 from worker.about import About
 from worker.aside import aside
+from worker.desk import JobApiState
 from worker.dispatch import Dispatcher
 from worker.faults import FaultPoints
 from worker.journal import Grant, Journal, Settlement
@@ -67,8 +70,10 @@ class ReefGateway:
         self._ecs: EcsTask | None = None
         self._exchange = Exchange(settings.api_endpoint, settings.request_timeout)
         passing = FaultPoints.from_environ(os.environ).passing
-        self._access = Access(settings, self._exchange, about.start.state_dir / "reefguide.tokens", passing)
-        self._client = Client(self._exchange, self._access, passing)
+        self._tokens = about.start.state_dir / reeftokens.FILE
+        self._access = Access(settings, self._exchange, self._tokens, passing)
+        self._client = Client(settings.api_endpoint, self._exchange, self._access, passing)
+        about.job_api = self._state
         claimant = Claimant(self._name, self._cluster, settings.settle, settings.api_endpoint)
         self._claims = Claims(self._client, journal, claimant, self._take)
         self._courier = Courier(self._client, journal, settings.api_endpoint, self._delivered)
@@ -115,7 +120,7 @@ class ReefGateway:
 
     def facts(self, assignment: Assignment) -> Facts:
         """What a handler is told of it."""
-        return facts_of(self._grants.get(assignment.task_id), self._settings, self._access.current)
+        return facts_of(self._grants.get(assignment.task_id), self._settings, self._access.current, str(self._tokens))
 
     def drain(self, *, is_final: bool) -> None:
         """Take nothing more. Where no successor follows, jobs that have not begun are reported as failed."""
@@ -227,6 +232,9 @@ class ReefGateway:
 
     def _delivered(self) -> None:
         self._idle.touch()
+
+    def _state(self) -> JobApiState:
+        return replace(self._client.state, unposted=self._courier.waiting)
 
     def _is_busy(self) -> bool:
         holds = self._slots.held or self._slots.asking or self._claims.doubtful
