@@ -183,6 +183,28 @@ def test_a_result_that_does_not_fit_is_a_failure(job_type: str, output: bytes) -
     assert problem
 
 
+@pytest.mark.parametrize(
+    ("path", "is_taken"),
+    [(r"a\u0000b", False), (r"a\\u0000b", True), (r"a\\\u0000b", False), (r"\ud800", False), ("é", True)],
+)
+def test_a_text_that_the_api_cannot_keep_is_a_failure(path: str, is_taken: bool) -> None:
+    body, problem = concluded("REGIONAL_ASSESSMENT", f'{{"cog_path": "{path}"}}'.encode())
+    assert (problem is None, body != FAILED) == (is_taken, is_taken)
+
+
+@pytest.mark.parametrize("number", ["NaN", "1e999", "-Infinity"])
+def test_a_number_that_json_does_not_know_is_a_failure(number: str) -> None:
+    chart = (
+        f'{{"metric_name": "", "filename": "", "y_label": "", "description": "", "generation_time_seconds": {number}}}'
+    )
+    paths = (
+        '"spatial_metrics_path": "", "reef_boundaries_path": "", "output_result_set_path": "", "available_charts": {}'
+    )
+    body, problem = concluded("ADRIA_MODEL_RUN", f'{{{paths}, "chart_metadata": {{"a": {chart}}}}}'.encode())
+    assert body == FAILED
+    assert problem is not None
+
+
 @pytest.mark.parametrize("job_type", ["TEST", "DATA_SPECIFICATION_UPDATE"])
 def test_a_type_without_a_result_needs_none(job_type: str) -> None:
     assert json.loads(concluded(job_type, b'{"level": "info"}')[0]) == {"status": "SUCCEEDED", "resultPayload": {}}

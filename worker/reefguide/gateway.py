@@ -15,6 +15,7 @@ from job_item.errors import Unavailable
 from job_item.handlers.context import Facts
 from job_item.job import JobRecord, Status, new_task_id
 from job_item.log import get
+from job_item.redact import Redactor
 from job_item.reefspec import ReefGuide
 from job_item.reefvars import ECS_METADATA
 from worker.about import About
@@ -30,6 +31,7 @@ from worker.reefguide.courier import Courier
 from worker.reefguide.ecs import UNKNOWN, EcsTask, look_up
 from worker.reefguide.exchange import Exchange
 from worker.reefguide.idle import Idle
+from worker.reefguide.reason import Reasons
 from worker.reefguide.reporter import ReefReporter
 from worker.reefguide.sentry import Sentry, open_sentry
 from worker.reefguide.source import Slots, Source
@@ -76,7 +78,9 @@ class ReefGateway:
         about.job_api = self._state
         claimant = Claimant(self._name, self._cluster, settings.settle, settings.api_endpoint)
         self._claims = Claims(self._client, journal, claimant, self._take)
-        self._courier = Courier(self._client, journal, settings.api_endpoint, self._delivered)
+        environ = {**about.start.dotenv, **os.environ}
+        reasons = Reasons(settings, journal, logs, environ, Redactor(about.start.secrets()))
+        self._courier = Courier(self._client, journal, settings.api_endpoint, reasons, self._delivered)
         self._watch = Watch(self._client, settings, self._stop)
         self._slots = Slots(settings.max_concurrent_jobs)
         self._sentry: Sentry | None = None
