@@ -1,4 +1,4 @@
-"""From which commit this code was built: wheels, sdists and what is made of them have it in a file, a checkout asks git.
+"""From which commit this code was built: what is built has it in a file, a checkout asks git.
 
 Nothing but the standard library is imported: the build hook loads this file by itself.
 """
@@ -34,8 +34,8 @@ def _ask_git(checkout: Path) -> str:
         return ""
     try:
         said = subprocess.run(
-            ["git", "-C", str(checkout), "--no-optional-locks", "describe"]
-            + ["--always", "--abbrev=12", "--dirty", "--exclude=*"],
+            ["git", "--no-optional-locks", "describe", "--always", "--abbrev=12", "--dirty", "--exclude=*"],
+            cwd=checkout,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

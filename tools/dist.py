@@ -66,34 +66,31 @@ def build(into: Path, targets: Sequence[Target]) -> list[Path]:
 def pack(pyz: Path, wheels: Sequence[Path], targets: Sequence[Target], environ: dict[str, str]) -> None:
     """Make the single file: it unpacks itself to a virtual environment at its first start."""
     with tempfile.TemporaryDirectory() as folder:
-        preamble = Path(folder) / "preamble.py"
-        preamble.write_text(refusal(targets))
+        first = Path(folder) / "preamble.py"
+        first.write_text(preamble(targets))
         platforms = []
         for target in targets:
             file = Path(folder) / f"cp3{target.minor}.json"
             tags = [str(tag) for tag in target.tags]
             file.write_text(json.dumps({"marker_environment": target.environ(), "compatible_tags": tags}))
-            platforms += ["--complete-platform", str(file)]
+            platforms.append(f"--complete-platform={file}")
         minors = [target.minor for target in targets]
-        subprocess.run(
-            [sys.executable, "-m", "pex", "job_item", "--console-script", "job_item", "--output-file", str(pyz)]
-            + ["--no-pypi", *(word for wheel in wheels for word in ("--pre-resolved-dist", str(wheel)))]
-            + [*platforms, "--interpreter-constraint", f"CPython>=3.{min(minors)},<3.{max(minors) + 1}"]
-            + ["--python-shebang", "/usr/bin/env python3", "--preamble-file", str(preamble)]
-            + ["--venv", "prepend", "--venv-site-packages-copies", "--include-tools", "--no-rc"]
-            + ["--pex-root", str(ROOT / "build" / "pex"), "--tmpdir", folder],
-            env=environ,
-            stdout=subprocess.DEVNULL,
-            check=True,
-        )
+        asked = [
+            *("job_item", "--console-script=job_item", f"--output-file={pyz}"),
+            *("--no-pypi", *(f"--pre-resolved-dist={wheel}" for wheel in wheels), *platforms),
+            *(f"--interpreter-constraint=CPython>=3.{min(minors)},<3.{max(minors) + 1}", f"--preamble-file={first}"),
+            # Behind PATH, not before it: a job that says `python3` means the machine's.
+            *("--python-shebang=/usr/bin/env python3", "--venv=append", "--venv-site-packages-copies"),
+            *("--include-tools", "--no-rc", f"--pex-root={ROOT / 'build' / 'pex'}", f"--tmpdir={folder}"),
+        ]
+        subprocess.run([sys.executable, "-m", "pex", *asked], env=environ, stdout=subprocess.DEVNULL, check=True)
 
 
-def refusal(targets: Sequence[Target]) -> str:
-    """Code that the pyz runs first: it says in one sentence where it does not run. Any Python must be able to read it."""
-    minors = sorted(target.minor for target in targets)
-    facts = {"MINORS": minors, "MACHINE": targets[0].machine, "GLIBC": [2, GLIBC_MINOR]}
-    head = "".join(f"{name} = {value!r}\n" for name, value in facts.items())
-    return head + (ROOT / "tools" / "preamble.py.txt").read_text()
+def preamble(targets: Sequence[Target]) -> str:
+    """Code that the pyz runs first: it refuses other platforms in one sentence."""
+    minors, glibc = sorted(target.minor for target in targets), [2, GLIBC_MINOR]
+    text = (ROOT / "tools" / "preamble.py").read_text()
+    return f"{text}\n\nrefuse_elsewhere({minors}, {targets[0].machine!r}, {glibc})\n"
 
 
 def commit_time() -> int:

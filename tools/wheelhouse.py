@@ -142,12 +142,12 @@ def fetch(folder: Path, pins: Iterable[Pin], target: Target) -> None:
         asked.flush()
         platforms = [word for platform in target.platforms for word in ("--platform", platform)]
         abis = [word for abi in (f"cp3{target.minor}", "abi3", "none") for word in ("--abi", abi)]
-        subprocess.run(
-            [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-            + ["--require-hashes", "--only-binary=:all:", "--dest", str(folder), "--requirement", asked.name]
-            + ["--implementation", "cp", "--python-version", f"3.{target.minor}", *abis, *platforms],
-            check=True,
-        )
+        asking = [
+            *("--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", "--only-binary=:all:"),
+            *("--dest", str(folder), "--requirement", asked.name),
+            *("--implementation", "cp", "--python-version", f"3.{target.minor}", *abis, *platforms),
+        ]
+        subprocess.run([sys.executable, "-m", "pip", "download", *asking], check=True)
 
 
 def _take(folder: Path, pin: Pin, target: Target) -> Path:
