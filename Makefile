@@ -13,7 +13,7 @@ SETUP := PYTHON='$(PYTHON)' VENV='$(VENV)' sh tools/setup
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run manager test soak bench ci lint types format docs lock clean
+.PHONY: help run manager test soak bench ci lint types format docs lock dist clean
 
 help: ## Explain these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -67,6 +67,10 @@ docs: ## Write what is generated of docs/ anew: errors, routes of the API, comma
 
 lock: ## Pin the newest allowed versions, with hashes, in requirements.lock and requirements-dev.lock
 	@sh tools/lock
+
+dist: ## Build what people install: dist/ with wheel, sdist, job_item.pyz, lock and checksums
+	@$(SETUP) dev
+	$(BIN)/python -m tools.dist
 
 clean: ## Remove environments, caches and what was built; jobs and their output in .job_item stay
 	rm -rf $(VENV) .venv-lock .venv-node-* .venv-peers build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
