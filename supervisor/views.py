@@ -161,6 +161,7 @@ def node_view(node: Record) -> RenderableType:
                 "api": node["url"],
                 "processes": ", ".join(f"{room} {process['pid'] or '-'}" for room, process in rooms),
                 "settings": settings_line(node["settings"]),
+                **update_line(node.get("update")),
                 "slots": f"{running} of {node['slots'] or '?'} in use",
                 "queued": str(queued),
             }
@@ -172,6 +173,13 @@ def node_view(node: Record) -> RenderableType:
     if node["jobs"]:
         parts += ["", job_table(node["jobs"])]
     return Group(*parts)
+
+
+def update_line(update: Record | None) -> dict[str, Text]:
+    """The newer version that is offered; nothing where there is none."""
+    if update is None:
+        return {}
+    return {"update": Text(harmless(f"{update['notice']} [{update['code']}]"), style="yellow")}
 
 
 def settings_line(settings: Record) -> Text:
