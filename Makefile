@@ -58,12 +58,14 @@ format: ## Rewrite the code in the one style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: ## Write what is generated of docs/ anew: errors, routes of the API, command line, templates
+docs: ## Write what is generated anew: pages of docs/, the schema of the configuration
 	@$(SETUP) dev
 	$(BIN)/python -m tools.errors_page
 	$(BIN)/python -m tools.api_page
 	$(BIN)/python -m tools.cli_page
 	$(BIN)/python -m tools.templates_page
+	$(BIN)/python -m tools.settings_page
+	$(BIN)/python -m tools.settings_schema
 
 lock: ## Pin the newest allowed versions, with hashes, in requirements.lock and requirements-dev.lock
 	@sh tools/lock

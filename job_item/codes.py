@@ -280,6 +280,8 @@ _ENTRIES = (
     Code("ERR-MGR-010", "The answer of the Job Manager cannot be kept.", "Check the disk and the permissions of the state folder; the node works, but not while the Job Manager is away."),
     # UPD: updates
     Code("ERR-UPD-001", "An update cannot be fetched or applied.", "The running version stays in use; look at the message.", was="ERR-25230903100"),
+    Code("ERR-UPD-002", "The Job Manager offers a newer version of the worker.", "Nothing is downloaded or run: install a release that you trust when it suits you. `job_item update --check` asks again."),
+    Code("ERR-UPD-003", "There is nobody to ask for a newer version.", "Versions are announced by a Job Manager (`end_point`); without one, look where you installed job_item from."),
     # HND: typed handlers
     Code("ERR-HND-001", "A module with handlers cannot be loaded.", "Mend what the message says; `python -c 'import MODULE'` in the folder of the configuration shows all of it."),
     Code("ERR-HND-002", "Two handlers serve the same type of job.", "Remove one of the two, or give it another type."),

@@ -22,6 +22,7 @@ from supervisor.cli import (
     settings,
     status,
     submit,
+    update,
     upload,
 )
 from supervisor.cli.failure import tell
@@ -52,6 +53,7 @@ for name, command in (
     ("init", init.make_config),
     ("check", node.check_settings),
     ("doctor", doctor.examine_host),
+    ("update", update.look_for_update),
     ("errors", register.list_codes),
     ("child_process", node.run_child_process),
     ("child_execs_process", node.run_child_execs_process),

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse
 
 from worker.api.answers import documented
 from worker.api.models import HealthAnswer, Process, ReadinessAnswer, Welcome
-from worker.api.show import show_broker, show_job_api, show_manager, show_settings
+from worker.api.show import show_broker, show_job_api, show_manager, show_settings, show_update
 from worker.api.site import desk_of
 
 router = APIRouter(tags=["node"])
@@ -47,6 +47,7 @@ async def healthz(request: Request) -> HealthAnswer:
         counts=desk.counts(),
         settings=show_settings(health.settings),
         manager=show_manager(health.settings.manager),
+        update=show_update(health.settings.manager),
     )
 
 

@@ -233,6 +233,16 @@ class ManagerAnswer(BaseModel):
     reason: Text | None = Field(description="The same in words.")
 
 
+class UpdateAnswer(BaseModel):
+    """A newer version of the worker that the Job Manager offers; nothing is downloaded."""
+
+    number: int = Field(description="Its number; this worker counts as 3.")
+    version: Text
+    link: Text = Field(description="Where it lies, without credentials; empty where nothing is said.")
+    code: str
+    notice: Text
+
+
 class HealthAnswer(BaseModel):
     """Who this node is, its processes and its settings."""
 
@@ -247,6 +257,7 @@ class HealthAnswer(BaseModel):
     counts: dict[Status, int] = Field(description="How many jobs this node knows in each status.")
     settings: SettingsAnswer
     manager: ManagerAnswer | None = Field(description="Null where the node has no Job Manager.")
+    update: UpdateAnswer | None = Field(description="Null where no newer version is offered.")
 
 
 class ReloadRequest(BaseModel):

@@ -25,6 +25,7 @@ from worker.api.models import (
     NoteAnswer,
     ReloadAnswer,
     SettingsAnswer,
+    UpdateAnswer,
     UsageAnswer,
 )
 from worker.desk import BrokerState, JobApiState, Note
@@ -191,6 +192,16 @@ def show_manager(state: ManagerState | None) -> ManagerAnswer | None:
         events=list(state.events),
         code=state.code or None,
         reason=state.failure or None,
+    )
+
+
+def show_update(state: ManagerState | None) -> UpdateAnswer | None:
+    """Show the newer version that the Job Manager offers, if it does."""
+    if state is None or state.offer is None:
+        return None
+    offer = state.offer
+    return UpdateAnswer(
+        number=offer.number, version=offer.version, link=offer.link, code="ERR-UPD-002", notice=offer.sentence
     )
 
 
