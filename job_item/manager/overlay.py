@@ -2,8 +2,8 @@
 
 Protocol job-item.md, section 2.5: `broker_connection`, version and link are always the answer's, also where it has
 none; everything else counts where the node itself says nothing. Which broker is used is the answer's to say; how jobs
-are kept there (`delivery` and what belongs to it) is the node's, as no answer has a word for it. Commands are taken only
-where the node allows it (section 9.2, R8).
+are kept there (`delivery` and what belongs to it) is the node's, as no answer has a word for it. Commands are taken
+only where the node allows it (section 9.2, R8).
 """
 
 from __future__ import annotations
