@@ -215,7 +215,7 @@ class Leases:
                 return
             except Expired:
                 break
-            except (Unavailable, TimeoutError):
+            except (NodeError, TimeoutError):
                 await asyncio.sleep(min(PAUSE_S, max(left_s, 0.0)))
         self._lose(lease)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from job_item.errors import NodeError
+from job_item.errors import NodeError, Unavailable
 from tests.brokers.manager import manager_of
 from tests.brokers.rabbitmq import USER_OF_MANUAL, RabbitmqServer
 from tests.brokers.servers import LEASE_S, PASSWORD, Access, NatsServer, RedisServer
@@ -105,14 +105,38 @@ def test_a_user_with_the_permissions_of_the_manual_may_do_all_that_a_node_does(f
             assert code not in said, said
 
 
+def test_a_nats_user_who_may_not_have_queues_is_told_so(
+    nats: Callable[[Access], NatsServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = 'user: few, password: pw, permissions: { publish: ["P.>", "_INBOX.>"] }'
+    monkeypatch.setattr(NatsServer, "more", lambda _: [f"authorization {{ users: [ {{ {user} }} ] }}"])
+    is_refused(Stage("nats-durable", nats("durable")), "ERR-BRK-009", user="few", password="pw")
+
+
+def test_a_redis_user_who_may_not_have_queues_is_told_so(redis: Callable[[Access], RedisServer]) -> None:
+    stage = Stage("redis-durable", redis("durable"))
+    line = next(line for line in MANUAL.splitlines() if line.startswith("user worker on"))  # that of the compat mode
+    assert redis_says(stage.settings()["port"], "ACL", "SETUSER", *line.split()[1:]) == b"+OK\r\n"
+    is_refused(stage, "ERR-BRK-003", user="worker", password="secret")
+
+
 @pytest.mark.parametrize("stage", ["rabbitmq-durable"], indirect=True)
-def test_a_user_who_may_not_have_queues_is_told_so(stage: Stage) -> None:
+def test_a_rabbitmq_user_who_may_not_have_queues_is_told_so(stage: Stage) -> None:
+    is_refused(stage, "ERR-BRK-003", user="guest-of-few", virtual_host="/")
+
+
+def is_refused(stage: Stage, code: str, **user: Any) -> None:
+    """A queue is refused within the time that a server takes, and the connection stands."""
+
     async def scene() -> None:
-        here = await stage.broker(user="guest-of-few", virtual_host="/").connect()
+        here = await stage.broker(**user).connect()
         assert here.queues is not None
         with pytest.raises(NodeError) as refused:
-            await here.queues.open("P.refused", 1)
-        assert refused.value.code == "ERR-BRK-003"
+            async with asyncio.timeout(5):
+                await here.queues.open("P.refused", 1)
+        assert refused.value.code == code
+        assert not isinstance(refused.value, Unavailable)
+        await here.probe(5)
         await here.close()
 
     asyncio.run(scene())
