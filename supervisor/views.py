@@ -164,7 +164,7 @@ def node_view(node: Record) -> RenderableType:
                 **update_line(node.get("update")),
                 "slots": f"{running} of {node['slots'] or '?'} in use",
                 "queued": str(queued),
-                **({"job api": job_api_line(node["reefguide"])} if node["reefguide"] else {}),
+                **({"job api": job_api_line(node["reefguide"])} if node.get("reefguide") else {}),
             }
         )
     ]
