@@ -163,6 +163,7 @@ def node_view(node: Record) -> RenderableType:
                 "settings": settings_line(node["settings"]),
                 "slots": f"{running} of {node['slots'] or '?'} in use",
                 "queued": str(queued),
+                **others(node),
             }
         )
     ]
@@ -172,6 +173,22 @@ def node_view(node: Record) -> RenderableType:
     if node["jobs"]:
         parts += ["", job_table(node["jobs"])]
     return Group(*parts)
+
+
+def others(node: Record) -> dict[str, str | Text]:
+    """The Job Manager and the broker, where the node has them, and what waits for them; older nodes may not say it."""
+    facts: dict[str, str | Text] = {}
+    if manager := node.get("manager"):
+        answer = f"{manager['url']}, last answer {moment(manager['answered_at'])}"
+        away = Text(harmless(f"{answer}; {manager['reason']} [{manager['code']}]"), style="yellow")
+        facts["job manager"] = away if manager["reason"] else answer
+    if broker := node.get("broker"):
+        away = Text(harmless(f"{broker['type']}, away: {broker['reason']}"), style="yellow")
+        facts["broker"] = f"{broker['type']}, connected" if broker["connected"] else away
+    if outbox := node.get("outbox"):
+        waiting = ", ".join(f"{number} {kind}" for kind, number in outbox["waiting"].items() if number)
+        facts["to be said"] = waiting or "nothing"
+    return facts
 
 
 def settings_line(settings: Record) -> Text:

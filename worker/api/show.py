@@ -22,11 +22,12 @@ from worker.api.models import (
     JobSummary,
     ManagerAnswer,
     NoteAnswer,
+    OutboxAnswer,
     ReloadAnswer,
     SettingsAnswer,
     UsageAnswer,
 )
-from worker.desk import BrokerState, Note
+from worker.desk import BrokerState, Note, OutboxState
 from worker.letters import Letter
 
 
@@ -69,6 +70,11 @@ def show_broker(state: BrokerState | None) -> BrokerAnswer | None:
         reason=state.reason,
         refused=state.refused,
     )
+
+
+def show_outbox(state: OutboxState | None) -> OutboxAnswer | None:
+    """Show what is still to be said, where there is a broker."""
+    return None if state is None else OutboxAnswer(waiting=dict(state.waiting), file_bytes=state.file_bytes)
 
 
 def show_attempt(record: AttemptRecord) -> AttemptAnswer:
