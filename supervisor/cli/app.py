@@ -19,6 +19,7 @@ from supervisor.cli import (
     register,
     reload,
     save,
+    service,
     settings,
     status,
     submit,
@@ -53,6 +54,7 @@ for name, command in (
     ("check", node.check_settings),
     ("doctor", doctor.examine_host),
     ("errors", register.list_codes),
+    ("install-service", service.install_service),
     ("child_process", node.run_child_process),
     ("child_execs_process", node.run_child_execs_process),
 ):

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 NAME = "job-item.service"
 USER = "job_item"
-STATE = "job_item"
-"""The state folder below /var/lib; jobs work in `work` below it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +20,7 @@ class Program:
 
 DEFAULT = Program(Path("/opt/job_item/bin/job_item"), Path("/etc/job_item/config.yaml"))
 
-_SYSTEM_HEAD = """# A node as a service of the machine. `job_item install-service` writes this file with the paths that it used.
+_SYSTEM_HEAD = """# A node as a service of the machine; `job_item install-service` writes this file.
 [Unit]
 Description=job_item worker node
 Wants=network-online.target
@@ -42,11 +39,7 @@ NotifyAccess=main
 ExecStart={command} --config {config}
 # An edit of the configuration takes effect by itself; this reads it again at once, and returns when it is in force.
 ExecReload=/bin/kill -HUP $MAINPID
-# Where the settings name neither state_dir nor work_dir: the first is the state folder, jobs begin in the second.
-StateDirectory={state} {state}/work
-StateDirectoryMode=0700
-WorkingDirectory=%S/{state}/work
-
+{places}
 # Fed only while each of the node's rooms makes progress; 4 times heartbeat.timeout at least.
 WatchdogSec=90
 # A node that gives up (1), is told to start anew (75), died of a signal or starved the watchdog is started again;
@@ -57,12 +50,12 @@ RestartPreventExitStatus=76 78
 TimeoutStartSec=90
 
 # TERM goes to the node alone, which lets running jobs end (drain_grace) and stops its execs; whatever is left in the
-# control group then, or after TimeoutStopSec, is killed. While the node drains and makes progress it asks for more time,
-# so this need only be longer than a node takes that does nothing.
+# control group then, or after TimeoutStopSec, is killed. While the node drains and makes progress it asks for more
+# time, so this need only be longer than a node takes that does nothing.
 KillMode=mixed
 TimeoutStopSec=60
 
-# The control group is the node's own, so that `resources.cgroup` may divide it; a job that runs out of memory ends alone.
+# The control group is the node's own: `resources.cgroup` may divide it. A job that runs out of memory ends alone.
 Delegate=yes
 OOMPolicy=continue
 LimitNOFILE=65536
@@ -91,6 +84,13 @@ SystemCallArchitectures=native
 SystemCallFilter=~@clock @cpu-emulation @module @obsolete @raw-io @reboot @swap
 SystemCallErrorNumber=EPERM
 """
+_SYSTEM_PLACES = """# The state folder: the node uses it where the settings name none. `work` below it is for jobs.
+StateDirectory=job_item job_item/work
+StateDirectoryMode=0700
+WorkingDirectory=/var/lib/job_item/work
+"""
+_USER_PLACES = """WorkingDirectory=%h
+"""
 _INSTALL = """
 [Install]
 WantedBy={target}
@@ -99,23 +99,17 @@ WantedBy={target}
 
 def system_unit(program: Program, user: str = USER) -> str:
     """A unit for the whole machine, run as `user`."""
-    service = _service(program).replace("NotifyAccess=main\n", f"NotifyAccess=main\nUser={user}\n")
+    service = _service(program, _SYSTEM_PLACES).replace("NotifyAccess=main\n", f"NotifyAccess=main\nUser={user}\n")
     return _SYSTEM_HEAD + service + _HARDENING + _INSTALL.format(target="multi-user.target")
 
 
 def user_unit(program: Program) -> str:
     """A unit for one user's own service manager; what that could not do without more rights is left out."""
-    return _USER_HEAD + _service(program) + _INSTALL.format(target="default.target")
+    return _USER_HEAD + _service(program, _USER_PLACES) + _INSTALL.format(target="default.target")
 
 
-def user_places(home: Path, environ: Mapping[str, str]) -> tuple[Path, Path]:
-    """Where a user's unit and the node's configuration belong (systemd.unit(5)): both below $XDG_CONFIG_HOME."""
-    base = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
-    return base / "systemd" / "user" / NAME, base / "job_item" / "config.yaml"
-
-
-def _service(program: Program) -> str:
-    return _SERVICE.format(command=_word(program.command), config=_word(program.config), state=STATE)
+def _service(program: Program, places: str) -> str:
+    return _SERVICE.format(command=_word(program.command), config=_word(program.config), places=places)
 
 
 def _word(path: Path) -> str:
