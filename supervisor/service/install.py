@@ -122,11 +122,7 @@ def _environment(origin: Origin, place: Place, found: Found) -> Iterable[Step]:
     folder = environment_of(origin, place)
     yield Command(("install", "-d", "-m", "0755", str(place.environments)))
     options = ("venv", "--force", "--compile", "--site-packages-copies", "--non-hermetic-scripts")
-    yield Command(
-        (str(origin.python), "-I", str(origin.pyz), *options, str(folder)),
-        {"PEX_TOOLS": "1", "PEX_ROOT": str(place.environments / ".cache")},
-    )
-    yield Command(("rm", "-rf", str(place.environments / ".cache")))
+    yield Command((str(origin.python), "-I", str(origin.pyz), *options, str(folder)), {"PEX_TOOLS": "1"})
 
 
 def _folders(place: Place) -> Iterable[Step]:
