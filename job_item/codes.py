@@ -298,7 +298,7 @@ _ENTRIES = (
     Code("ERR-HND-013", "The output of a handler is too large.", "Write it to a file (storage, upload) and return where it is; an output may have 1 MiB."),
     Code("ERR-HND-014", "The process of a handler ended before the handler did.", "Read the output of the job; a signal 9 that nobody sent is the system running out of memory, 11 a fault in a C library."),
     Code("ERR-HND-015", "A handler asked for something that its job does not have.", "Ask for storage and API only in jobs that come from a source which has them, or configure them."),
-    Code("ERR-HND-016", "The API that a job came from does not answer its handler as it should.", "Look at the status in the message; a token lasts for an hour from the start of the job."),
+    Code("ERR-HND-016", "The API that a job came from does not answer its handler as it should.", "Look at the status in the message; 401 says that the user may not do this, or that the node has to log in again."),
 )
 # fmt: on
 

@@ -164,6 +164,7 @@ def node_view(node: Record) -> RenderableType:
                 **update_line(node.get("update")),
                 "slots": f"{running} of {node['slots'] or '?'} in use",
                 "queued": str(queued),
+                **({"job api": job_api_line(node["reefguide"])} if node.get("reefguide") else {}),
             }
         )
     ]
@@ -173,6 +174,15 @@ def node_view(node: Record) -> RenderableType:
     if node["jobs"]:
         parts += ["", job_table(node["jobs"])]
     return Group(*parts)
+
+
+def job_api_line(state: Record) -> Text:
+    """How the node stands with the API that it polls."""
+    waiting = f"; {state['unposted']} results wait to be posted" if state["unposted"] else ""
+    if state["connected"]:
+        return Text(harmless(f"{state['url']} answers since {moment(state['since'])}{waiting}"))
+    code = f" [{state['code']}]" if state["code"] else ""
+    return Text(harmless(f"{state['url']}: {state['reason']}{code}{waiting}"), style="yellow")
 
 
 def update_line(update: Record | None) -> dict[str, Text]:

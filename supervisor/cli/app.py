@@ -67,7 +67,9 @@ app.add_typer(settings.app, name="config")
 
 def _show_version(value: bool) -> None:
     if value:
-        typer.echo(f"job_item {__version__}")
+        from job_item.built import name_version
+
+        typer.echo(f"job_item {name_version(__version__)}")
         raise typer.Exit
 
 
@@ -79,7 +81,7 @@ def _root(
         bool, typer.Option("--dry-run", help="Validate everything, start nothing; exit 0 or 78 (as `check`).")
     ] = False,
     _version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and its commit.")
     ] = False,
 ) -> None:
     if ctx.invoked_subcommand is None:

@@ -203,6 +203,17 @@ class BrokerAnswer(BaseModel):
     refused: int = Field(description="Messages that could not be used.")
 
 
+class JobApiAnswer(BaseModel):
+    """How the node stands with the ReefGuide API."""
+
+    url: Text
+    connected: bool = Field(description="Whether the last call went as it should.")
+    since: Moment = Field(description="Since when it is so.")
+    code: str | None = Field(description="Why it is not, as a code.")
+    reason: Text | None = Field(description="The same in words.")
+    unposted: int = Field(description="Results that the API has not got yet.")
+
+
 class SettingsAnswer(BaseModel):
     """Which settings are in force."""
 
@@ -242,6 +253,7 @@ class HealthAnswer(BaseModel):
     worker: Process
     execs: Process
     broker: BrokerAnswer | None = Field(description="Null where the node uses its embedded queue.")
+    reefguide: JobApiAnswer | None = Field(description="Null where the node polls no ReefGuide API.")
     counts: dict[Status, int] = Field(description="How many jobs this node knows in each status.")
     settings: SettingsAnswer
     manager: ManagerAnswer | None = Field(description="Null where the node has no Job Manager.")

@@ -19,6 +19,7 @@ from worker.api.models import (
     ExecAnswer,
     Failure,
     JobAnswer,
+    JobApiAnswer,
     JobSummary,
     ManagerAnswer,
     NoteAnswer,
@@ -27,7 +28,7 @@ from worker.api.models import (
     UpdateAnswer,
     UsageAnswer,
 )
-from worker.desk import BrokerState, Note
+from worker.desk import BrokerState, JobApiState, Note
 from worker.letters import Letter
 
 
@@ -69,6 +70,20 @@ def show_broker(state: BrokerState | None) -> BrokerAnswer | None:
         since=moment(state.since),
         reason=state.reason,
         refused=state.refused,
+    )
+
+
+def show_job_api(state: JobApiState | None) -> JobApiAnswer | None:
+    """Show how the node stands with the API that it polls, where there is one."""
+    if state is None:
+        return None
+    return JobApiAnswer(
+        url=state.url,
+        connected=state.connected,
+        since=moment(state.since),
+        code=state.code,
+        reason=state.reason,
+        unposted=state.unposted,
     )
 
 
