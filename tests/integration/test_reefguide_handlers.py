@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -135,6 +136,7 @@ def test_a_storage_that_hangs_keeps_no_failure_from_being_told(api: StandIn, tmp
 PATIENT = """
 import time
 from pathlib import Path
+from typing import Any
 from job_item import HandlerContext, handler
 
 
@@ -152,7 +154,7 @@ def test_a_handler_calls_the_api_also_when_its_first_token_is_over(api: StandIn,
     (tmp_path / "patient.py").write_text(PATIENT)
     job = api.store.create("TEST", {"id": 1})
     # Nobody but the handler asks meanwhile: the one slot is taken, and the job is not looked at.
-    settings = {"handlers": ["patient.py"], "reefguide": {"watch_interval": "1h"}}
+    settings: dict[str, Any] = {"handlers": ["patient.py"], "reefguide": {"watch_interval": "1h"}}
     with polling(tmp_path, api, {"event": "TEST", "handler": "TEST"}, **settings) as node:
         eventually((tmp_path / "begun").exists, within_s=40, what="it has begun")
         api.store.accounts.revoke_all()
