@@ -42,6 +42,7 @@ class GuardedClient(Client):
         self._hears: dict[int, Hear] = {}
         self._is_write_due = False
         self._pings_wanted: list[asyncio.Future[None]] = []
+        self._leaving: list[int] = []
 
     def listen(self, subject: str, group: str, hear: Hear) -> int:
         """Subscribe; returns the number of the subscription. Raises what the library raises."""
@@ -59,6 +60,10 @@ class GuardedClient(Client):
     def forget(self, number: int) -> None:
         """Nothing comes to a subscription any more."""
         self._hears.pop(number, None)
+
+    def forget_later(self, number: int) -> None:
+        """Forget a subscription that was ended when the server next answers a ping: it has seen that then."""
+        self._leaving.append(number)
 
     def tell(self, subject: str, body: bytes, reply: str = "") -> None:
         """Send a message. Raises what the library raises; `subject` and `reply` were checked."""
@@ -119,11 +124,25 @@ class GuardedClient(Client):
         if not self.is_connected or self._transport is None:
             return  # whoever waits for an answer hears of the loss
         if self._pings_wanted:
-            self._pongs.append(_shared(self._pings_wanted))
-            self._pings_wanted = []
+            self._pongs.append(self._pong(self._pings_wanted, self._leaving))
+            self._pings_wanted, self._leaving = [], []
             self._pending.append(b"PING\r\n")
         self._transport.writelines(self._pending)
         self._pending, self._pending_data_size = [], 0
+
+    def _pong(self, answers: list[asyncio.Future[None]], leaving: list[int]) -> asyncio.Future[Any]:
+        """One future of the library for all who wait for the same answer."""
+
+        def tell(_: asyncio.Future[Any]) -> None:
+            for number in leaving:
+                self.forget(number)
+            for answer in answers:
+                if not answer.done():
+                    answer.set_result(None)
+
+        pong: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        pong.add_done_callback(tell)
+        return pong
 
     def _writer(self) -> asyncio.StreamWriter | None:
         writer: asyncio.StreamWriter | None = getattr(self._transport, "_io_writer", None)
@@ -143,16 +162,3 @@ class GuardedClient(Client):
             info["tls_required"] = True
         self._is_checked = True
         await super()._process_info(info, initial_connection)
-
-
-def _shared(answers: list[asyncio.Future[None]]) -> asyncio.Future[Any]:
-    """One future of the library for all who wait for the same answer."""
-
-    def tell(_: asyncio.Future[Any]) -> None:
-        for answer in answers:
-            if not answer.done():
-                answer.set_result(None)
-
-    pong: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-    pong.add_done_callback(tell)
-    return pong

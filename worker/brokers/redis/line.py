@@ -55,6 +55,13 @@ class Line:
 
         Its error need not be fetched.
         """
+        answer = self.tell(*command)
+        if self._backlog_bytes() >= BACKLOG_BYTES:
+            await self._life.during(self._drain(), DRAIN_S)
+        return answer
+
+    def tell(self, *command: str | bytes | int) -> asyncio.Future[Any]:
+        """As `ask`, where the link may take its time."""
         self._life.check()
         answer: asyncio.Future[Any] = self._loop.create_future()
         self._awaited.append(answer)
@@ -63,8 +70,6 @@ class Line:
         packed = self._wire.pack_command(*command)
         self._unsent.extend(packed)
         self._unsent_bytes += sum(map(len, packed))
-        if self._backlog_bytes() >= BACKLOG_BYTES:
-            await self._life.during(self._drain(), DRAIN_S)
         return answer
 
     def _write(self) -> None:
