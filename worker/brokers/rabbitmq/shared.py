@@ -47,7 +47,7 @@ class SharedChannel:
     async def open(self) -> None:
         """Open the channel. Raises what the library raises."""
         channel = self._channel = await self._life.channel()
-        await channel.basic_qos(prefetch_count=PREFETCH)
+        await self._life.confirm(channel, PREFETCH)
         channel.on_consumer_cancel_callbacks.add(lambda frame: self._cancelled(frame.consumer_tag or ""))
         channel.closing.add_done_callback(lambda done: self._closed(channel, done))
 
@@ -94,7 +94,7 @@ class SharedChannel:
             asked, self._asking = self._asking, []
             leaving, self._leaving = self._leaving, []
             try:
-                await self._channel.basic_qos(prefetch_count=PREFETCH)
+                await self._life.confirm(self._channel, PREFETCH)
             except (exceptions.AMQPChannelError, exceptions.ChannelInvalidStateError):
                 await self._recover(asked + self._asking)
             except Exception as error:
@@ -118,7 +118,7 @@ class SharedChannel:
             await self.open()
             for subscription in tuple(self._there.values()):
                 self._consume(subscription)
-            await self._channel.basic_qos(prefetch_count=PREFETCH)
+            await self._life.confirm(self._channel, PREFETCH)
         except Exception as error:
             self._life.end(explain(error))
 
