@@ -23,7 +23,10 @@ from tests.conftest import ROOT, eventually
 from tests.jobmanager import JobManager, managing, node_settings
 from tests.nodes import Node, running
 
-pytestmark = pytest.mark.parametrize("stage", ["nats-plain", "redis-plain", "rabbitmq-password"], indirect=True)
+pytestmark = [
+    pytest.mark.parametrize("stage", ["nats-plain", "redis-plain", "rabbitmq-password"], indirect=True),
+    pytest.mark.timeout(300),
+]
 
 EVENTS = [{"event": "work"}, {"event": "report"}, {"event": "endless"}, {"event": "late"}]
 LARGE_BYTES = 17 << 20
