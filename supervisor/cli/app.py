@@ -23,6 +23,7 @@ from supervisor.cli import (
     settings,
     status,
     submit,
+    update,
     upload,
 )
 from supervisor.cli.failure import tell
@@ -53,6 +54,7 @@ for name, command in (
     ("init", init.make_config),
     ("check", node.check_settings),
     ("doctor", doctor.examine_host),
+    ("update", update.look_for_update),
     ("errors", register.list_codes),
     ("install-service", service.install_service),
     ("child_process", node.run_child_process),
