@@ -136,7 +136,7 @@ class NatsLife(Life):
         group: str | None,
         take: Take,
         *,
-        prefetch: int = 1,  # noqa: ARG002 - of the Protocol
+        prefetch: int | None = None,  # noqa: ARG002 - of the Protocol
     ) -> NatsSubscription:
         """See `Connection`; there is nothing to prefetch, as the server pushes."""
         self.check()
@@ -237,6 +237,13 @@ class NatsLife(Life):
         if not self.lost.done():
             with suppress(Unavailable):
                 await self.unlisten(number)
+
+    def leave_subscription(self, number: int, belt: Belt[Msg]) -> None:
+        """Unsubscribe without waiting."""
+        self._belts.discard(belt)
+        if not self.lost.done():
+            self._client.unlisten(number)
+            self._client.forget_later(number)
 
     async def close(self) -> None:
         """See `Connection`."""
