@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from aiormq.abc import ConsumerCallback, DeliveredMessage
+from aiormq.abc import DeliveredMessage
 from aiormq.channel import Channel
 
 from job_item.errors import NodeError, Unavailable
@@ -19,23 +19,6 @@ if TYPE_CHECKING:
     from worker.brokers.rabbitmq.life import RabbitmqLife
 
 MakeLoan = Callable[["RabbitmqQueue", DeliveredMessage], Loan]
-
-
-class _Takers(dict[str, ConsumerCallback]):
-    """The consumers of a channel that has one taker: what comes for one that was cancelled is his, too.
-
-    A quorum queue hands out what it has under way after it has agreed to the end of a consumer (3.10, tried). The
-    library drops that without a word, and nobody would get the job for as long as the channel lives.
-    """
-
-    def __init__(self, take: ConsumerCallback) -> None:
-        super().__init__()
-        self._take = take
-
-    def get(self, key: str, default: object = None) -> ConsumerCallback:
-        """The taker, whoever is asked for."""
-        del key, default
-        return self._take
 
 
 class RabbitmqQueue:
@@ -58,7 +41,6 @@ class RabbitmqQueue:
     async def open(self) -> None:
         """Begin to consume. Raises what the library raises."""
         self.channel = await self._life.channel()
-        self.channel.consumers = _Takers(self._take)
         self.channel.closing.add_done_callback(self._closed)
         self.channel.on_consumer_cancel_callbacks.add(
             lambda _: self._life.end(f"the server cancelled the consumer of {self.subject}")
@@ -127,7 +109,6 @@ class RabbitmqQueue:
         with suppress(NodeError):
             self._life.check()
             await self._life.ask(self.channel.basic_cancel(self._tag))
-            await self._life.ask(self.channel.basic_qos(prefetch_count=0))  # what was under way comes before the answer
         queues = self._life.queues
         while self._came:
             loan = self._lend(self._came.popleft())
