@@ -404,7 +404,7 @@ def test_the_node_says_how_it_stands_with_the_api(api: StandIn, tmp_path: Path) 
         become(job, "SUCCEEDED")
         eventually(lambda: node.health()["reefguide"]["connected"], within_s=20)
         api.store.accounts.users[0].roles.clear()
-        state = eventually(lambda: missing_role(node), within_s=20, what="the role is missed")
+        state = eventually(lambda: missing_role(node), within_s=20, what="the role is missed") or {}
         assert (state["url"], state["unposted"]) == (api.url, 0)
         shown = subprocess.run(
             [sys.executable, "-m", "supervisor", "status", "--config", tmp_path / "config.yaml"],
