@@ -19,13 +19,12 @@ KNOWN_OF_OLD = {entry.was for entry in REGISTER.values()}
 CODE = re.compile(r"ERR-[A-Z]{3}-\d+")
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
-AWAITED = {"ERR-UPD-001": "updates are still to come; it keeps the code that users know"}
+AWAITED: dict[str, str] = {}
 """Codes that nothing raises yet."""
 
 BEYOND_TESTS = {
     **AWAITED,
     "ERR-SUP-011": "needs a process that neither the node nor the test may end",
-    "ERR-SUP-015": "needs another system than Linux; the question itself is tested as `is_supported`",
     "ERR-SUP-023": "an order to reload that comes while the node stops: no test has met that moment yet",
 }
 """Codes that no test provokes."""
