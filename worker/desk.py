@@ -67,6 +67,20 @@ class OutboxState:
 
 
 @dataclass(frozen=True, slots=True)
+class JobApiState:
+    """How the node stands with the HTTP job queue that it polls; `since` is seconds since the epoch, `unposted` counts
+    results that it has not yet.
+    """
+
+    url: str
+    connected: bool
+    since: float
+    code: str | None = None
+    reason: str | None = None
+    unposted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """What `/healthz` shows."""
 
@@ -78,8 +92,11 @@ class Health:
     execs_pid: int | None
     settings: SettingsState = SettingsState()
     broker: BrokerState | None = None
+    """None where the node has none."""
     outbox: OutboxState | None = None
-    """Both are None where the node has no broker."""
+    """None where the node has no broker."""
+    reefguide: JobApiState | None = None
+    """None where the node polls none."""
 
 
 @dataclass(frozen=True, slots=True)

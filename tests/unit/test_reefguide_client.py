@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from examples.reefguide.api import PASSWORD, USER, StandIn
+from examples.reefguide.api.accounts import Accounts
+from examples.reefguide.api.store import Store
 from job_item.errors import Unavailable
 from job_item.reefspec import ReefGuide
 from tests.journals import in_loop
-from tests.reefguide import PASSWORD, USER, StandIn
-from tests.reefguide.accounts import Accounts
-from tests.reefguide.store import Store
 from worker.reefguide import exchange as exchanges
 from worker.reefguide.access import Access, Busy
 from worker.reefguide.client import Client, Unanswered
@@ -43,7 +43,7 @@ async def client_of(
         """Nothing happens here."""
 
     try:
-        yield Client(exchange, Access(settings, exchange, folder / "tokens", passing), passing)
+        yield Client(api.url, exchange, Access(settings, exchange, folder / "tokens", passing), passing)
     finally:
         exchange.close()
 
@@ -314,3 +314,16 @@ def test_the_stand_in_answers_as_the_api_does(api: StandIn) -> None:
     assert json.loads(ask("POST", "/api/auth/login", {"email": USER, "password": "x"}).text) == {
         "error": "Too many attempts."
     }
+
+
+@in_loop
+async def test_an_api_that_takes_no_token_at_all_is_not_stormed_with_log_ins(api: StandIn, tmp_path: Path) -> None:
+    async with client_of(api, tmp_path) as client:
+        await client.poll("TEST")
+        api.store.accounts.revoke_all(for_s=3600)
+        for _ in range(5):
+            with pytest.raises(Busy) as refused:
+                await client.poll("TEST")
+            assert refused.value.code in ("ERR-RFG-005", "ERR-RFG-007")
+            assert refused.value.wait_s > 20
+    assert api.faults.seen["login"] == 2
