@@ -85,6 +85,9 @@ _ENTRIES = (
     Code("ERR-SUP-055", "The program met an error that it should not meet (a bug).", "Run it again with LOG_LEVEL=DEBUG to see the trace, and report it."),
     Code("ERR-SUP-056", "There is no such error code.", "List them all with `job_item errors`."),
     Code("ERR-SUP-057", "A server that the settings name cannot be reached.", "Check its address and that it runs; the node itself keeps trying."),
+    Code("ERR-SUP-058", "A service of the whole machine can only be installed by root.", "Run the command with sudo, or add --user for a service of your own."),
+    Code("ERR-SUP-059", "There is no systemd that could run the node.", "`job_item install-service --print` shows the unit. Elsewhere start `job_item` with the service manager that is there, or run it in a container."),
+    Code("ERR-SUP-060", "The service could not be installed.", "Look at the lines before this one; what was done stays, and the command can be run again. --dry-run shows all its steps."),
     # LNK: the link between parent and child
     Code("ERR-LNK-001", "A message between the node's processes is not understood; the child is replaced.", "Start the node again; it may have been updated while it ran."),
     Code("ERR-LNK-002", "A child process could not take new settings over (a bug); it is replaced, and its successor starts with them.", "Please report the reason in this line."),
@@ -280,6 +283,8 @@ _ENTRIES = (
     Code("ERR-MGR-010", "The answer of the Job Manager cannot be kept.", "Check the disk and the permissions of the state folder; the node works, but not while the Job Manager is away."),
     # UPD: updates
     Code("ERR-UPD-001", "An update cannot be fetched or applied.", "The running version stays in use; look at the message.", was="ERR-25230903100"),
+    Code("ERR-UPD-002", "The Job Manager offers a newer version of the worker.", "Nothing is downloaded or run: install a release that you trust when it suits you. `job_item update --check` asks again."),
+    Code("ERR-UPD-003", "There is nobody to ask for a newer version.", "Versions are announced by a Job Manager (`end_point`); without one, look where you installed job_item from."),
     # HND: typed handlers
     Code("ERR-HND-001", "A module with handlers cannot be loaded.", "Mend what the message says; `python -c 'import MODULE'` in the folder of the configuration shows all of it."),
     Code("ERR-HND-002", "Two handlers serve the same type of job.", "Remove one of the two, or give it another type."),

@@ -23,11 +23,13 @@ from worker.api.models import (
     JobSummary,
     ManagerAnswer,
     NoteAnswer,
+    OutboxAnswer,
     ReloadAnswer,
     SettingsAnswer,
+    UpdateAnswer,
     UsageAnswer,
 )
-from worker.desk import BrokerState, JobApiState, Note
+from worker.desk import BrokerState, JobApiState, Note, OutboxState
 from worker.letters import Letter
 
 
@@ -84,6 +86,11 @@ def show_job_api(state: JobApiState | None) -> JobApiAnswer | None:
         reason=state.reason,
         unposted=state.unposted,
     )
+
+
+def show_outbox(state: OutboxState | None) -> OutboxAnswer | None:
+    """Show what is still to be said, where there is a broker."""
+    return None if state is None else OutboxAnswer(waiting=dict(state.waiting), file_bytes=state.file_bytes)
 
 
 def show_attempt(record: AttemptRecord) -> AttemptAnswer:
@@ -191,6 +198,16 @@ def show_manager(state: ManagerState | None) -> ManagerAnswer | None:
         events=list(state.events),
         code=state.code or None,
         reason=state.failure or None,
+    )
+
+
+def show_update(state: ManagerState | None) -> UpdateAnswer | None:
+    """Show the newer version that the Job Manager offers, if it does."""
+    if state is None or state.offer is None:
+        return None
+    offer = state.offer
+    return UpdateAnswer(
+        number=offer.number, version=offer.version, link=offer.link, code="ERR-UPD-002", notice=offer.sentence
     )
 
 
