@@ -25,6 +25,8 @@ def main(words: list[str]) -> int:
     """Do one verb."""
     options = [word for word in words if word.startswith("-")]
     verb, *names = [word for word in words if not word.startswith("-")]
+    if verb == "serve":
+        return serve(names[0])
     with (RUNTIME / "asked").open("a") as asked:
         asked.write(f"{' '.join(words)}\n")
     if verb == "daemon-reload":
@@ -33,8 +35,6 @@ def main(words: list[str]) -> int:
         return 0
     (name,) = [name.removesuffix(".service") for name in names]
     assert (UNITS / f"{name}.service").exists(), name
-    if verb == "serve":
-        return serve(name)
     if verb in ("stop", "restart"):
         stop(name)
     if verb in ("start", "restart"):
