@@ -69,6 +69,13 @@ class JobManager:
             self.process.wait()
             self.process = None
 
+    def stop(self) -> None:
+        """End it as its operator does: what has come to it is taken."""
+        assert self.process is not None
+        self.process.terminate()
+        self.process.wait(60)
+        self.process = None
+
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
         """One request of a person."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)

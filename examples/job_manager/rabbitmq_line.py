@@ -70,6 +70,8 @@ class BrokerLine(Line):
 
     async def close(self) -> None:
         """See `Line`."""
+        if self._tags and not self.lost.is_set():
+            await asyncio.gather(*map(self._listening.basic_cancel, self._tags.values()))
         async with asyncio.timeout(1):
             await self._wire.close()
 

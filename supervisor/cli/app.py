@@ -19,6 +19,7 @@ from supervisor.cli import (
     register,
     reload,
     save,
+    service,
     settings,
     status,
     submit,
@@ -55,6 +56,7 @@ for name, command in (
     ("doctor", doctor.examine_host),
     ("update", update.look_for_update),
     ("errors", register.list_codes),
+    ("install-service", service.install_service),
     ("child_process", node.run_child_process),
     ("child_execs_process", node.run_child_execs_process),
 ):

@@ -103,7 +103,7 @@ class EmbeddedLife(Life):
         group: str | None,
         take: Take,
         *,
-        prefetch: int = 1,  # noqa: ARG002 - of the Protocol
+        prefetch: int | None = None,  # noqa: ARG002 - of the Protocol
     ) -> EmbeddedSubscription:
         """See `Connection`."""
         self.check()
@@ -160,7 +160,11 @@ class EmbeddedSubscription:
 
         await self._take(Delivery(self.subject, body, nothing, nothing, give_back))
 
-    async def cancel(self) -> None:
+    def leave(self) -> None:
         """See `Subscription`."""
         if self in self._life.subscriptions:
             self._life.subscriptions.remove(self)
+
+    async def cancel(self) -> None:
+        """See `Subscription`."""
+        self.leave()

@@ -34,9 +34,9 @@ AT_ONCE = 32
 class Wish:
     """A subscription that is made on every connection, until it is cancelled."""
 
-    def __init__(self, session: Session, subject: str, group: str | None, take: Take, prefetch: int) -> None:
+    def __init__(self, session: Session, subject: str, group: str | None, take: Take, prefetch: int | None) -> None:
         self.subject = subject
-        self.is_shared = group is not None and prefetch > 1
+        self.brings_jobs = prefetch is not None
         self.refusal: NodeError | None = None
         """Why the broker does not want it, on this connection."""
         self.is_confirmed = asyncio.Event()
@@ -54,20 +54,31 @@ class Wish:
             if self._is_over or self._session.connection is not connection:
                 return
             try:
-                self._made = await connection.subscribe(self.subject, self._group, self._hear, prefetch=self._prefetch)
+                made = await connection.subscribe(self.subject, self._group, self._hear, prefetch=self._prefetch)
             except Unavailable:
                 raise
             except NodeError as error:
                 self.refusal = error
                 get("worker").error("subscription.refused", code=error.code, subject=self.subject, reason=error.message)
                 return
-            self.refusal = None
+            if self._is_over:
+                await made.cancel()
+                return
+            self._made, self.refusal = made, None
             self.is_confirmed.set()
 
     def forget(self) -> None:
         """The connection is gone, and the subscription with it."""
         self._made, self.refusal = None, None
         self.is_confirmed.clear()
+
+    def leave(self) -> None:
+        """As `cancel`, without waiting: a message that was on its way may still come."""
+        self._is_over = True
+        self._session.drop(self)
+        made, self._made = self._made, None
+        if made is not None:
+            made.leave()
 
     async def cancel(self) -> None:
         """No more messages, now and on later connections."""
@@ -149,7 +160,7 @@ class Session:
             await self._up.wait()
         return self.connection
 
-    def subscribe(self, subject: str, group: str | None, take: Take, *, prefetch: int = 1) -> Wish:
+    def subscribe(self, subject: str, group: str | None, take: Take, *, prefetch: int | None = None) -> Wish:
         """Wish for the messages of a subject; `Wish.is_confirmed` says when the broker has agreed."""
         wish = Wish(self, subject, group, take, prefetch)
         self._wishes[wish] = None
@@ -235,7 +246,7 @@ class Session:
         now_s, waiting = self._loop.time(), None
         if self.is_hungry() and now_s - self._taken_s >= STUCK_S:
             for wish in tuple(self._wishes):
-                if wish.is_shared and (some := await connection.waiting(wish.subject)) is not None:
+                if wish.brings_jobs and (some := await connection.waiting(wish.subject)) is not None:
                     waiting = some + (waiting or 0)
         return Progress(now_s, self._heard_s, self._taken_s, waiting, self.is_hungry())
 

@@ -117,7 +117,7 @@ class RedisLife(Life):
         group: str | None,
         take: Take,
         *,
-        prefetch: int = 1,  # noqa: ARG002 - of the Protocol
+        prefetch: int | None = None,  # noqa: ARG002 - of the Protocol
     ) -> RedisSubscription:
         """See `Connection`; there is nothing to prefetch, as the server pushes."""
         self.check()
@@ -150,6 +150,11 @@ class RedisLife(Life):
             if len(self._subscriptions[subscription.subject.encode()]) == 1:
                 await self.answered(await self._listen.ask("UNSUBSCRIBE", subscription.subject), ANSWER_S)
         self._forget_subscription(subscription)
+
+    def leave_subscription(self, subscription: RedisSubscription) -> None:
+        """Unsubscribe without waiting. What the server sends until then is nobody's."""
+        if self._forget_subscription(subscription) and not self.lost.done():
+            self._listen.tell("UNSUBSCRIBE", subscription.subject)
 
     async def arrive(self, subscription: RedisSubscription, body: bytes) -> None:
         """A message: the lock is asked for at once, so that waiting for a turn does not outlast it."""
