@@ -182,10 +182,14 @@ class RedisServer(Server):
 
     kind = "redis"
     server_pair = "server"
+    fsync = "always"
+    """When a durable one writes to its disk. With `everysec`, its default, it answers before it has handed over what
+    comes while it syncs, and a kill loses that."""
 
     def command(self) -> list[str]:
         command = [find("redis-server"), "--bind", "127.0.0.1", "--dir", str(self.folder), "--save", ""]
         command += ["--appendonly", "yes" if self.access == "durable" else "no", "--daemonize", "no"]
+        command += ["--appendfsync", self.fsync]
         if self.access == "tls":
             pair = getattr(self.certificates, self.server_pair)
             command += ["--port", "0", "--tls-port", str(self.port), "--tls-auth-clients", "yes"]
