@@ -7,7 +7,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-_LINK = re.compile(r"\]\((?![a-z]+:|#)([^)#\s]+)")
+_LINK = re.compile(r"\[([^\]]+)\]\((?![a-z]+:|#)([^)#\s]+)(#[^)]*)?\)")
 
 project = "job_item"
 author = "The job_item authors"
@@ -22,9 +22,11 @@ html_show_copyright = False
 highlight_language = "text"
 
 PAGES = {
+    "benchmarks": ROOT / "benchmarks" / "results.md",
     "changelog": ROOT / "CHANGELOG.md",
     "contributing": ROOT / "CONTRIBUTING.md",
     "security": ROOT / "SECURITY.md",
+    "deploy": ROOT / "deploy" / "README.md",
     "example-manager": ROOT / "examples" / "job_manager" / "README.md",
     "example-reefguide": ROOT / "examples" / "reefguide" / "README.md",
     "example-scripts": ROOT / "examples" / "scripts" / "README.md",
@@ -33,13 +35,18 @@ PAGES = {
 
 
 def show_the_file_itself(_app: Any, name: str, source: list[str]) -> None:
-    """Put the file in the place of the page that stands for it, and lead links to such files to their pages."""
+    """Put the file in the place of the page that stands for it, and lead links to such files to their pages.
+
+    What links to a folder is text here: a site has no folders to look into.
+    """
     file = PAGES.get(name, HERE / f"{name}.md")
     pages = {path: f"{page}.md" for page, path in PAGES.items()}
 
     def lead(link: re.Match[str]) -> str:
-        target = (file.parent / link[1]).resolve()
-        return f"]({pages.get(target, os.path.relpath(target, HERE))}"
+        target = (file.parent / link[2]).resolve()
+        if target.is_dir():
+            return link[1]
+        return f"[{link[1]}]({pages.get(target, os.path.relpath(target, HERE))}{link[3] or ''})"
 
     source[0] = _LINK.sub(lead, file.read_text(encoding="utf-8"))
 

@@ -85,6 +85,7 @@ TYPED: Mapping[str, str] = {
     "job_item execs start": "job_item execs stop third && job_item execs start third",
     "job_item execs start KEY": "job_item execs stop third && job_item execs start third",
     "job_item execs stop": "job_item execs stop other",
+    "job_item install-service": "job_item install-service --print",
     "job_item init": "job_item init --config made.yaml --help",
     "job_item logs": "job_item logs d5",
     "job_item logs -f": "job_item logs -f d5",
