@@ -33,11 +33,11 @@ from tests.brokers.certificates import make_certificates
 from tests.brokers.servers import RedisServer
 from tests.conftest import eventually
 
-JOBS = {"quick": 500, "night": 4_000}
-ROUNDS = {"quick": 1, "night": 5}
-KILLS, STEP = 20, 8
-"""Kills, and how many jobs run between two of them at least."""
-TO_LOSE = KILLS * STEP + 2 * STEP
+JOBS = {"smoke": 50, "quick": 500, "night": 4_000}
+ROUNDS = {"smoke": 1, "quick": 1, "night": 5}
+KILLS = {"smoke": 2, "quick": 20, "night": 20}
+STEP = 8
+"""How many jobs run between two kills at least."""
 FILLERS = 1_000_000
 """Numbers from here on are of the jobs that keep the queues moving."""
 STUCK_S, QUIET_S, LIMIT_S = 5.0, 10.0, 120.0
@@ -102,9 +102,11 @@ def measure(tier: Tier) -> list[Figure]:
         makes |= {peer.name: partial(_peer, server, folder, peer, number + 1) for number, peer in enumerate(PEERS)}
         paces = {who: _pace(who, make, JOBS[tier], ROUNDS[tier]) for who, make in makes.items()}
         with ThreadPoolExecutor(len(makes)) as pool:
-            found = {who: pool.submit(_loss, who, make, folder / f"ran-{who}") for who, make in makes.items()}
+            found = {
+                who: pool.submit(_loss, who, make, folder / f"ran-{who}", KILLS[tier]) for who, make in makes.items()
+            }
             losses = {who: loss.result() for who, loss in found.items()}
-    return _figures(JOBS[tier], paces, losses)
+    return _figures(JOBS[tier], KILLS[tier], paces, losses)
 
 
 def _node(server: RedisServer, folder: Path, name: str, commands: Sequence[str]) -> Worker:
@@ -137,14 +139,18 @@ def _is_through(worker: Worker, jobs: int) -> bool:
     return worker.ended() >= jobs
 
 
-def _loss(who: str, make: Make, ran: Path) -> Loss:
+def _to_lose(kills: int) -> int:
+    return (kills + 2) * STEP
+
+
+def _loss(who: str, make: Make, ran: Path, kills: int) -> Loss:
     """Kill it again and again while it works, then let it work until nothing has happened for a while."""
     note = f"sleep 0.05; echo {NUMBER} >> {ran}"
     ran.touch()
     chance = random.Random(5)
     with closing(make(f"{who}-loss", (note,))) as worker:
-        worker.send(range(TO_LOSE), note)
-        for _ in range(KILLS):
+        worker.send(range(_to_lose(kills)), note)
+        for _ in range(kills):
             goal = _runs(ran).total() + STEP
             worker.start()
             with suppress(AssertionError):  # what is left may be out of sight until its time is over
@@ -152,16 +158,16 @@ def _loss(who: str, make: Make, ran: Path) -> Loss:
             time.sleep(chance.random() * 0.05)  # kills come at any moment of a job
             worker.kill()
         worker.start()
-        _settle(worker, ran, note)
+        _settle(worker, ran, note, _to_lose(kills))
     runs = _runs(ran)
-    return Loss(TO_LOSE - len(runs), runs.total() - len(runs))
+    return Loss(_to_lose(kills) - len(runs), runs.total() - len(runs))
 
 
-def _settle(worker: Worker, ran: Path, note: str) -> None:
+def _settle(worker: Worker, ran: Path, note: str, jobs: int) -> None:
     """Wait until all jobs have run, or none has for a while; a job more each second keeps the queue moving."""
     known, quiet_since_s = 0, time.monotonic()
     for filler in range(FILLERS, FILLERS + int(LIMIT_S)):
-        if known == TO_LOSE or time.monotonic() - quiet_since_s > QUIET_S:
+        if known == jobs or time.monotonic() - quiet_since_s > QUIET_S:
             return
         worker.send((filler,), note)
         time.sleep(1.0)
@@ -178,7 +184,7 @@ def _has(ran: Path, count: int) -> bool:
     return _runs(ran).total() >= count
 
 
-def _figures(jobs: int, paces: Mapping[str, Pace], losses: Mapping[str, Loss]) -> list[Figure]:
+def _figures(jobs: int, kills: int, paces: Mapping[str, Pace], losses: Mapping[str, Loss]) -> list[Figure]:
     """The node against the best of those that acknowledge after the work, then each of them with its flags."""
     late = [peer.name for peer in PEERS if peer.is_late]
     fastest = max(late, key=lambda name: paces[name].per_s)
@@ -205,7 +211,7 @@ def _figures(jobs: int, paces: Mapping[str, Pace], losses: Mapping[str, Loss]) -
             size < 1,
         ),
         Figure(
-            f"- {TO_LOSE} jobs, {KILLS} times SIGKILL to what runs them",
+            f"- {_to_lose(kills)} jobs, {kills} times SIGKILL to what runs them",
             str(lost),
             f"{safest}: {losses[safest]}",
             None,
