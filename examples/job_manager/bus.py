@@ -16,8 +16,8 @@ from job_item.connections import Connection
 
 Take = Callable[[str, bytes], Awaitable[None]]
 """Is given the subject and the body of a message."""
-ANSWER_S = 5
-CLOSE_S = 30
+ANSWER_S = 10
+CLOSE_S = 60
 PAUSE_S = 0.5
 _LOGGER = logging.getLogger("job_manager")
 
