@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmarks.gate import Gate
 from benchmarks.processes import cpu_s, own_processes
@@ -38,7 +38,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """2,000 jobs: seconds by the journal's moments and by the wall clock, and what they cost."""
+    """Jobs: seconds by the journal's moments and by the wall clock, and what they cost."""
 
     journal_s: float
     wall_s: float
@@ -47,22 +47,22 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class PeerRun:
-    """2,000 commands by xargs: seconds, and its processor time, that of the commands included."""
+    """Commands by xargs: seconds, and its processor time, that of the commands included."""
 
     wall_s: float
     cost_s: float
 
 
-def run_xargs(argv: Sequence[str]) -> PeerRun:
+def run_xargs(argv: Sequence[str], jobs: int = JOBS) -> PeerRun:
     """Run the commands four at a time."""
-    lines = "".join(f"{number}\n" for number in range(JOBS)).encode()
+    lines = "".join(f"{number}\n" for number in range(jobs)).encode()
     begun, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(("xargs", f"-P{SLOTS}", "-I_", *argv), input=lines, check=True, timeout=LIMIT_S)
     wall_s, after = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
     return PeerRun(wall_s, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
 
-def run_node(node: Node, gate: Gate, fill: Callable[[], object]) -> Run:
+def run_node(node: Node, gate: Gate, fill: Callable[[], object], jobs: int = JOBS) -> Run:
     """Have `fill` queue the jobs while a gate holds all slots, let it go, wait for the last status in the journal."""
     for holder in [node.submit("gate") for _ in range(SLOTS)]:
         node.await_status(holder, "running")
@@ -74,20 +74,20 @@ def run_node(node: Node, gate: Gate, fill: Callable[[], object]) -> Run:
     begun = time.perf_counter()
     gate.let_go(SLOTS)
     ended = f"SELECT count(*) FROM tasks WHERE seq > {last_seq} AND status NOT IN ('queued', 'running')"
-    eventually(lambda: reader.execute(ended).fetchall() == [(JOBS,)], within_s=LIMIT_S, what=f"{JOBS} jobs have ended")
+    eventually(lambda: reader.execute(ended).fetchall() == [(jobs,)], within_s=LIMIT_S, what=f"{jobs} jobs have ended")
     wall_s = time.perf_counter() - begun
     worker_s, keepers_s = (sum(map(cpu_s, pids[role])) - before[role] for role in ROLES)
-    run = _read(reader, last_seq, wall_s, worker_s, keepers_s)
+    run = _read(reader, last_seq, jobs, wall_s, Cost(worker_s, keepers_s, 0.0))
     reader.close()
     return run
 
 
-def _read(reader: sqlite3.Connection, last_seq: int, wall_s: float, worker_s: float, keepers_s: float) -> Run:
-    """What the journal says of the jobs after `last_seq`; all of them have finished well."""
+def _read(reader: sqlite3.Connection, last_seq: int, jobs: int, wall_s: float, cost: Cost) -> Run:
+    """What the journal says of the jobs after `last_seq`; all of them have finished well. `cost` lacks the commands."""
     ((first, last, finished),) = reader.execute(
         "SELECT min(started_at), max(finished_at), count(*) FROM tasks WHERE seq > ? AND status = 'finish'", (last_seq,)
     ).fetchall()
-    assert finished == JOBS, f"{finished} of {JOBS} jobs have finished"
+    assert finished == jobs, f"{finished} of {jobs} jobs have finished"
     results = reader.execute("SELECT result FROM attempts WHERE seq > ?", (last_seq,)).fetchall()
     commands_s = sum(json.loads(result)["usage"]["cpu_s"] for (result,) in results)
-    return Run(last - first, wall_s, Cost(worker_s, keepers_s, commands_s))
+    return Run(last - first, wall_s, replace(cost, commands_s=commands_s))

@@ -6,7 +6,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -74,6 +74,15 @@ class Manager:
         """Subscribe what is said of a task."""
         self.heard.setdefault(task_id, [])
         self.run(self._listen(task_id, what or SAID))
+
+    def listen_to_all(self, task_ids: Sequence[str], *what: str) -> None:
+        """Subscribe what is said of many tasks, as many at a time as come."""
+        self.heard.update({task_id: [] for task_id in task_ids})
+
+        async def listen() -> None:
+            await asyncio.gather(*(self._listen(task_id, what or SAID) for task_id in task_ids))
+
+        self.run(listen())
 
     async def _listen(self, task_id: str, what: tuple[str, ...]) -> None:
         for one in what:
