@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -49,7 +50,8 @@ def main() -> None:
     except Exception as error:
         sys.exit(f"{sys.argv[1]} cannot be used: {error}")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
-    uvicorn.run(build(settings), host=settings.host, port=settings.port, log_level="warning", access_log=False)
+    quiet: dict[str, Any] = {"log_level": "warning", "access_log": False, "timeout_graceful_shutdown": 5}
+    uvicorn.run(build(settings), host=settings.host, port=settings.port, **quiet)
 
 
 if __name__ == "__main__":

@@ -55,7 +55,8 @@ class Board:
             while self._over and self._over[0][0] < time.monotonic():
                 await self._leave(self._over.popleft()[1])
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), LOOK_S)
+                async with asyncio.timeout(LOOK_S):
+                    await self._news.wait()
 
     async def create(self, event: str, data: Any) -> str:
         """Take a job in; returns its task id. Raises `KeyError` for an event that is not registered."""
