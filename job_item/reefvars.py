@@ -13,8 +13,9 @@ from types import MappingProxyType
 
 from job_item.findings import Finding, names
 from job_item.layers import Layer, merge, variable_layer
+from job_item.nodespec import Limits
 from job_item.quantity import shown
-from job_item.settings import Limits, Settings
+from job_item.settings import Settings
 from job_item.yamlfile import Document, KeyPath
 
 SECTION = "reefguide"

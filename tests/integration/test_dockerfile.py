@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from examples.reefguide.api import StandIn
 from tests.conftest import ROOT, eventually
 from tests.dockerfile import Builder, Stage
 from tests.nodes import is_alive, tree_of
-from tests.reefguide import StandIn
 from tests.reefguide.nodes import variables
 
 pytestmark = [pytest.mark.xdist_group("dist"), pytest.mark.timeout(600)]
