@@ -29,10 +29,11 @@ def build(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         async with asyncio.TaskGroup() as works:
-            running = [works.create_task(bus.run()), works.create_task(board.run())]
+            connected, looking = works.create_task(bus.run()), works.create_task(board.run())
             yield
-            for work in running:
-                work.cancel()
+            bus.end()
+            await connected
+            looking.cancel()
 
     app = FastAPI(title="Job Manager", lifespan=life, openapi_url=None)
     app.include_router(nodes.routes(settings, store, gate))
