@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -28,10 +29,11 @@ def build(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         async with asyncio.TaskGroup() as works:
-            running = [works.create_task(bus.run()), works.create_task(board.run())]
+            connected, looking = works.create_task(bus.run()), works.create_task(board.run())
             yield
-            for work in running:
-                work.cancel()
+            bus.end()
+            await connected
+            looking.cancel()
 
     app = FastAPI(title="Job Manager", lifespan=life, openapi_url=None)
     app.include_router(nodes.routes(settings, store, gate))
@@ -49,7 +51,8 @@ def main() -> None:
     except Exception as error:
         sys.exit(f"{sys.argv[1]} cannot be used: {error}")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
-    uvicorn.run(build(settings), host=settings.host, port=settings.port, log_level="warning", access_log=False)
+    quiet: dict[str, Any] = {"log_level": "warning", "access_log": False, "timeout_graceful_shutdown": 5}
+    uvicorn.run(build(settings), host=settings.host, port=settings.port, **quiet)
 
 
 if __name__ == "__main__":

@@ -77,6 +77,7 @@ class Bus:
         self._open: Callable[[], Line] = partial(kind, settings, self._hear)
         self._takes: dict[str, Take] = {}
         self._line: Line | None = None
+        self._ending = asyncio.Event()
 
     @property
     def is_up(self) -> bool:
@@ -98,10 +99,14 @@ class Bus:
         if self._takes.pop(subject, None) and self._line:
             await self._try(self._line, self._line.unsubscribe(subject))
 
+    def end(self) -> None:
+        """Let `run` come to its end, with all that has come taken."""
+        self._ending.set()
+
     async def run(self) -> None:
-        """Be connected, until this is cancelled."""
+        """Be connected."""
         is_told = False
-        while True:
+        while not self._ending.is_set():
             line = self._open()
             try:
                 async with asyncio.timeout(ANSWER_S):
@@ -123,14 +128,19 @@ class Bus:
         done: dict[str, None] = {}
         while new := [subject for subject in self._takes if subject not in done]:  # more may be asked for meanwhile
             for subject in new:
+                if self._ending.is_set():
+                    return
                 async with asyncio.timeout(ANSWER_S):
                     await line.subscribe(subject)
             done |= dict.fromkeys(new)
         self._line = line
         self.on_up()
         _LOGGER.info("connected to the broker")
-        await line.lost.wait()
-        _LOGGER.info("the connection to the broker was lost")
+        over = [asyncio.create_task(event.wait()) for event in (line.lost, self._ending)]
+        await asyncio.wait(over, return_when=asyncio.FIRST_COMPLETED)
+        for one in over:
+            one.cancel()
+        _LOGGER.info("the connection to the broker is over")
 
     async def _try(self, line: Line, work: Awaitable[Any]) -> Any:
         try:

@@ -72,7 +72,8 @@ def test_a_running_job_is_pinged_and_terminated_and_a_waiting_one_too(stage: Sta
     ):
         task = manager.create("work")
         manager.await_status(task, "running")
-        manager.act(task, "ping")
+        ping = f"/api/jobs/{task}/ping"  # a node with RabbitMQ listens for it when it has had the task for a while
+        eventually(lambda: json.loads(manager.ask("POST", ping, {})[1])["heard"], within_s=30)
         eventually(lambda: manager.said(task, "_listen.callback") == ["world"])
         manager.act(task, "terminate")
         assert manager.await_status(task)["status"] == "terminate"
