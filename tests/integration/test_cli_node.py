@@ -173,6 +173,7 @@ def test_check_connects_to_the_servers_of_the_settings(shell: Shell) -> None:
         (POLLING.format(port=free_port()), "ERR-RFG-004"),
     ):
         shell.config.write_text(text)
+        shell.config.chmod(0o600)
         ended = shell.run("check", "--connect")
         assert ended.code == 78
         assert ended.err.count("ERR-") == 1 and code in ended.err

@@ -18,6 +18,7 @@ import pytest
 
 from examples.reefguide.api import StandIn
 from examples.reefguide.api.store import Job
+from supervisor.views import job_api_line
 from tests.conftest import ROOT, eventually
 from tests.nodes import Node
 from tests.reefguide.nodes import TEST_JOB, polling, settings, variables
@@ -413,8 +414,9 @@ def test_the_node_says_how_it_stands_with_the_api(api: StandIn, tmp_path: Path) 
             check=True,
             timeout=60,
         )
-        assert "job api" in shown.stdout
-        assert "ERR-RFG-006" in shown.stdout
+        state = json.loads(shown.stdout)["reefguide"]
+        assert state["code"] == "ERR-RFG-006"
+        assert "ERR-RFG-006" in job_api_line(state).plain
 
 
 def misses_role(node: Node) -> bool:
