@@ -47,6 +47,8 @@ Step = Command | NewFile
 
 def carry_out(steps: Iterable[Step], environ: Mapping[str, str]) -> None:
     """Do all steps, in their order. Raises `NodeError` (ERR-SUP-060) at the first that fails, which names it."""
+    # A root who came by `su` may have a PATH without the programs for root.
+    environ = {**environ, "PATH": f"{environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"}
     for step in steps:
         try:
             if isinstance(step, Command):
