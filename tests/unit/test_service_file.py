@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from job_item.errors import NodeError
+from job_item.errors import NodeError, Unavailable
 from job_item.exits import Exit
 from job_item.settings import Settings
+from supervisor.cli.service import refuse_here
 from supervisor.progress import Progress
 from supervisor.service.install import SYSTEM, Found, Origin, own_place, plan
 from supervisor.service.steps import Command, NewFile, Step, carry_out
@@ -125,3 +126,18 @@ def test_a_step_that_fails_is_named_and_nothing_follows(tmp_path: Path) -> None:
     assert not (tmp_path / "b").exists()
     with pytest.raises(NodeError, match=r"# write .*nowhere/c"):
         carry_out([NewFile(tmp_path / "nowhere" / "c", "")], {})
+
+
+def test_a_service_of_the_machine_is_refused_to_whoever_is_not_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    with pytest.raises(NodeError, match="only be installed by root") as refused:
+        refuse_here(user=False)
+    assert refused.value.code == "ERR-SUP-058"
+    assert "sudo" in str(refused.value.remedy)
+
+
+def test_without_a_systemd_of_this_user_nothing_is_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    with pytest.raises(Unavailable, match="No systemd of this user runs here") as refused:
+        refuse_here(user=True)
+    assert refused.value.code == "ERR-SUP-059"
