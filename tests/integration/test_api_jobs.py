@@ -191,6 +191,9 @@ def test_the_node_tells_who_it_is(served: Served) -> None:
         "worker": {"pid": 11},
         "execs": {"pid": None},
         "broker": None,
+        "reefguide": None,
+        "outbox": None,
+        "update": None,
         "manager": None,
     }
     assert served.ask("GET", "/readyz").json == {"ready": True, "reasons": []}

@@ -20,6 +20,7 @@ from worker.sources.trigger import read_trigger
 
 REFUSED_PAUSE_S = 5.0
 PAUSE_S = 0.05
+NOT_OPEN = "its queue is not open yet"
 
 
 class Draw:
@@ -34,7 +35,8 @@ class Draw:
         take: Callable[[Connection, Loan], Coroutine[Any, Any, None]],
     ) -> None:
         self.subject = subjects.trigger(intake.board.standing.settings.project, event)
-        self.refusal = ""
+        self.lack = NOT_OPEN
+        """Why there is no queue, in words; empty where there is one."""
         self._session = session
         self._intake = intake
         self._leases = leases
@@ -72,7 +74,7 @@ class Draw:
             except Unavailable:
                 await self._unless_over(_lost(connection))
             except NodeError as error:
-                self.refusal = error.message
+                self.lack = error.message
                 get("worker").error("queue.refused", code=error.code, subject=self.subject, reason=error.message)
                 await self._unless_over(_lost(connection, REFUSED_PAUSE_S))
             except Exception as bug:
@@ -85,7 +87,7 @@ class Draw:
             project = self._intake.board.standing.settings.project
             self._bypass = self._session.subscribe(self.subject, project, self._put_in)
         queue = self._queue = await queues.open(self.subject, self._slots())
-        self.refusal = ""
+        self.lack = ""
         try:
             while await self._unless_over(self._room(connection)):
                 loan = await self._unless_over(queue.next())
@@ -93,7 +95,7 @@ class Draw:
                     return
                 await self._take(connection, loan)
         finally:
-            self._queue = None
+            self._queue, self.lack = None, NOT_OPEN
             await queue.close()
 
     async def _room(self, connection: Connection) -> bool:

@@ -65,8 +65,8 @@ class DurableSource:
 
     @property
     def refusals(self) -> tuple[str, ...]:
-        """Queues that the broker does not want, in words."""
-        return tuple(f"{draw.subject}: {draw.refusal}" for draw in self._draws.values() if draw.refusal)
+        """Queues that the broker does not want, or has not made yet, in words: a job for these may be lost."""
+        return tuple(f"{draw.subject}: {draw.lack}" for draw in self._draws.values() if draw.lack)
 
     def start(self) -> None:
         """Take jobs from now on."""
