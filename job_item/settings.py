@@ -35,6 +35,7 @@ from job_item.redact import secret_values
 from job_item.reefspec import ReefGuide
 from job_item.resources import Resources
 from job_item.section import Section
+from job_item.updatespec import Update
 
 
 class Credential(Section):
@@ -211,6 +212,7 @@ class Settings(Section):
     sync: Literal["normal", "full"] = "normal"
     pass_env: tuple[str, ...] = ()
     reload: Literal["auto", "manual"] = "auto"
+    update: Update = Update()
 
     @property
     def project(self) -> str:

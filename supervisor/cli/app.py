@@ -17,6 +17,7 @@ from supervisor.cli import (
     logs,
     node,
     register,
+    release,
     reload,
     save,
     settings,
@@ -61,6 +62,7 @@ app.command("run", hidden=True)(node.run_node)
 app.add_typer(execs.app, name="execs")
 app.add_typer(dead.app, name="dead")
 app.add_typer(settings.app, name="config")
+app.add_typer(release.app, name="release")
 
 
 def _show_version(value: bool) -> None:
