@@ -118,7 +118,7 @@ def test_a_marker_is_read_back_as_it_was_written(
 
 @given(st.binary(max_size=100) | st.sampled_from([b"{}", b"[]", b'{"format": 1}', b'{"format": 2}', b"[" * 9999]))
 def test_what_is_no_marker_is_refused(raw: bytes) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - whatever the reason
+    with pytest.raises(ValueError):
         parse_marker(raw)
 
 
