@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import os
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -18,9 +16,11 @@ from job_item.errors import NodeError, Unavailable
 from job_item.release.marker import Marker, Staged, parse_marker
 from job_item.release.version import is_version, rank
 
+RELEASE_MAX_BYTES = 1 << 16
 _MARKER_MAX_BYTES = 1 << 20
 _BLOCK_BYTES = 1 << 20
 _DRAFT = ".draft-"
+_LOCK = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Shelf:
@@ -37,6 +37,14 @@ class Shelf:
         """Where the release file of a version lies."""
         return self.folder / version / "release"
 
+    def read_release(self, version: str) -> bytes:
+        """The release file that a version came with. Raises NodeError (ERR-REL-018)."""
+        try:
+            with self.release(version).open("rb") as stream:
+                return stream.read(RELEASE_MAX_BYTES)
+        except OSError as error:
+            raise NodeError("ERR-REL-018", f"{self.release(version)} cannot be read: {_why(error)}.") from error
+
     def versions(self) -> tuple[str, ...]:
         """All versions that lie here, the oldest first."""
         with suppress(FileNotFoundError):
@@ -45,6 +53,8 @@ class Shelf:
 
     def is_whole(self, staged: Staged) -> bool:
         """Whether the artifact of a version lies here and is the one that was taken."""
+        import hashlib  # 5 MB of libcrypto
+
         digest = hashlib.sha256()
         try:
             with self.artifact(staged.version).open("rb") as stream:
@@ -81,6 +91,28 @@ class Shelf:
                 draft.unlink()
             raise not_kept(self._marker, error) from error
 
+    def change(self, step: Callable[[Marker], Marker]) -> Marker:
+        """Put a new marker in the place of the one that is there, nobody else changing it meanwhile; returns it.
+
+        Raises NodeError (ERR-REL-012, ERR-REL-018).
+        """
+        try:
+            self.prepare()
+            descriptor = os.open(self.folder / "current.lock", _LOCK, 0o600)
+        except OSError as error:
+            raise not_kept(self._marker, error) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            marker = step(self.read())
+            self.write(marker)
+        finally:
+            os.close(descriptor)
+        return marker
+
+    def remove(self, version: str) -> None:
+        """Remove a version that nothing names."""
+        _remove(self.folder / version)
+
     def prepare(self) -> None:
         """Make the folder where it is missing, mode 0700. Raises OSError."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -90,7 +122,7 @@ class Shelf:
         """Have the folder for oneself. Raises Unavailable (ERR-REL-015) where another update goes on."""
         try:
             self.prepare()
-            descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(self.folder / "lock", _LOCK, 0o600)
         except OSError as error:
             raise not_kept(self.folder, error) from error
         try:
@@ -162,6 +194,8 @@ def _why(error: Exception) -> str:
 
 def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
+        import shutil
+
         shutil.rmtree(path, ignore_errors=True)
     else:
         with suppress(OSError):
