@@ -1,7 +1,7 @@
 # Everything a developer or a newcomer runs. Each target sets up what it needs; nothing has to be installed by hand.
 # Variables: PYTHON=python3.12 picks the interpreter, VENV=.venv-3.12 keeps a second environment beside the first,
 # TESTS=tests/unit runs a part, PROCESSES=1 one test at a time (most of them wait for others), SOAK and BENCH pick the
-# tier (quick or night).
+# tier (quick or night; BENCH=smoke is one round of each benchmark).
 
 VENV ?= .venv
 TESTS ?=
@@ -13,7 +13,7 @@ SETUP := PYTHON='$(PYTHON)' VENV='$(VENV)' sh tools/setup
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run manager test soak bench ci lint types format docs lock clean
+.PHONY: help run manager test soak bench ci lint types format docs lock dist clean
 
 help: ## Explain these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -22,7 +22,7 @@ run: ## Set up, then run the node in the foreground with config.yaml; Ctrl-C sto
 	@$(SETUP) run
 	@exec $(BIN)/job_item --config config.yaml
 
-manager: ## A message broker, the example Job Manager and a node that belongs to it; Ctrl-C stops all three
+manager: ## A message broker, the example Job Manager and a node of it, until Ctrl-C; BROKER=nats, redis or rabbitmq
 	@$(SETUP) run
 	@exec $(BIN)/python -m examples.job_manager.start
 
@@ -36,12 +36,13 @@ soak: ## Chaos: kill loops, hostile values; SOAK=quick (minutes) or SOAK=night (
 	@sh tools/servers
 	SOAK=$(SOAK) $(BIN)/python -m pytest -m soak --numprocesses $(PROCESSES) --dist loadgroup $(TESTS)
 
-bench: ## Measure speed and size into benchmarks/results.md; BENCH=quick or BENCH=night
+bench: ## Measure speed and size into benchmarks/results.md; BENCH=smoke (one round, not kept), quick or night
 	@$(SETUP) dev
 	@PYTHON='$(PYTHON)' VENV=.venv-peers sh tools/setup peers
 	$(BIN)/python -m benchmarks $(BENCH)
 
-ci: lint types bench soak test ## What .ci/run runs: lint, types, quick benchmarks, quick chaos, every test
+ci: BENCH := smoke
+ci: lint types bench soak test ## What .ci/run runs: lint, types, a round of each benchmark, quick chaos, every test
 
 lint: ## Check style with ruff
 	@$(SETUP) dev
@@ -57,15 +58,21 @@ format: ## Rewrite the code in the one style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: ## Write what is generated of docs/ anew: errors, routes of the API, command line, templates
+docs: ## Write what is generated anew: pages of docs/, the schema of the configuration
 	@$(SETUP) dev
 	$(BIN)/python -m tools.errors_page
 	$(BIN)/python -m tools.api_page
 	$(BIN)/python -m tools.cli_page
 	$(BIN)/python -m tools.templates_page
+	$(BIN)/python -m tools.settings_page
+	$(BIN)/python -m tools.settings_schema
 
 lock: ## Pin the newest allowed versions, with hashes, in requirements.lock and requirements-dev.lock
 	@sh tools/lock
+
+dist: ## Build what people install: dist/ with wheel, sdist, job_item.pyz, lock and checksums
+	@$(SETUP) dev
+	$(BIN)/python -m tools.dist
 
 clean: ## Remove environments, caches and what was built; jobs and their output in .job_item stay
 	rm -rf $(VENV) .venv-lock .venv-node-* .venv-peers build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -33,7 +33,7 @@ from tests.brokers.servers import NatsServer, RedisServer, Server
 from tests.conftest import eventually
 from tests.nodes import Node, running
 
-ROUNDS = {"quick": 3, "night": 9}
+ROUNDS = {"smoke": 1, "quick": 3, "night": 9}
 FLOOR = 0.8
 PER_S, TRIGGERS = 50, 250
 P50_MS, P99_MS = 5, 25

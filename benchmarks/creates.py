@@ -21,7 +21,7 @@ from worker.journal.schema import open_reader
 
 CLIENTS = 8
 CREATES = 5_000
-ROUNDS = {"quick": 3, "night": 15}
+ROUNDS = {"smoke": 1, "quick": 3, "night": 15}
 FLOOR_PER_S = 2_500
 
 

@@ -25,9 +25,9 @@ from tests.nodes import Node, is_alive, running, tree_of
 from worker.journal.schema import open_reader
 
 SLOTS = 4
-JOBS = {"quick": 10_000, "night": 50_000}
+JOBS = {"smoke": 2_000, "quick": 10_000, "night": 50_000}
 PEER_TASKS = 5_000
-ROUNDS = 3
+ROUNDS = {"smoke": 1, "quick": 3, "night": 3}
 STARTS, CANCELS = 100, 10
 GRACE_S = 0.2
 LIMIT_S = 180.0
@@ -63,7 +63,7 @@ def measure(tier: Tier) -> list[Figure]:
                 {"event": "gate", "cmd": gate.pass_command},
             ]
             with running(folder, {"jobs": jobs, "limits": {"concurrency": SLOTS}}) as node:
-                runs = [_run(node, gate, count) for _ in range(ROUNDS)]
+                runs = [_run(node, gate, count) for _ in range(ROUNDS[tier])]
                 starts_s = _starts(node)
                 ends_s = [_end(node, folder / f"pid{number}") for number in range(CANCELS)]
         rates = {peer.name: rate_of(peer, PEER_TASKS, folder / peer.name) for peer in PEERS}

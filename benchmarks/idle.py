@@ -18,7 +18,7 @@ from benchmarks.table import Figure, Tier, amount, at_most
 from tests.nodes import Node, running
 
 REST_S, WATCH_S = 15.0, 10.0
-ROUNDS = {"quick": 1, "night": 5}
+ROUNDS = {"smoke": 1, "quick": 1, "night": 5}
 LIMIT_MB, GOAL_MB = 100, 75
 BEATS = 12
 SETTINGS = {

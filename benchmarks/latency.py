@@ -22,7 +22,7 @@ from tests.nodes import Node, running
 PER_S = 50
 JOBS = 250
 SPAWNS = 50
-ROUNDS = {"quick": 3, "night": 15}
+ROUNDS = {"smoke": 1, "quick": 3, "night": 15}
 CONNECTIONS = 4
 P50_MS, P99_MS = 5, 15
 COMMAND = ["date", "+%s%N"]

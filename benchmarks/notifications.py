@@ -25,8 +25,8 @@ from tests.nodes import Node, running
 
 CLIENTS = 8
 NOTES = 5_000
-ROUNDS = {"quick": 3, "night": 15}
-SAVES = {"quick": 10, "night": 100}
+ROUNDS = {"smoke": 1, "quick": 3, "night": 15}
+SAVES = {"smoke": 2, "quick": 10, "night": 100}
 FLOOR_PER_S = 2_000
 FIRST_BYTE_MS = 60
 

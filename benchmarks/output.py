@@ -17,7 +17,7 @@ from benchmarks.table import Figure, Tier, against, amount
 from tests.nodes import Node, running
 
 DROPPED_MIB, KEPT_MIB = 2_048, 512
-ROUNDS = {"quick": 3, "night": 9}
+ROUNDS = {"smoke": 1, "quick": 3, "night": 9}
 LIMIT_S = 120.0
 FLOOR = 0.5
 JOBS: list[dict[str, Any]] = [

@@ -52,7 +52,7 @@ class Found(NamedTuple):
 
 def measure(tier: Tier) -> list[Figure]:
     """One queue; the night tier fills a second and a third, and takes the median of all."""
-    found = [_fill_and_run() for _ in range(1 if tier == "quick" else 3)]
+    found = [_fill_and_run() for _ in range(3 if tier == "night" else 1)]
     low, high = DEPTHS[0], DEPTHS[-1]
     mb = {depth: median(one.mb[depth] for one in found) for depth in DEPTHS}
     depths = ", ".join(f"{depth:,}: {amount(mb[depth], 'MB')}" for depth in DEPTHS)

@@ -19,7 +19,7 @@ from benchmarks.table import Figure, Tier, amount, at_most, percentile
 from tests.conftest import eventually
 from tests.nodes import Node, running
 
-KILLS = {"quick": 25, "night": 90}
+KILLS = {"smoke": 5, "quick": 25, "night": 90}
 """The parent takes at most 100 restarts in 60 s."""
 P50_MS = 40
 LIMIT_S = 20.0

@@ -17,8 +17,8 @@ from tempfile import TemporaryDirectory
 from benchmarks.sink import sink
 from benchmarks.table import Figure, Tier, against, amount, at_most
 
-SIZES_MIB = {"quick": (64, 256), "night": (256, 1_024)}
-ROUNDS = {"quick": 3, "night": 9}
+SIZES_MIB = {"smoke": (16, 64), "quick": (64, 256), "night": (256, 1_024)}
+ROUNDS = {"smoke": 1, "quick": 3, "night": 9}
 FLOOR = 0.7
 GROWTH_MB = 8
 """By which the memory for the larger file may exceed that for the smaller."""

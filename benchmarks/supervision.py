@@ -26,7 +26,7 @@ from tests.conftest import eventually
 from tests.nodes import Node
 from tests.nodes import running as running_node
 
-ROUNDS = {"quick": 4, "night": 15}
+ROUNDS = {"smoke": 2, "quick": 4, "night": 15}
 STABLE_S = 1.0
 EDIT_MS = 250
 LIMIT_S = 30.0

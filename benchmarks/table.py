@@ -13,7 +13,8 @@ from typing import Literal
 from rich.console import Console
 from rich.table import Table
 
-Tier = Literal["quick", "night"]
+Tier = Literal["smoke", "quick", "night"]
+"""How many rounds: `smoke` is one, and shows that everything can be measured; its figures are not kept."""
 
 HEADINGS = ("figure", "here", "limit or peer, same run", "ratio", "target", "met")
 

@@ -18,7 +18,7 @@ from benchmarks.stretch import JOBS, SLOTS, PeerRun, Run, run_node, run_xargs
 from benchmarks.table import Figure, Tier, against, amount
 from tests.nodes import running
 
-ROUNDS = {"quick": 3, "night": 9}
+ROUNDS = {"smoke": 1, "quick": 3, "night": 9}
 FLOOR = 0.9
 COMMANDS: dict[str, tuple[str | list[str], tuple[str, ...]]] = {
     "shell": ("true", ("bash", "-c", "true")),

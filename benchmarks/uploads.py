@@ -19,7 +19,7 @@ from benchmarks.table import Figure, Tier, against, amount, at_most
 from job_item import upload
 
 SIZE_MIB = 1_024
-ROUNDS = {"quick": 3, "night": 15}
+ROUNDS = {"smoke": 1, "quick": 3, "night": 15}
 FLOOR = 0.5
 MEMORY_MB = 80
 

@@ -11,7 +11,7 @@ from statistics import median
 
 from benchmarks.table import Figure, Tier, amount, at_most
 
-ROUNDS = {"quick": 20, "night": 200}
+ROUNDS = {"smoke": 3, "quick": 20, "night": 200}
 LIMIT_MS = 150
 
 

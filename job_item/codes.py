@@ -280,6 +280,8 @@ _ENTRIES = (
     Code("ERR-MGR-010", "The answer of the Job Manager cannot be kept.", "Check the disk and the permissions of the state folder; the node works, but not while the Job Manager is away."),
     # UPD: updates
     Code("ERR-UPD-001", "An update cannot be fetched or applied.", "The running version stays in use; look at the message.", was="ERR-25230903100"),
+    Code("ERR-UPD-002", "The Job Manager offers a newer version of the worker.", "Nothing is downloaded or run: install a release that you trust when it suits you. `job_item update --check` asks again."),
+    Code("ERR-UPD-003", "There is nobody to ask for a newer version.", "Versions are announced by a Job Manager (`end_point`); without one, look where you installed job_item from."),
     # REL: releases, and the updates made of them
     Code("ERR-REL-001", "Updates are off: there is no key to check them with.", "Set `update.public_key` to the key of whoever makes your releases (`job_item release key`)."),
     Code("ERR-REL-002", "This is no release file, or it is damaged.", "Name the address of a file that `job_item release sign` has written."),
@@ -318,7 +320,7 @@ _ENTRIES = (
     Code("ERR-HND-013", "The output of a handler is too large.", "Write it to a file (storage, upload) and return where it is; an output may have 1 MiB."),
     Code("ERR-HND-014", "The process of a handler ended before the handler did.", "Read the output of the job; a signal 9 that nobody sent is the system running out of memory, 11 a fault in a C library."),
     Code("ERR-HND-015", "A handler asked for something that its job does not have.", "Ask for storage and API only in jobs that come from a source which has them, or configure them."),
-    Code("ERR-HND-016", "The API that a job came from does not answer its handler as it should.", "Look at the status in the message; a token lasts for an hour from the start of the job."),
+    Code("ERR-HND-016", "The API that a job came from does not answer its handler as it should.", "Look at the status in the message; 401 says that the user may not do this, or that the node has to log in again."),
 )
 # fmt: on
 

@@ -63,19 +63,37 @@ class Connection(Section):
 
     PORT: ClassVar[int]
     key: str = ""
+    """Accepted as a label."""
     name: str = ""
+    """What the server is told who connects (not with Redis). Default: `job_item`."""
     host: Annotated[str, AfterValidator(host_of)] = ""
+    """Name or IP address of the server; for NATS `servers` can stand in its place. Default: must be set."""
     port: int | None = Field(default=None, ge=1, le=65535)
+    """Its port. Default: 4222, 5672 (with TLS 5671) or 6379."""
     secure: Annotated[bool, BeforeValidator(is_secure)] = False
+    """TLS. `true`, `yes`, `1` and every other number but 0 mean yes; text that is neither yes nor no is refused."""
     ca_file: str | None = None
+    """PEM file of the authorities that are trusted; a relative path starts at the folder of the file. Default: see
+    [TLS](brokers.md#tls).
+    """
     cert_file: str | None = None
+    """PEM file of the client's certificate. Default: see [TLS](brokers.md#tls)."""
     key_file: str | None = None
+    """PEM file of its key. Default: see [TLS](brokers.md#tls)."""
     user: str | None = None
+    """User; RabbitMQ wants one."""
     password: SecretStr | None = None
+    """Its password; RabbitMQ wants one."""
     password_file: str | None = None
+    """File that holds the password, in place of `password`."""
     delivery: Literal["compat", "durable"] = "compat"
+    """`compat`: as the Go worker has it. `durable`: the broker keeps jobs until their result is known, see [durable
+    delivery](brokers.md#durable-delivery).
+    """
     lease: Seconds = Field(default=30.0, ge=1)
+    """With `durable`: how long a job is a node's without a sign of life."""
     dedupe: Seconds = Field(default=120.0, ge=1)
+    """With `durable`: how long the broker knows a task id that it was given (not RabbitMQ)."""
 
     @model_validator(mode="before")
     @classmethod
@@ -111,10 +129,18 @@ class NatsConnection(Connection):
 
     PORT: ClassVar[int] = 4222
     type: Literal["nats"]
+    """Which broker it is."""
     auth_type: Literal["none", "token", "user_password", "user_password_bcrypt"] | None = None
+    """Which credentials are shown; with `user_password_bcrypt` the server has the hash, and here stands the password.
+    Default: those that are there.
+    """
     token: SecretStr | None = None
+    """The token."""
     token_file: str | None = None
+    """File that holds the token, in place of `token`."""
     servers: Annotated[tuple[Annotated[str, AfterValidator(_server)], ...], BeforeValidator(_servers)] = ()
+    """Further servers of the cluster: `host`, `host:port` or `nats://host:port`. They are tried in turn, after `host`.
+    """
 
     @model_validator(mode="after")
     def _knows_its_credentials(self) -> NatsConnection:
@@ -170,13 +196,21 @@ class RabbitmqConnection(Connection):
     PORT: ClassVar[int] = 5672
     TLS_PORT: ClassVar[int] = 5671
     type: Literal["rabbitmq"]
+    """Which broker it is."""
     user: str
+    """User."""
     password: SecretStr
+    """Its password."""
     virtual_host: str = "/"
+    """The virtual host."""
     exchange: str = Field(default="", max_length=255)
+    """Without one, a subject is the name of a queue and goes there by the default exchange, as in the Go worker."""
     exchange_type: Literal["direct", "topic"] = "direct"
+    """The kind of the exchange."""
     routing_key: Annotated[str, AfterValidator(_routing_key)] = ROUTING_SUBJECT
+    """Pattern of the routing key with an exchange; `{subject}` stands for the subject."""
     consumer_timeout: Seconds = Field(default=1800.0, ge=2)
+    """With `durable`: the server's setting of that name, how long it lets a job be unacknowledged."""
 
     @property
     def addresses(self) -> tuple[Address, ...]:
@@ -190,7 +224,9 @@ class RedisConnection(Connection):
 
     PORT: ClassVar[int] = 6379
     type: Literal["redis"]
+    """Which broker it is."""
     db: int = Field(default=0, ge=0)
+    """The database of the locks. Subjects are common to all databases of a server."""
 
     @model_validator(mode="after")
     def _knows_its_credentials(self) -> RedisConnection:

@@ -58,7 +58,9 @@ class ExecLog(Section):
     """`log` of an exec: how large its output file gets, and how many older ones stay beside it."""
 
     max_bytes: Bytes = Field(default=16 << 20, ge=1024)
+    """Size at which its output goes on in a new file."""
     keep: int = Field(default=1, ge=0, le=100)
+    """How many older files stay."""
 
 
 class Exec(Section):
@@ -69,23 +71,45 @@ class Exec(Section):
     """
 
     name: Passable = ""
+    """A label for people."""
     key: Passable = Field(min_length=1)
+    """Names the exec in logs, orders and `depends_on`. Default: the name."""
     cmd: Passable = Field(min_length=1)
+    """Text for `sh`; not a template."""
     working_dir: str | None = None
+    """Its directory; a relative path starts at the folder of the file. Default: the folder of the file."""
     env: Environment = Field(default_factory=dict)
+    """Further environment variables."""
     resources: Resources = Resources()
+    """What the kernel holds its processes to."""
     restart: Literal["always", "on-failure", "never"] = "on-failure"
+    """When it is started again after its end: `always`, `on-failure` (not after exit code 0), `never`."""
     attempt: Annotated[int, AfterValidator(lambda count: count if count > 0 else _ATTEMPTS)] = _ATTEMPTS
+    """Starts in a row until it is given up. 0 and less mean 3."""
     backoff: Seconds = Field(default=1.0, ge=0)
+    """Pause after the first start of a row that failed; it doubles each time."""
     backoff_max: Seconds = Field(default=60.0, ge=0)
+    """The longest pause."""
     stable: Seconds = Field(default=10.0, ge=1)
+    """A run of this length begins a new row, and the next start follows at once."""
     cascade_exit: bool = False
+    """Whether the node stops, drained and with exit code 76, when this exec is down for good: it ended well and is not
+    restarted, or it is given up. (The Go worker stopped at the first end.)
+    """
     stop_signal: Annotated[str, BeforeValidator(_stop_signal)] = "TERM"
+    """The signal that asks it to end, by name or number."""
     stop_grace: Seconds = Field(default=5.0, ge=0)
+    """Time between that signal and SIGKILL."""
     log: ExecLog = ExecLog()
+    """How large its output gets on disk."""
     depends_on: Annotated[Mapping[str, Condition], BeforeValidator(_conditions)] = Field(default_factory=dict)
+    """Keys of execs to wait for before each start: a list (until each is ready), or a mapping to `started`, `ready`,
+    `healthy` or `completed`.
+    """
     ready: ReadyProbe | None = None
+    """How it is found out that it does its work."""
     health: HealthProbe | None = None
+    """How it is found out that it still does."""
 
     @property
     def stop_number(self) -> int:

@@ -58,13 +58,21 @@ class HealthProbe(Section):
     """
 
     cmd: Passable | None = Field(default=None, min_length=1)
+    """Probe: a command of `sh` that must end with exit code 0."""
     http: Url | None = None
+    """Probe: an address (http or https) that must answer with a status from 200 to 399."""
     tcp: TcpAddress | None = None
+    """Probe: `host:port`, or a port of 127.0.0.1, that must accept a connection."""
     verify: bool = True
+    """Whether the certificate of an https address must be trusted."""
     interval: Seconds = Field(default=5.0, ge=0.05)
+    """Pause between two questions."""
     timeout: Seconds = Field(default=5.0, gt=0, le=3600)
+    """How long an answer may take."""
     initial_delay: Seconds = Field(default=0.0, ge=0)
+    """Pause before the first question, after it is ready."""
     failures: int = Field(default=3, ge=1)
+    """So many noes in a row make it unhealthy: it is ended, and that counts as a failure."""
 
     @model_validator(mode="after")
     def _ask_one_thing(self) -> HealthProbe:
@@ -79,13 +87,21 @@ class ReadyProbe(Section):
     """
 
     cmd: Passable | None = Field(default=None, min_length=1)
+    """Probe: a command of `sh` that must end with exit code 0."""
     http: Url | None = None
+    """Probe: an address (http or https) that must answer with a status from 200 to 399."""
     tcp: TcpAddress | None = None
+    """Probe: `host:port`, or a port of 127.0.0.1, that must accept a connection."""
     log: Pattern | None = None
+    """Probe: a regular expression that a line of this run's output must match."""
     verify: bool = True
+    """Whether the certificate of an https address must be trusted."""
     interval: Seconds = Field(default=1.0, ge=0.05)
+    """Pause between two questions."""
     timeout: Seconds = Field(default=5.0, gt=0, le=3600)
+    """How long an answer may take."""
     initial_delay: Seconds = Field(default=0.0, ge=0)
+    """Pause before the first question, after the start."""
 
     @model_validator(mode="after")
     def _ask_one_thing(self) -> ReadyProbe:

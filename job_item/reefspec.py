@@ -49,28 +49,43 @@ class ReefGuide(Section):
     """`reefguide`: where the web API is, who this node is to it, and which jobs it takes how."""
 
     api_endpoint: Annotated[str, AfterValidator(_api_endpoint)]
+    """The address of the web API."""
     job_types: Annotated[
         tuple[Annotated[str, AfterValidator(_job_type)], ...], BeforeValidator(_job_types), Field(min_length=1)
     ]
+    """The types to poll for; each is the event of a job."""
     username: str
+    """The user."""
     password: SecretStr
+    """Its password."""
     password_file: str | None = None
+    """File that holds the password, in place of `password`."""
     data_path: str | None = None
+    """Passed on to jobs."""
     cache_path: str | None = None
+    """Passed on to jobs."""
     aws_region: str = "ap-southeast-2"
+    """Passed on to jobs."""
     s3_endpoint: str | None = None
+    """Passed on to jobs."""
     poll_interval: Seconds = Field(default=2.0, ge=0.1)
+    """Pause between polls."""
     idle_timeout: Seconds = Field(default=300.0, ge=0)
-    """Without a job for so long the node ends; 0 is never."""
+    """Without a job for so long the node ends, unless it has a broker too; `0`: never."""
     max_concurrent_jobs: int = Field(default=1, ge=1)
+    """Jobs of the API that run at once."""
     settle: Seconds = Field(default=0.5, ge=0, le=30)
-    """How long after a claim is looked who else has claimed the job."""
+    """How long after a claim is looked who else was granted the job."""
     watch_interval: Seconds = Field(default=15.0, ge=0.1)
+    """How often is looked whether the result of a running job is still wanted."""
     deadline: Seconds | None = Field(default=None, gt=0)
-    """How long a job may take in all; without it, until its assignment expires."""
+    """How long a job may take in all. Default: until its assignment expires."""
     on_timed_out: Literal["finish", "cancel"] = "finish"
+    """Whether a job that the server marks TIMED_OUT goes on (`finish`) or is ended (`cancel`)."""
     request_timeout: Seconds = Field(default=30.0, ge=1)
+    """How long an answer of the API may take."""
     sentry_dsn: SecretStr | None = None
+    """Where failed jobs are told to Sentry."""
 
     @model_validator(mode="before")
     @classmethod

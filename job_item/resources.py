@@ -15,13 +15,21 @@ class Resources(Section):
     """`resources`: limits of each process, niceness, cgroup. What is not set is as the node was started with."""
 
     nice: int = Field(default=0, ge=-20, le=19)
+    """Niceness."""
     memory: Bytes | None = Field(default=None, gt=0)
+    """Address space of each process."""
     cpu_time: Seconds | None = Field(default=None, gt=0)
+    """CPU time of each process."""
     open_files: int | None = Field(default=None, gt=0)
+    """Open files of each process."""
     file_size: Bytes | None = Field(default=None, ge=0)
+    """Largest file a process may write."""
     processes: int | None = Field(default=None, gt=0)
+    """Processes of the user."""
     core: Bytes | None = Field(default=None, ge=0)
+    """Size of core dumps."""
     cgroup: Passable | None = Field(default=None, min_length=1)
+    """Path of a writable cgroup (version 2) to put the processes into."""
 
 
 def rlimits(resources: Resources) -> dict[int, int]:

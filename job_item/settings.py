@@ -7,12 +7,10 @@ is as good as absent.
 
 from __future__ import annotations
 
-import ipaddress
-import os
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from job_item.connections import BrokerConnection
 from job_item.execspec import Exec
@@ -27,9 +25,9 @@ from job_item.kinds import (
     Seconds,
     Shell,
     Sources,
-    level_of,
 )
 from job_item.manager.address import base_of
+from job_item.nodespec import Api, Credential, Heartbeat, Keep, Limits, Log, Manager, Recycle, Restart
 from job_item.quantity import Unfit
 from job_item.redact import secret_values
 from job_item.reefspec import ReefGuide
@@ -38,101 +36,19 @@ from job_item.section import Section
 from job_item.updatespec import Update
 
 
-class Credential(Section):
-    """`credential`: who this node is to its project."""
-
-    project_id: str = ""
-    secret_key: SecretStr = SecretStr("")
-    secret_key_file: str | None = None
-
-
-class Api(Section):
-    """`api`: where the local HTTP API listens; port 0 means any free port."""
-
-    host: str = Field(default="127.0.0.1", min_length=1)
-    port: int = Field(default=8080, ge=0, le=65535)
-    token: SecretStr | None = None
-    token_file: str | None = None
-
-    @property
-    def port_was_set(self) -> bool:
-        """Whether the port was asked for: then a taken one is an error; the default gives way to any free one."""
-        return "port" in self.model_fields_set
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether only this machine can reach the API: 127.0.0.0/8, ::1 or localhost."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host.lower() == "localhost"
-
-
-class Limits(Section):
-    """`limits`: how much this node takes on at once."""
-
-    concurrency: int = Field(default_factory=lambda: 2 * (os.cpu_count() or 1), ge=1)
-    queue: int = Field(default=1_000_000, ge=1)
-
-
-class Restart(Section):
-    """`restart`: when the parent gives a child up that dies before it was ready."""
-
-    limit: int = Field(default=5, ge=1)
-    window: Seconds = Field(default=60.0, gt=0)
-
-
-class Heartbeat(Section):
-    """`heartbeat`: a child that is silent for `timeout` seconds is hung and gets replaced."""
-
-    interval: Seconds = Field(default=5.0, gt=0)
-    timeout: Seconds = Field(default=20.0, gt=0)
-
-    @model_validator(mode="after")
-    def _leave_time_for_a_beat(self) -> Heartbeat:
-        if self.timeout <= self.interval:
-            raise Unfit(
-                "ERR-CFG-007", f"timeout ({self.timeout:g} s) must be longer than interval ({self.interval:g} s)"
-            )
-        return self
-
-
-class Log(Section):
-    """`log`: what is written to standard error."""
-
-    level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(level_of)] = "INFO"
-    format: Literal["auto", "text", "json"] = "auto"
-
-
-class Keep(Section):
-    """`keep`: how long ended jobs and their output stay, and how much may wait for the Job Manager."""
-
-    days: float = Field(default=7.0, gt=0, allow_inf_nan=False)
-    jobs: int = Field(default=100_000, ge=1)
-    log_bytes: Bytes = Field(default=1 << 30, ge=0)
-    outbox_bytes: Bytes = Field(default=4 << 30, ge=0)
-
-
-class Recycle(Section):
-    """`recycle`: when a process that runs handlers is replaced, though nothing is wrong with it."""
-
-    jobs: int = Field(default=10_000, ge=1)
-    memory: Bytes = Field(default=1 << 30, gt=0)
-
-
-class Manager(Section):
-    """`manager`: how often the Job Manager is asked whether anything is new."""
-
-    refresh: Seconds = Field(default=60.0, ge=1)
-
-
 class Retries(Section):
     """`retries` of a job: runs in all, the pauses between them in seconds, and what another run is for."""
 
     attempts: int = Field(default=1, ge=1)
+    """Runs in all."""
     backoff: Seconds = Field(default=1.0, ge=0)
+    """Pause before the second run; it doubles each time."""
     backoff_max: Seconds = Field(default=60.0, ge=0)
+    """The longest pause."""
     on: tuple[Literal["error", "timeout", "lost"], ...] = ("error", "timeout", "lost")
+    """What another run is for: a failure, a time-out, the death of the node that ran it. A job that has used up its
+    runs is a [dead letter](brokers.md#retries-and-dead-letters).
+    """
 
 
 class Job(Section):
@@ -141,22 +57,49 @@ class Job(Section):
     """
 
     name: Passable = ""
+    """A label for people."""
     event: Event = Field(min_length=1)
+    """The name under which the job is triggered."""
     handler: Handler | None = None
+    """In place of `cmd`: a Python function, named by the type that it is marked with or as `module:function`. See
+    [handlers.md](handlers.md).
+    """
     cmd: MaybeCommand = Field(default=None, validate_default=True)
+    """Text: a Mustache template for the shell. List: a program and its arguments, no shell; each word is a template.
+    Default: this or `handler` must be set.
+    """
     pub_type: object = Field(default=None, exclude=True, repr=False)
+    """Accepted for old files, without effect."""
     timeout: Seconds | None = Field(default=None, gt=0)
+    """After this time the job and everything it started gets SIGTERM, then SIGKILL; status `timeout`."""
     concurrency: int | None = Field(default=None, ge=1)
+    """How many jobs of this event run at once, within `limits.concurrency`."""
     retries: Retries = Retries()
+    """How often and when it is run again."""
     on_lost: Literal["rerun", "error"] = "rerun"
+    """What becomes of a job whose node was killed while it ran: `rerun` starts it again, at least once; `error` reports
+    it, as does `retries.on` without `lost`.
+    """
     env: Environment = Field(default_factory=dict)
+    """Further environment variables."""
     working_dir: str | None = None
+    """Directory of this job; its task file is there too. Default: `work_dir`."""
     shell: Shell = "bash"
+    """The shell that reads `cmd`: name or path."""
     status: Literal["exit_code", "stderr", "strict"] = "exit_code"
+    """What decides between `finish` and `error`. `exit_code`: 0 is `finish`. `stderr`: any byte on standard error is
+    `error`. `strict`: both must be clean.
+    """
     render: Literal["safe", "legacy"] = "safe"
+    """`safe`: values are literal text. `legacy`: as the Go worker rendered; no protection, and numbers in the task file
+    lose digits beyond a 64-bit float, as there.
+    """
     kill_grace: Seconds = Field(default=5.0, ge=0)
+    """Time between SIGTERM and SIGKILL."""
     output_limit: Bytes = Field(default=64 << 20, ge=0)
+    """Output kept of one run. What is beyond it is left out, and the gap is marked with its size."""
     resources: Resources = Resources()
+    """What the kernel holds its processes to."""
 
     @field_validator("cmd")
     @classmethod
@@ -184,34 +127,86 @@ class Settings(Section):
     """
 
     identity_id: Identity | None = None
+    """The unique id of this node. `WORKER_ID` wins over it; `JOB_ITEM_IDENTITY_ID` is used where it is absent. Default:
+    made once, kept in the state folder.
+    """
     end_point: Annotated[str, AfterValidator(base_of)] = ""
+    """Address of the [Job Manager](job-manager.md): scheme, host and port, with or without `/api/worker/config`.
+    Default: none, which is local mode.
+    """
     manager: Manager = Manager()
+    """How the Job Manager is asked."""
     allow_remote_commands: bool = False
+    """Whether the node takes `jobs` and `execs`, commands that is, from the Job Manager where it has none of its own.
+    """
     credential: Credential = Credential()
+    """Who this node is to its project."""
     handlers: Sources = ()
+    """Modules (`package.module`) and files (`areas.py`, relative to the folder of the configuration) with Python
+    functions that run jobs. Each type that they mark can be asked for without an entry in `jobs`.
+    `JOB_ITEM_HANDLERS` (with commas) wins over it.
+    """
     recycle: Recycle = Recycle()
+    """When a process that runs handlers is replaced, though nothing is wrong with it."""
     jobs: tuple[Job, ...] = ()
+    """What can be asked of this node."""
     execs: tuple[Exec, ...] = ()
+    """Commands that run as long as the node does."""
     uuid: str = ""
+    """With `end_point`: the project's name in all subjects, and `app_id` of a request. Default: the Job Manager's."""
     broker_connection: BrokerConnection | None = None
+    """The message broker, see [brokers.md](brokers.md). With `end_point` the Job Manager's counts and this is not used.
+    Neither this nor `end_point`: the embedded queue.
+    """
     reefguide: ReefGuide | None = None
+    """The ReefGuide job API that this node polls, see [reefguide.md](reefguide.md)."""
     project_record: object = Field(default=None, alias="project", exclude=True, repr=False)
+    """A member of the Job Manager's answer; accepted in a file for compatibility, without effect."""
     job_item_version_number: int | None = None
+    """A member of the Job Manager's answer, see [Newer versions](job-manager.md#newer-versions); without effect in a
+    file.
+    """
     job_item_version: str = ""
+    """The same."""
     job_item_link: str = ""
+    """The same."""
     api: Api = Api()
+    """Where the local HTTP API listens."""
     state_dir: str | None = Field(default=None, min_length=1)
+    """Journal, output and locks. Mode 0700. One node per folder. A path that is not absolute starts at the folder of
+    the file. Default: `$STATE_DIRECTORY`, else `.job_item` beside the file, else the user's state folder.
+    """
     work_dir: str | None = Field(default=None, min_length=1)
+    """Directory of the jobs and place of their task files `<task_id>.json`. Must be writable. Default: the folder of
+    the file.
+    """
     limits: Limits = Field(default_factory=Limits)
+    """How much this node takes on at once."""
     restart: Restart = Restart()
+    """When the parent gives up a child that dies before it was ready."""
     heartbeat: Heartbeat = Heartbeat()
+    """When a child counts as hung."""
     drain_grace: Seconds = Field(default=30.0, ge=0)
+    """On the first SIGTERM or Ctrl-C, how long running jobs may go on before they are ended."""
     finish_settle: Seconds | None = Field(default=None, ge=0)
+    """With a broker: a job's status is said no earlier than this after it was said who runs it, for those who begin to
+    listen late. It is repeated until somebody has it. No slot is held meanwhile. Default: `3` with `end_point`, `0`
+    without.
+    """
     log: Log = Log()
+    """What is written to standard error."""
     keep: Keep = Keep()
+    """How long ended jobs and their output stay."""
     sync: Literal["normal", "full"] = "normal"
+    """`normal`: an accepted job survives any kill of the node. `full`: also a power cut; accepting costs about a third
+    more.
+    """
     pass_env: tuple[str, ...] = ()
+    """Names of variables of the node's own environment that jobs may see; `*` and `?` are wildcards, as in `[LANG,
+    AWS_*]`.
+    """
     reload: Literal["auto", "manual"] = "auto"
+    """`auto`: an edit of this file takes effect by itself. `manual`: only with `job_item reload` or SIGHUP."""
     update: Update = Update()
 
     @property

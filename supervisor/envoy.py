@@ -7,7 +7,7 @@ import time
 
 from job_item.manager.state import ManagerState
 from job_item.plainlog import PlainLog
-from supervisor.liaison import Liaison, heard, told
+from supervisor.liaison import Liaison, Line, heard, offered, told
 from supervisor.plan import Plan
 from supervisor.reading import Reading
 
@@ -23,6 +23,7 @@ class Envoy:
         """None without a Job Manager."""
         self._log = log
         self._liaison = Liaison.begin(plan, time.monotonic(), _draw())
+        self._write(offered(None, self.state.offer if self.state else None))
 
     @property
     def is_away(self) -> bool:
@@ -49,12 +50,15 @@ class Envoy:
         else:
             before, self.state = self.state, heard(self.state, reading.manager)
             is_away = self.is_away
-            line = told(before, self.state)
-            if line is not None and line.code:
-                self._log.warning(line.event, code=line.code, **line.fields)
-            elif line is not None:
-                self._log.info(line.event, **line.fields)
+            self._write(told(before, self.state))
+            self._write(offered(before.offer if before else None, self.state.offer if self.state else None))
         self._liaison = self._liaison.hear(reading.plan or plan, time.monotonic(), _draw(), is_away=is_away)
+
+    def _write(self, line: Line | None) -> None:
+        if line is not None and line.code:
+            self._log.warning(line.event, code=line.code, **line.fields)
+        elif line is not None:
+            self._log.info(line.event, **line.fields)
 
 
 def _draw() -> float:

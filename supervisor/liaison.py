@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
+from job_item.manager.offer import Offer
 from job_item.manager.state import ManagerState
 from job_item.policy import Backoff
 from supervisor.plan import Plan
@@ -71,3 +72,10 @@ def told(before: ManagerState | None, now: ManagerState | None) -> Line | None:
         fields = {"url": now.url, "reason": f"{now.failure} ({now.code})"}
         return Line("manager.lost", "ERR-MGR-008", fields)
     return Line("manager.found", fields={"url": now.url}) if before is None or before.is_away else None
+
+
+def offered(before: Offer | None, now: Offer | None) -> Line | None:
+    """What is said of a newer worker that the Job Manager would have: once for each offer."""
+    if now is None or now == before:
+        return None
+    return Line("update.offered", "ERR-UPD-002", {"reason": now.sentence, "link": now.link})

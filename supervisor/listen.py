@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from job_item.errors import Unavailable
 
 if TYPE_CHECKING:
-    from job_item.settings import Api
+    from job_item.nodespec import Api
 
 _BACKLOG = 1024
 

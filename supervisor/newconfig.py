@@ -13,7 +13,7 @@ from pathlib import Path
 from job_item.check import check
 from job_item.errors import NodeError, SettingsError
 from job_item.load import load
-from job_item.settings import Api
+from job_item.nodespec import Api
 
 EXISTS = "ERR-CFG-027"
 

@@ -20,9 +20,10 @@ from job_item.errors import Fault, NodeError, SettingsError
 from job_item.link import ChildStart, Connection
 from job_item.load import Loaded, load
 from job_item.manager.supplier import Source, Wish, keep, load_managed
+from job_item.nodespec import Api
 from job_item.process import own_session
 from job_item.reload import ReloadReport
-from job_item.settings import Api, Settings
+from job_item.settings import Settings
 from job_item.sign import Sign, signs
 from job_item.state import StateFolder
 from supervisor.difference import changes

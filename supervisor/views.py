@@ -161,8 +161,10 @@ def node_view(node: Record) -> RenderableType:
                 "api": node["url"],
                 "processes": ", ".join(f"{room} {process['pid'] or '-'}" for room, process in rooms),
                 "settings": settings_line(node["settings"]),
+                **update_line(node.get("update")),
                 "slots": f"{running} of {node['slots'] or '?'} in use",
                 "queued": str(queued),
+                **({"job api": job_api_line(node["reefguide"])} if node["reefguide"] else {}),
             }
         )
     ]
@@ -172,6 +174,22 @@ def node_view(node: Record) -> RenderableType:
     if node["jobs"]:
         parts += ["", job_table(node["jobs"])]
     return Group(*parts)
+
+
+def job_api_line(state: Record) -> Text:
+    """How the node stands with the API that it polls."""
+    waiting = f"; {state['unposted']} results wait to be posted" if state["unposted"] else ""
+    if state["connected"]:
+        return Text(harmless(f"{state['url']} answers since {moment(state['since'])}{waiting}"))
+    code = f" [{state['code']}]" if state["code"] else ""
+    return Text(harmless(f"{state['url']}: {state['reason']}{code}{waiting}"), style="yellow")
+
+
+def update_line(update: Record | None) -> dict[str, Text]:
+    """The newer version that is offered; nothing where there is none."""
+    if update is None:
+        return {}
+    return {"update": Text(harmless(f"{update['notice']} [{update['code']}]"), style="yellow")}
 
 
 def settings_line(settings: Record) -> Text:

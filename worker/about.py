@@ -19,7 +19,7 @@ from job_item.link import ChildStart, ExecState, NodeState, StopNode
 from job_item.orders import Order
 from job_item.reload import SettingsState
 from job_item.state import exec_log
-from worker.desk import Health, Watch
+from worker.desk import Health, JobApiState, Watch
 from worker.execlog import KeptLog
 from worker.lognews import LogNews
 from worker.metrics.machine import Lookout, Machine, look
@@ -37,6 +37,8 @@ class About:
         self.start = start
         self._say = say
         self.orders = Orders(say)
+        self.job_api: Callable[[], JobApiState | None] = lambda: None
+        """How the node stands with the API that it polls."""
         self._node = NodeState(None, None)
         self._lookout = Lookout(self._look)
         self._heard_of_execs = start.supervisor_pid is None
@@ -75,6 +77,7 @@ class About:
             worker_pid=os.getpid(),
             execs_pid=self._node.execs_pid,
             settings=self._settings(),
+            reefguide=self.job_api(),
         )
 
     def stop(self) -> None:

@@ -51,6 +51,20 @@ class BrokerState:
 
 
 @dataclass(frozen=True, slots=True)
+class JobApiState:
+    """How the node stands with the HTTP job queue that it polls; `since` is seconds since the epoch, `unposted` counts
+    results that it has not yet.
+    """
+
+    url: str
+    connected: bool
+    since: float
+    code: str | None = None
+    reason: str | None = None
+    unposted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """What `/healthz` shows."""
 
@@ -63,6 +77,8 @@ class Health:
     settings: SettingsState = SettingsState()
     broker: BrokerState | None = None
     """None where the node has none."""
+    reefguide: JobApiState | None = None
+    """None where the node polls none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,11 @@ class Gateway:
             settle_s=self._settle_s,
         )
         folders = (Path("/"), about.start.work_dir, about.start.state_dir)
-        self._reports = Reports(self.session, host, settings.project, folders) if settings.end_point else None
+        self._reports = (
+            Reports(self.session, host, settings.project, folders, lambda: board.standing.offer)
+            if settings.end_point
+            else None
+        )
         self.leases = self._open_leases(settings, journal)
         """The jobs on loan; None where `delivery` is compat."""
         self._about = about

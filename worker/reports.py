@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from job_item import __version__
 from job_item.errors import NodeError
 from job_item.hardware import Unknown
 from job_item.hardware.host import host_information
@@ -22,6 +23,7 @@ from job_item.hardware.network import interfaces
 from job_item.hardware.processor import processor_times, utilisation
 from job_item.hardware.report import counters, disks, wrap
 from job_item.log import get
+from job_item.manager.offer import NUMBER, Offer
 from worker import subjects
 from worker.aside import aside
 from worker.brokers.session import Session
@@ -34,14 +36,25 @@ Query = Callable[[], Any]
 
 
 class Reports:
-    """Reports as long as it runs. `project` is the project's UUID; `folders` are those whose disks are told of."""
+    """Reports as long as it runs.
+
+    `project` is the project's UUID; `folders` are those whose disks are told of; `offered` gives the newer worker that
+    the Job Manager would have, as it is known now.
+    """
 
     def __init__(
-        self, session: Session, host_id: str, project: str, folders: tuple[Path, ...], period_s: float = MINUTE_S
+        self,
+        session: Session,
+        host_id: str,
+        project: str,
+        folders: tuple[Path, ...],
+        offered: Callable[[], Offer | None],
+        period_s: float = MINUTE_S,
     ) -> None:
         self._session = session
         self._wrap = partial(wrap, host_id=host_id, project=project)
         self._folders = folders
+        self._offered = offered
         self._period_s = period_s
         self._host_s = period_s * HOST_S / MINUTE_S
         self._silent: set[str] = set()
@@ -53,6 +66,7 @@ class Reports:
         """Report from now on, at first as soon as there is a connection."""
         rounds = (
             (self._host_s, self._tell_host),
+            (self._host_s, self._tell_version),
             (self._period_s, self._tell_load),
             (self._period_s, self._tell_network),
             (self._period_s, self._tell_disks),
@@ -78,6 +92,10 @@ class Reports:
     async def _tell_host(self) -> None:
         """The bare object, without the wrapper (section 8.1)."""
         await self._tell("host", host_information, lambda data: data)
+
+    async def _tell_version(self) -> None:
+        """Which worker this is, and the newer one that it has heard of: a report of our own, like that on disks."""
+        await self._tell("version", lambda: version(self._offered()), self._wrap)
 
     async def _tell_load(self) -> None:
         """Processors over a second, then memory (sections 8.2 and 8.3)."""
@@ -118,3 +136,9 @@ class Reports:
             return None
         self._silent.discard(what)
         return found
+
+
+def version(offer: Offer | None) -> dict[str, Any]:
+    """The members of the report on versions; `offered` is null where this worker will do."""
+    offered = None if offer is None else {"number": offer.number, "version": offer.version}
+    return {"version": __version__, "number": NUMBER, "offered": offered}

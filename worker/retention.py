@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from worker.journal import Ended, Journal
 
 if TYPE_CHECKING:
-    from job_item.settings import Keep
+    from job_item.nodespec import Keep
 
 SLICE = 200
 """Jobs that are dropped at once: a few milliseconds of the journal's time."""

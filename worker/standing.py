@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from job_item.environ import base_environment
 from job_item.link import ChildStart
 from job_item.manager.answer import Registration
+from job_item.manager.offer import Offer, offer_of
 from job_item.settings import Job, Settings
 from worker.recovery import Rules
 
@@ -39,6 +40,12 @@ class Standing:
     def settings(self) -> Settings:
         """What the configuration says."""
         return self.start.settings
+
+    @property
+    def offer(self) -> Offer | None:
+        """The newer worker that the Job Manager would have, if it said so."""
+        settings = self.settings
+        return offer_of(settings.job_item_version_number or 0, settings.job_item_version, settings.job_item_link)
 
     @classmethod
     def of(cls, start: ChildStart, environ: Mapping[str, str], before: Standing | None = None) -> Standing:

@@ -62,5 +62,5 @@ def note(task_id: str) -> str:
 
 
 def report(what: str) -> str:
-    """Where this machine is told of: host, cpu, mem, net; disk and traffic are of our own."""
+    """Where this machine is told of: host, cpu, mem, net; disk, traffic and version are of our own."""
     return f"listen_{what}_information"

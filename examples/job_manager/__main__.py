@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 from collections.abc import AsyncIterator
@@ -10,11 +11,8 @@ from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import JSONResponse
 
-from examples.job_manager import files, people, workers
+from examples.job_manager import files, nodes, people
 from examples.job_manager.board import Board
 from examples.job_manager.bus import Bus
 from examples.job_manager.gate import Gate
@@ -24,33 +22,22 @@ from examples.job_manager.store import Store
 
 def build(settings: Settings) -> FastAPI:
     """The application; it connects to the broker when it is started."""
+    store, bus, gate = Store(settings.folder), Bus(settings.connection), Gate(settings)
+    board = Board(settings, store, bus)
 
     @asynccontextmanager
-    async def life(app: FastAPI) -> AsyncIterator[None]:
-        store, bus, gate = Store(settings.folder), Bus(settings.connection), Gate(settings)
-        board = Board(settings, store, bus)
-        app.include_router(workers.routes(settings, store, gate))
-        app.include_router(files.routes(settings, store, gate))
-        app.include_router(people.routes(settings, store, gate, board, bus))
-        await board.start()
-        yield
-        await board.stop()
-        await bus.stop()
-        store.close()
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        async with asyncio.TaskGroup() as works:
+            running = [works.create_task(bus.run()), works.create_task(board.run())]
+            yield
+            for work in running:
+                work.cancel()
 
-    async def refuse(_: Request, error: Exception) -> JSONResponse:
-        assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
-        document = {"status": "error", "status_code": error.status_code, "return": error.detail}
-        return JSONResponse(document, error.status_code, error.headers)
-
-    return FastAPI(
-        title="Job Manager",
-        lifespan=life,
-        docs_url=None,
-        redoc_url=None,
-        openapi_url=None,
-        exception_handlers={HTTPException: refuse},
-    )
+    app = FastAPI(title="Job Manager", lifespan=life, openapi_url=None)
+    app.include_router(nodes.routes(settings, store, gate))
+    app.include_router(files.routes(store, gate))
+    app.include_router(people.routes(settings, store, gate, board, bus))
+    return app
 
 
 def main() -> None:

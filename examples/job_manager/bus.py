@@ -4,64 +4,78 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Protocol
+from functools import partial
+from importlib import import_module
+from typing import Any, ClassVar
 
-from job_item.connections import NatsConnection, RabbitmqConnection, RedisConnection
+from job_item.connections import Connection
 
 Take = Callable[[str, bytes], Awaitable[None]]
 """Is given the subject and the body of a message."""
+ANSWER_S = 5
 PAUSE_S = 0.5
 _LOGGER = logging.getLogger("job_manager")
 
 
-class LineLost(Exception):  # noqa: N818 - it says what happened
-    """This connection is of no use any more."""
+class Line(ABC):
+    """One connection. Every method raises one of `failures` when it is of no use any more; `lost` is set, too."""
 
+    failures: ClassVar[tuple[type[Exception], ...]]
 
-class Line(Protocol):
-    """One connection. Every method raises `LineLost`."""
+    def __init__(self, settings: Any, take: Take) -> None:
+        self.settings = settings
+        self.take = take
+        self.lost = asyncio.Event()
 
-    lost: asyncio.Future[None]
+    @abstractmethod
+    async def open(self) -> None:
+        """Connect."""
 
+    @abstractmethod
     async def publish(self, subject: str, body: bytes) -> bool:
         """Send; tells whether anybody has it."""
 
+    @abstractmethod
     async def subscribe(self, subject: str) -> None:
         """Hear what comes on a subject; the broker has confirmed it when this returns."""
 
+    @abstractmethod
     async def unsubscribe(self, subject: str) -> None:
         """Hear no more of it."""
 
+    @abstractmethod
     async def close(self) -> None:
-        """Let go; raises nothing."""
+        """Let go."""
 
 
-async def open_line(settings: NatsConnection | RedisConnection | RabbitmqConnection, take: Take) -> Line:
-    """Connect to the broker of the settings; `take` gets every message. Raises `LineLost`."""
-    if isinstance(settings, NatsConnection):
-        from examples.job_manager.nats_line import NatsLine
+def secret_of(settings: Connection) -> str | None:
+    """The password."""
+    return settings.password.get_secret_value() if settings.password else None
 
-        return await NatsLine.open(settings, take)
-    if isinstance(settings, RedisConnection):
-        from examples.job_manager.redis_line import RedisLine
 
-        return await RedisLine.open(settings, take)
-    from examples.job_manager.rabbitmq_line import RabbitmqLine
-
-    return await RabbitmqLine.open(settings, take)
+def tls_of(settings: Connection) -> ssl.SSLContext | None:
+    """What the connection is made with; None for plain text."""
+    if not settings.is_tls:
+        return None
+    context = ssl.create_default_context(cafile=settings.ca_file)
+    if settings.cert_file and settings.key_file:
+        context.load_cert_chain(settings.cert_file, settings.key_file)
+    return context
 
 
 class Bus:
     """Publishes and hears, over whatever connection there is."""
 
-    def __init__(self, settings: NatsConnection | RedisConnection | RabbitmqConnection) -> None:
+    def __init__(self, settings: Any) -> None:
         self.on_up: Callable[[], None] = lambda: None
-        self._settings = settings
+        kind = import_module(f"examples.job_manager.{settings.type}_line").BrokerLine
+        self._open: Callable[[], Line] = partial(kind, settings, self._hear)
         self._takes: dict[str, Take] = {}
         self._line: Line | None = None
-        self._work = asyncio.get_running_loop().create_task(self._run())
 
     @property
     def is_up(self) -> bool:
@@ -70,56 +84,59 @@ class Bus:
 
     async def publish(self, subject: str, body: bytes) -> bool:
         """Send; False where nobody has it, or the broker is away."""
-        with suppress(LineLost):
-            return self._line is not None and await self._line.publish(subject, body)
-        return False
+        return bool(self._line and await self._try(self._line, self._line.publish(subject, body)))
 
     async def listen(self, subject: str, take: Take) -> None:
         """Hear what comes on a subject from now on, over all connections to come."""
         self._takes[subject] = take
-        if self._line is not None:
-            with suppress(LineLost):
-                await self._line.subscribe(subject)
+        if self._line:
+            await self._try(self._line, self._line.subscribe(subject))
 
     async def leave(self, subject: str) -> None:
         """Hear no more of it."""
-        if self._takes.pop(subject, None) is not None and self._line is not None:
-            with suppress(LineLost):
-                await self._line.unsubscribe(subject)
+        if self._takes.pop(subject, None) and self._line:
+            await self._try(self._line, self._line.unsubscribe(subject))
 
-    async def stop(self) -> None:
-        """Disconnect."""
-        self._work.cancel()
-        await asyncio.gather(self._work, return_exceptions=True)
-
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """Be connected, until this is cancelled."""
         is_told = False
         while True:
+            line = self._open()
             try:
-                line = await open_line(self._settings, self._hear)
-                is_told = False
+                async with asyncio.timeout(ANSWER_S):
+                    await line.open()
                 await self._live(line)
-            except LineLost as error:
+                is_told = False
+            except line.failures as error:
                 if not is_told:
                     _LOGGER.warning("the broker is away: %s", error)
-                    is_told = True
+                is_told = True
+            finally:
+                self._line = None
+                with suppress(*line.failures):
+                    await line.close()
             await asyncio.sleep(PAUSE_S)
 
     async def _live(self, line: Line) -> None:
-        try:
-            done: set[str] = set()
-            while new := self._takes.keys() - done:  # more may be asked for meanwhile
-                for subject in sorted(new, key=list(self._takes).index):
+        done: dict[str, None] = {}
+        while new := [subject for subject in self._takes if subject not in done]:  # more may be asked for meanwhile
+            for subject in new:
+                async with asyncio.timeout(ANSWER_S):
                     await line.subscribe(subject)
-                done |= new
-            self._line = line
-            self.on_up()
-            _LOGGER.info("connected to the broker")
-            await line.lost
-            raise LineLost("the connection was lost")
-        finally:
-            self._line = None
-            await line.close()
+            done |= dict.fromkeys(new)
+        self._line = line
+        self.on_up()
+        _LOGGER.info("connected to the broker")
+        await line.lost.wait()
+        _LOGGER.info("the connection to the broker was lost")
+
+    async def _try(self, line: Line, work: Awaitable[Any]) -> Any:
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                return await work
+        except line.failures:
+            line.lost.set()
+            return None
 
     async def _hear(self, subject: str, body: bytes) -> None:
         if take := self._takes.get(subject):

@@ -3,42 +3,35 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 
-from starlette.exceptions import HTTPException
+from fastapi import HTTPException, Request
 
-HEAD_LIMIT_BYTES = 1 << 14
-_FILE_NAME = re.compile(r'filename="((?:[^"\\]|\\.)*)"')
+HEAD_LIMIT_BYTES = 16 << 10
+_FORM = re.compile(r'multipart/form-data;.*\bboundary="?([^";]+)')
+_PART = re.compile(r'name="file".*filename="((?:[^"\\]|\\.)*)"')
 
 
-async def receive(content_type: str, chunks: AsyncIterator[bytes], to: Path, limit_bytes: int) -> str:
-    """Write the one part of a form to a file; returns the base name that it came with. Raises `HTTPException`."""
-    kind, _, rest = content_type.partition("boundary=")
-    boundary = rest.partition(";")[0].strip().strip('"')
-    if not kind.startswith("multipart/form-data") or not boundary:
+async def receive(request: Request, to: Path, limit_bytes: int) -> str:
+    """Write the one part of a form to a file; returns the name that it came with. Raises `HTTPException`."""
+    form = _FORM.match(request.headers.get("content-type", ""))
+    if form is None:
         raise HTTPException(415, "a multipart form with one part `file` is wanted")
-    ending = f"\r\n--{boundary}--".encode()
-    head, kept, written = b"", b"", 0
+    ending = f"\r\n--{form[1]}--".encode()
+    head, kept = b"", b""
     with to.open("wb") as file:
-        async for chunk in chunks:
-            if b"\r\n\r\n" not in head:
-                head += chunk
-                if len(head) > HEAD_LIMIT_BYTES + len(chunk):
-                    raise HTTPException(400, "the head of the form is too long")
-                kept = head.partition(b"\r\n\r\n")[2]
-            else:
-                kept += chunk
-            written += file.write(kept[: -2 * len(ending)])  # the end may be cut anywhere
-            kept = kept[-2 * len(ending) :]
-            if written > limit_bytes:
-                raise HTTPException(413, "the file is too large")
-        last = kept.rfind(ending)
-        if last < 0:
-            raise HTTPException(400, "the form has no end")
-        file.write(kept[:last])
-    headers = head.partition(b"\r\n\r\n")[0].decode(errors="replace")
-    named = _FILE_NAME.search(headers)
-    if 'name="file"' not in headers or named is None:
-        raise HTTPException(400, "the form has no part `file`")
-    return named[1].replace("\\", "/").rpartition("/")[2] or "file"
+        async for chunk in request.stream():
+            kept += chunk
+            if not head and b"\r\n\r\n" in kept:
+                head, _, kept = kept.partition(b"\r\n\r\n")
+            if head and len(kept) > 2 * len(ending):  # the end may be cut anywhere
+                file.write(kept[: -2 * len(ending)])
+                kept = kept[-2 * len(ending) :]
+            if len(kept) > len(chunk) + HEAD_LIMIT_BYTES or file.tell() > limit_bytes:
+                raise HTTPException(413, "the file, or the head of the form, is too large")
+        content, found, _ = kept.rpartition(ending)
+        part = _PART.search(head.decode(errors="replace"))
+        if not found or part is None:
+            raise HTTPException(400, "the form has no part `file`, or no end")
+        file.write(content)
+    return part[1]

@@ -9,99 +9,67 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from examples.job_manager.bus import LineLost, Take
-from examples.job_manager.tls import authority_of
-from job_item.connections import RedisConnection
+from examples.job_manager.bus import ANSWER_S, Line, Take, secret_of
 
-ANSWER_S = 5.0
 OWN = "job_manager.own"
 """A subscription that is always there: a connection without one would not wait for messages."""
 
 
-class RedisLine:
+class BrokerLine(Line):
     """See `Line`."""
 
-    def __init__(self, client: Redis, take: Take) -> None:
-        self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._client = client
-        self._heard = client.pubsub()
-        self._take = take
-        self._confirmed: dict[str, asyncio.Future[None]] = {}
-        self._listening: asyncio.Task[None] | None = None
+    failures = (RedisError, OSError)
 
-    @classmethod
-    async def open(cls, settings: RedisConnection, take: Take) -> RedisLine:
-        """Connect."""
+    def __init__(self, settings: Any, take: Take) -> None:
+        super().__init__(settings, take)
         address = settings.addresses[0]
-        client = Redis(
+        tls = {"ca_certs": settings.ca_file, "certfile": settings.cert_file, "keyfile": settings.key_file}
+        self._client = Redis(
             host=address.host,
             port=address.port,
             db=settings.db,
             username=settings.user,
-            password=settings.password.get_secret_value() if settings.password else None,
+            password=secret_of(settings),
             socket_connect_timeout=ANSWER_S,
-            health_check_interval=0,
-            **authority_of(settings),
+            **({"ssl": True} | {f"ssl_{name}": path for name, path in tls.items()} if settings.is_tls else {}),
         )
-        line = cls(client, take)
-        try:
-            await line._heard.subscribe(OWN)
-        except (RedisError, OSError) as error:
-            await line.close()
-            raise LineLost(str(error)) from error
-        line._listening = asyncio.get_running_loop().create_task(line._listen())
-        return line
+        self._heard = self._client.pubsub()
+        self._confirmed: dict[str, asyncio.Future[None]] = {}
+        self._listening: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """See `Line`."""
+        await self._heard.subscribe(OWN)
+        self._listening = asyncio.create_task(self._listen())
 
     async def publish(self, subject: str, body: bytes) -> bool:
         """See `Line`."""
-        try:
-            return int(await self._client.publish(subject, body)) > 0
-        except (RedisError, OSError) as error:
-            self._end()
-            raise LineLost(str(error)) from error
+        return int(await self._client.publish(subject, body)) > 0
 
     async def subscribe(self, subject: str) -> None:
         """See `Line`."""
         confirmed = self._confirmed[subject] = asyncio.get_running_loop().create_future()
-        try:
-            await self._heard.subscribe(subject)
-            async with asyncio.timeout(ANSWER_S):
-                await confirmed
-        except (RedisError, OSError, TimeoutError) as error:
-            self._end()
-            raise LineLost(str(error)) from error
+        await self._heard.subscribe(subject)
+        await confirmed
 
     async def unsubscribe(self, subject: str) -> None:
         """See `Line`."""
-        with suppress(RedisError, OSError):
-            await self._heard.unsubscribe(subject)
+        await self._heard.unsubscribe(subject)
 
     async def close(self) -> None:
         """See `Line`."""
-        if self._listening is not None:
+        if self._listening:
             self._listening.cancel()
-            await asyncio.gather(self._listening, return_exceptions=True)
-        with suppress(Exception):
-            await self._heard.aclose()  # type: ignore[no-untyped-call]  # the library's
-        with suppress(Exception):
-            await self._client.aclose()
-
-    def _end(self) -> None:
-        if not self.lost.done():
-            self.lost.set_result(None)
+            await asyncio.wait({self._listening})
+        await self._heard.aclose()  # type: ignore[no-untyped-call]  # the library's
+        await self._client.aclose()
 
     async def _listen(self) -> None:
-        try:
+        with suppress(*self.failures):
             async for message in self._heard.listen():
-                await self._sort(message)
-        except (RedisError, OSError):
-            pass
-        finally:
-            self._end()
-
-    async def _sort(self, message: dict[str, Any]) -> None:
-        subject = message["channel"].decode()
-        if message["type"] == "subscribe" and (confirmed := self._confirmed.pop(subject, None)):
-            confirmed.set_result(None)
-        elif message["type"] == "message":
-            await self._take(subject, message["data"])
+                subject = message["channel"].decode()
+                if message["type"] == "message":
+                    await self.take(subject, message["data"])
+                elif confirmed := self._confirmed.pop(subject, None):
+                    confirmed.set_result(None)
+        self.lost.set()

@@ -53,11 +53,7 @@ class Job(Part):
 
 
 class Settings(Part):
-    """All of it. Relative paths start at the folder of the file.
-
-    `password` opens the page and the API for people (user `admin`); `folder` holds the database and the files;
-    `tls_bundle` is a folder whose files are sent to nodes that ask for certificates.
-    """
+    """All of it; README.md has an example. Relative paths start at the folder of the file."""
 
     project: Project
     broker_connection: dict[str, Any]
@@ -67,19 +63,21 @@ class Settings(Part):
     port: int = 9000
     folder: Path = Path("state")
     tls_bundle: Path | None = None
-    file_limit: int = 16 << 30
 
     @property
     def connection(self) -> Any:
-        """How this manager itself reaches the broker."""
-        return _CONNECTION.validate_python(self.broker_connection)
+        """How this manager itself reaches the broker; its certificates are those that it sends to nodes."""
+        files = {
+            key: str(self.tls_bundle / Path(name).name)
+            for key, name in self.broker_connection.items()
+            if key in ("ca_file", "cert_file", "key_file") and self.tls_bundle and name
+        }
+        return _CONNECTION.validate_python(self.broker_connection | files)
 
     def events(self) -> dict[str, tuple[int, float]]:
         """Limit and time-out of each event, nested ones too."""
-        found = {job.event: (job.limit_process, job.timeout) for job in self.jobs}
-        for job in self.jobs:
-            found |= {f"{job.event}.{nested.event}": (nested.limit, nested.timeout) for nested in job.nested}
-        return found
+        nested = {f"{job.event}.{each.event}": (each.limit, each.timeout) for job in self.jobs for each in job.nested}
+        return {job.event: (job.limit_process, job.timeout) for job in self.jobs} | nested
 
 
 def load(path: Path) -> Settings:

@@ -1,6 +1,7 @@
 """`make manager`: a broker, the manager and a node that belongs to it, all on this machine, until Ctrl-C.
 
-What they write is in `.manager/`, or the folder that is named; key and password are made at the first start and kept.
+BROKER=nats, redis or rabbitmq picks the broker; without it the first of them that is installed is taken. What they
+write is in `.manager/`, or the folder that is named; key and password are made at the first start and kept.
 """
 
 from __future__ import annotations
@@ -12,8 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from contextlib import ExitStack
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,9 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 END_S = 20.0
-START_S = 30.0
+BROKERS = ("nats", "redis", "rabbitmq")
+PLACES = ("/usr/lib/rabbitmq/bin", os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin")
+"""Where programs are; the `rabbitmq-server` that Debian has in PATH would change the user."""
 
 EVENTS: list[dict[str, Any]] = [
     {"event": "hello", "name": "Say hello"},
@@ -35,111 +37,129 @@ JOBS: list[dict[str, Any]] = [
 ]
 
 
+class Stage:
+    """What runs here, and the folder that it writes to."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def run(self, name: str, *command: str, **environ: str) -> None:
+        """Start a program, in a session of its own so that Ctrl-C is ours. None waits for another: they do so."""
+        with (self.folder / f"{name}.log").open("wb") as log:
+            self.running[name] = subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env={**os.environ, "PYTHONPATH": str(ROOT), **environ},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def wait(self) -> str:
+        """Wait until one of them ends, which none should; says which."""
+        pid, status = os.wait()
+        name = next(name for name, process in self.running.items() if process.pid == pid)
+        return f"the {name} has ended ({os.waitstatus_to_exitcode(status)}); see {self.folder / name}.log"
+
+    def end(self) -> None:
+        """End all of them, the last first, and whatever they leave behind in their sessions."""
+        for process in reversed(self.running.values()):
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(END_S)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+    def write(self, name: str, **content: Any) -> str:
+        """Write a YAML file; returns its path."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.safe_dump(content, sort_keys=False))
+        return str(path)
+
+
 def main() -> None:
     """Start all three, say where they are, and wait."""
     os.umask(0o077)
-    folder = Path(sys.argv[1]).absolute() if len(sys.argv) > 1 else ROOT / ".manager"
-    (folder / "node").mkdir(parents=True, exist_ok=True)
-    kept = folder / "secrets.yaml"
-    if not kept.exists():
-        kept.write_text(yaml.safe_dump({"key": secrets.token_urlsafe(24), "password": secrets.token_urlsafe(12)}))
-    secret = yaml.safe_load(kept.read_text())
+    stage = Stage(Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / ".manager").absolute())
+    stage.folder.mkdir(parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with ExitStack() as stack:
-        try:
-            _start_all(stack, folder, secret)
-        except KeyboardInterrupt:
-            print("\nending all three")
+    try:
+        broker = start_broker(stage)
+        start_manager_and_node(stage, broker)
+        sys.exit(stage.wait())
+    except KeyboardInterrupt:
+        print("\nending all three")
+    finally:
+        stage.end()
 
 
-def _start_all(stack: ExitStack, folder: Path, secret: dict[str, str]) -> None:
-    broker, command = _broker()
-    port, manager_port = _free_port(), _free_port(9000)
-    url = f"http://127.0.0.1:{manager_port}"
-    _run(stack, folder, "broker", [word.format(port=port) for word in command], port)
-    _write(
-        folder / "manager.yaml",
-        {
-            "project": {"id": "demo", "key": secret["key"], "name": "Demo"},
-            "broker_connection": {"type": broker, "host": "127.0.0.1", "port": port},
-            "password": secret["password"],
-            "port": manager_port,
-            "jobs": EVENTS,
-        },
+def start_broker(stage: Stage) -> dict[str, Any]:
+    """Start the broker that is wanted, or the first that is there; returns its `broker_connection`."""
+    kind = os.environ.get("BROKER") or next(filter(lambda kind: find(f"{kind}-server"), BROKERS), "nats")
+    program, port = find(f"{kind}-server"), free_port()
+    connection: dict[str, Any] = {"type": kind, "host": "127.0.0.1", "port": port}
+    if kind not in BROKERS or program is None:
+        sys.exit(f"There is no {kind}-server here; `sh tools/servers check` prints how to install one.")
+    if kind == "nats":
+        stage.run("broker", program, "-a", "127.0.0.1", "-p", str(port))
+    elif kind == "redis":
+        stage.run("broker", program, "--bind", "127.0.0.1", "--port", str(port), "--save", "")
+    else:
+        start_rabbitmq(stage, program, port)
+        connection |= {"user": "guest", "password": "guest"}  # may come from this machine only
+    return connection
+
+
+def start_rabbitmq(stage: Stage, program: str, port: int) -> None:
+    """RabbitMQ, and its name server (epmd): the one that it starts by itself would stay behind."""
+    home, names = stage.folder / "rabbitmq", str(free_port())
+    local = {"HOME": str(home), "ERL_EPMD_ADDRESS": "127.0.0.1", "ERL_EPMD_PORT": names}
+    home.mkdir(exist_ok=True)
+    stage.run("names", find("epmd") or "epmd", **local)
+    stage.run(
+        *("broker", program),
+        **local,
+        RABBITMQ_NODENAME="manager@localhost",
+        RABBITMQ_NODE_IP_ADDRESS="127.0.0.1",
+        RABBITMQ_NODE_PORT=str(port),
+        RABBITMQ_DIST_PORT=str(free_port()),
+        RABBITMQ_MNESIA_BASE=str(home),
+        RABBITMQ_LOGS="-",
+        RABBITMQ_ENABLED_PLUGINS_FILE=str(home / "plugins"),
+        RABBITMQ_CONF_ENV_FILE="/dev/null",
+        RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="-kernel inet_dist_use_interface {127,0,0,1}",
     )
-    _run(
-        stack,
-        folder,
-        "manager",
-        [sys.executable, "-m", "examples.job_manager", str(folder / "manager.yaml")],
-        manager_port,
-    )
-    _write(
-        folder / "node/config.yaml",
-        {"end_point": url, "credential": {"project_id": "demo", "secret_key": secret["key"]}, "jobs": JOBS},
-    )
-    node = _run(
-        stack, folder, "node", [sys.executable, "-m", "supervisor", "--config", str(folder / "node/config.yaml")], None
-    )
-    print(f"broker   {broker} on 127.0.0.1:{port}")
+
+
+def start_manager_and_node(stage: Stage, broker: dict[str, Any]) -> None:
+    """Start both, and say where everything is."""
+    kept = stage.folder / "secrets.yaml"
+    if not kept.exists():
+        stage.write(kept.name, key=secrets.token_urlsafe(24), password=secrets.token_urlsafe(12))
+    secret, port = yaml.safe_load(kept.read_text()), free_port(9000)
+    url, project = f"http://127.0.0.1:{port}", {"id": "demo", "key": secret["key"], "name": "Demo"}
+    settings = {"project": project, "broker_connection": broker, "password": secret["password"], "jobs": EVENTS}
+    manager = stage.write("manager.yaml", **settings, port=port)
+    stage.run("manager", sys.executable, "-m", "examples.job_manager", manager)
+    credential = {"project_id": "demo", "secret_key": secret["key"]}
+    node = stage.write("node/config.yaml", end_point=url, credential=credential, jobs=JOBS)
+    stage.run("node", sys.executable, "-m", "supervisor", "--config", node)
+    print(f"broker   {broker['type']} on 127.0.0.1:{broker['port']}")
     print(f"manager  {url}   user admin, password {secret['password']}")
-    print(f"node     {folder / 'node/config.yaml'}   log in {folder / 'node.log'}")
+    print(f"node     {node}   log in {stage.folder / 'node.log'}")
     print("Ctrl-C ends all three.", flush=True)
-    code = node.wait()
-    sys.exit(f"the node has ended with code {code}; see {folder / 'node.log'}")
 
 
-def _broker() -> tuple[str, list[str]]:
-    """The broker that is installed; BROKER=redis picks one."""
-    path = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"))
-    for name, command in (
-        ("nats", ["nats-server", "-a", "127.0.0.1", "-p", "{port}"]),
-        ("redis", ["redis-server", "--bind", "127.0.0.1", "--port", "{port}", "--save", ""]),
-    ):
-        program = shutil.which(command[0], path=path)
-        if program and os.environ.get("BROKER", name) == name:
-            return name, [program, *command[1:]]
-    sys.exit("Neither nats-server nor redis-server is installed; `sh tools/servers check` prints how to install them.")
+def find(program: str) -> str | None:
+    """Where a program is."""
+    return shutil.which(program, path=os.pathsep.join(PLACES))
 
 
-def _run(stack: ExitStack, folder: Path, name: str, command: list[str], port: int | None) -> subprocess.Popen[bytes]:
-    """Start one of them, in a session of its own so that Ctrl-C is ours, and wait until it takes connections."""
-    with (folder / f"{name}.log").open("wb") as log:
-        process = subprocess.Popen(
-            command, cwd=folder if name == "broker" else ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            start_new_session=True,
-        )  # fmt: skip
-    stack.callback(_end, process)
-    until_s = time.monotonic() + START_S
-    while port is not None and not _is_open(port):
-        if process.poll() is not None or time.monotonic() > until_s:
-            sys.exit(f"the {name} did not start; see {folder / f'{name}.log'}")
-        time.sleep(0.05)
-    return process
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(END_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(yaml.safe_dump(content, sort_keys=False))
-
-
-def _is_open(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
-
-
-def _free_port(wanted: int = 0) -> int:
+def free_port(wanted: int = 0) -> int:
+    """A port that nobody has: the wanted one if that may be."""
     with socket.socket() as probe:
         try:
             probe.bind(("127.0.0.1", wanted))

@@ -9,34 +9,36 @@ import hashlib
 import secrets
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-FINAL = ("finish", "error", "timeout", "terminate")
+Row = dict[str, Any]
+
 OUTPUT_LIMIT_BYTES = 16 << 20
 """How much of a job's output is kept."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS jobs(
     number INTEGER PRIMARY KEY, task_id TEXT UNIQUE, event TEXT, data TEXT, status TEXT DEFAULT 'waiting', host TEXT,
-    created_at REAL, sent_at REAL, began_at REAL, ended_at REAL, finishes INTEGER DEFAULT 0,
-    output_bytes INTEGER DEFAULT 0
+    created_at REAL DEFAULT (now()), began_at REAL, ended_at REAL, finishes INTEGER DEFAULT 0,
+    output_bytes INTEGER DEFAULT 0, wish TEXT, wished_at REAL DEFAULT 0 -- the end that was asked for, and when last
 );
 CREATE INDEX IF NOT EXISTS jobs_by_status ON jobs(status, event, number);
-CREATE TABLE IF NOT EXISTS said(number INTEGER PRIMARY KEY, task_id TEXT, what TEXT, body BLOB, at REAL);
+CREATE TABLE IF NOT EXISTS said(
+    number INTEGER PRIMARY KEY, task_id TEXT, what TEXT, body BLOB, at REAL DEFAULT (now())
+);
 CREATE INDEX IF NOT EXISTS said_by_task ON said(task_id, number);
 CREATE TABLE IF NOT EXISTS results(
-    number INTEGER PRIMARY KEY, task_id TEXT, sha256 TEXT, body TEXT, at REAL, times INTEGER DEFAULT 1,
-    UNIQUE(task_id, sha256)
+    task_id TEXT, body TEXT, at REAL DEFAULT (now()), times INTEGER DEFAULT 1, UNIQUE(task_id, body)
 );
-CREATE TABLE IF NOT EXISTS files(
-    id INTEGER PRIMARY KEY, task_id TEXT, name TEXT, size INTEGER, sha256 TEXT, token TEXT, at REAL,
-    times INTEGER DEFAULT 1, UNIQUE(task_id, name, sha256)
+CREATE TABLE IF NOT EXISTS files( -- sha256 is null until all of a file has come
+    id INTEGER PRIMARY KEY, task_id TEXT, name TEXT, size INTEGER, sha256 TEXT, token TEXT,
+    at REAL DEFAULT (now()), times INTEGER DEFAULT 1, UNIQUE(task_id, name, sha256)
 );
-CREATE TABLE IF NOT EXISTS uploads(token TEXT PRIMARY KEY, task_id TEXT, name TEXT, size INTEGER, at REAL);
 CREATE TABLE IF NOT EXISTS reports(
-    subject TEXT, host_id TEXT, body TEXT, at REAL, times INTEGER DEFAULT 1, PRIMARY KEY(subject, host_id)
+    subject TEXT, host_id TEXT, body TEXT, at REAL DEFAULT (now()), times INTEGER DEFAULT 1,
+    PRIMARY KEY(subject, host_id)
 );
 """
 
@@ -45,147 +47,105 @@ class Store:
     """One connection; every call is one transaction."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.files = folder / "files"
-        self.files.mkdir(exist_ok=True, mode=0o700)
+        self._files = folder / "files"
+        self._files.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._db = sqlite3.connect(folder / "manager.sqlite", isolation_level=None)
         self._db.row_factory = sqlite3.Row
+        self._db.text_factory = partial(str, encoding="utf-8", errors="replace")
+        self._db.create_function("now", 0, time.time)
         self._db.executescript("PRAGMA journal_mode = wal; PRAGMA synchronous = normal;" + _TABLES)
 
-    def close(self) -> None:
-        """Let go of the file."""
-        self._db.close()
+    def rows(self, query: str, *values: object) -> list[Row]:
+        """What a statement gives."""
+        return [dict(row) for row in self._db.execute(query, values)]
 
-    def add_job(self, task_id: str, event: str, data: str) -> None:
-        """Take a job in."""
-        now = time.time()
-        self._db.execute(
-            "INSERT INTO jobs(task_id, event, data, created_at) VALUES(?, ?, ?, ?)", (task_id, event, data, now)
-        )
+    def row(self, query: str, *values: object) -> Row | None:
+        """Its only row, if it has one."""
+        return next(iter(self.rows(query, *values)), None)
 
-    def job(self, task_id: str) -> dict[str, Any] | None:
+    def change(self, query: str, *values: object) -> bool:
+        """Do it; tells whether that has changed anything."""
+        return self._db.execute(query, values).rowcount > 0
+
+    def job(self, task_id: str) -> Row | None:
         """One job with all that belongs to it but its output."""
-        row = self._row("SELECT * FROM jobs WHERE task_id = ?", task_id)
-        if row is None:
+        job = self.row("SELECT * FROM jobs WHERE task_id = ?", task_id)
+        if job is None:
             return None
-        told = self._rows(
-            "SELECT what, body, at FROM said WHERE task_id = ? AND what <> '_process' ORDER BY number", task_id
-        )
+        said = "SELECT what, CAST(body AS TEXT) AS body, at FROM said WHERE task_id = ? AND what <> '_process'"
+        files = "SELECT id, name, size, sha256, at, times FROM files WHERE task_id = ? AND sha256 IS NOT NULL"
         return {
-            **row,
-            "said": [{**one, "body": one["body"].decode(errors="replace")} for one in told],
-            "results": self._rows("SELECT body, at, times FROM results WHERE task_id = ? ORDER BY number", task_id),
-            "files": self._rows(
-                "SELECT id, name, size, sha256, at, times FROM files WHERE task_id = ? ORDER BY id", task_id
-            ),
+            **job,
+            "said": self.rows(f"{said} ORDER BY number", task_id),
+            "results": self.rows("SELECT body, at, times FROM results WHERE task_id = ?", task_id),
+            "files": self.rows(files, task_id),
         }
-
-    def jobs(self, limit: int) -> Sequence[Mapping[str, Any]]:
-        """The newest jobs."""
-        wanted = (
-            "SELECT task_id, event, status, host, created_at, began_at, ended_at FROM jobs ORDER BY number DESC LIMIT ?"
-        )
-        return self._rows(wanted, limit)
-
-    def counts(self) -> dict[str, int]:
-        """How many jobs there are in each status."""
-        return {row["status"]: row["n"] for row in self._rows("SELECT status, count(*) AS n FROM jobs GROUP BY status")}
-
-    def unended(self, *statuses: str) -> Sequence[Mapping[str, Any]]:
-        """The jobs in these statuses, oldest first."""
-        marks = ", ".join("?" * len(statuses))
-        return self._rows(f"SELECT * FROM jobs WHERE status IN ({marks}) ORDER BY number", *statuses)  # noqa: S608 - marks
-
-    def at_once(self, event: str) -> int:
-        """How many jobs of an event are with the nodes."""
-        row = self._row("SELECT count(*) AS n FROM jobs WHERE status IN ('sent', 'running') AND event = ?", event)
-        return int(row["n"]) if row else 0
-
-    def sent(self, task_id: str) -> None:
-        """A node has the job."""
-        self._db.execute(
-            "UPDATE jobs SET status = 'sent', sent_at = ? WHERE task_id = ? AND status = 'waiting'",
-            (time.time(), task_id),
-        )
-
-    def withdraw(self, task_id: str, status: str) -> bool:
-        """End a job that no node has; False where one has it."""
-        ended = "UPDATE jobs SET status = ?, ended_at = ? WHERE task_id = ? AND status = 'waiting'"
-        return self._db.execute(ended, (status, time.time(), task_id)).rowcount > 0
-
-    def hear(self, task_id: str, what: str, body: bytes) -> None:
-        """Write down what a node said of a job, and what follows from it."""
-        now, words = time.time(), body.decode(errors="replace")
-        self._db.execute("BEGIN IMMEDIATE")
-        if what == "_who":
-            began = "UPDATE jobs SET status = 'running', host = ?, began_at = coalesce(began_at, ?) WHERE task_id = ?"
-            self._db.execute(f"{began} AND status IN ('waiting', 'sent')", (words, now, task_id))
-        elif what == "_finish":
-            ended = "UPDATE jobs SET status = ?, ended_at = ? WHERE task_id = ? AND ended_at IS NULL"
-            self._db.execute(ended, (words if words in FINAL else "error", now, task_id))
-            self._db.execute("UPDATE jobs SET finishes = finishes + 1 WHERE task_id = ?", (task_id,))
-        grown = "UPDATE jobs SET output_bytes = output_bytes + ? WHERE task_id = ? AND output_bytes < ?"
-        is_kept = what != "_process" or self._db.execute(grown, (len(body), task_id, OUTPUT_LIMIT_BYTES)).rowcount
-        if is_kept:
-            self._db.execute("INSERT INTO said(task_id, what, body, at) VALUES(?, ?, ?, ?)", (task_id, what, body, now))
-        self._db.execute("COMMIT")
 
     def output(self, task_id: str) -> bytes:
         """The standard output of a job."""
-        rows = self._rows("SELECT body FROM said WHERE task_id = ? AND what = '_process' ORDER BY number", task_id)
+        rows = self.rows("SELECT body FROM said WHERE task_id = ? AND what = '_process' ORDER BY number", task_id)
         return b"".join(row["body"] for row in rows)
+
+    def hear(self, task_id: str, what: str, body: bytes) -> None:
+        """Write down what a node said of a job, and what follows from it."""
+        words = body.decode(errors="replace")
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            if what == "_who":
+                self.change(
+                    "UPDATE jobs SET status = 'running', host = ?, began_at = coalesce(began_at, now())"
+                    " WHERE task_id = ? AND status IN ('waiting', 'sent')",
+                    *(words, task_id),
+                )
+            elif what == "_finish":
+                status = words if words in ("finish", "error", "timeout", "terminate") else "error"
+                self.change(
+                    "UPDATE jobs SET finishes = finishes + 1, status = iif(ended_at IS NULL, ?, status),"
+                    " ended_at = coalesce(ended_at, now()) WHERE task_id = ?",
+                    *(status, task_id),
+                )
+            grown = "UPDATE jobs SET output_bytes = output_bytes + ? WHERE task_id = ? AND output_bytes < ?"
+            if what != "_process" or self.change(grown, len(body), task_id, OUTPUT_LIMIT_BYTES):
+                self.change("INSERT INTO said(task_id, what, body) VALUES(?, ?, ?)", task_id, what, body)
 
     def add_result(self, task_id: str, body: str) -> None:
         """Keep a result."""
-        self._db.execute(
-            "INSERT INTO results(task_id, sha256, body, at) VALUES(?, ?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET times = times + 1",
-            (task_id, hashlib.sha256(body.encode()).hexdigest(), body, time.time()),
-        )
+        again = "ON CONFLICT DO UPDATE SET times = times + 1"
+        self.change(f"INSERT INTO results(task_id, body) VALUES(?, ?) {again}", task_id, body)
 
-    def add_file(self, task_id: str, name: str, came: Path) -> dict[str, Any]:
-        """Keep a file that has come whole; returns its row."""
-        with came.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        row = self._row(
-            "INSERT INTO files(task_id, name, size, sha256, token, at) VALUES(?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET times = times + 1 RETURNING *",
-            *(task_id, name, came.stat().st_size, sha256, secrets.token_urlsafe(16), time.time()),
-        )
-        assert row is not None  # noqa: S101 - it was just written
-        came.replace(self.files / str(row["id"]))
+    def begin_file(self, task_id: str, name: str = "", size: int | None = None) -> Row:
+        """A file is about to come; `path` says where its bytes go."""
+        begun = "INSERT INTO files(task_id, name, size, token) VALUES(?, ?, ?, ?) RETURNING *"
+        row = self.rows(begun, task_id, name, size, secrets.token_urlsafe(16))[0]
+        self.path(row).touch(0o600)
         return row
 
-    def file(self, number: int) -> dict[str, Any] | None:
-        """One file."""
-        return self._row("SELECT * FROM files WHERE id = ?", number)
+    def path(self, file: Row) -> Path:
+        """Where the bytes of a file are."""
+        return self._files / str(file["id"])
 
-    def add_upload(self, task_id: str, name: str, size: int) -> str:
-        """Begin an upload that comes in pieces; returns its token, which names its file too."""
-        token = secrets.token_urlsafe(16)
-        (self.files / f"{token}.part").touch(0o600)
-        self._db.execute("INSERT INTO uploads VALUES(?, ?, ?, ?, ?)", (token, task_id, name, size, time.time()))
-        return token
+    def end_file(self, file: Row, name: str) -> Row:
+        """It has come whole; returns what is kept: the same that has come before, where it has."""
+        name = name.replace("\\", "/").rpartition("/")[2] or "file"
+        with self.path(file).open("rb") as stream:
+            sha256, size = hashlib.file_digest(stream, "sha256").hexdigest(), stream.tell()
+        again = "UPDATE files SET times = times + 1 WHERE task_id = ? AND name = ? AND sha256 = ? RETURNING *"
+        if before := self.row(again, file["task_id"], name, sha256):
+            if before["id"] != file["id"]:
+                self.drop_file(file)
+            return before
+        whole = "UPDATE files SET name = ?, size = ?, sha256 = ? WHERE id = ? RETURNING *"
+        return self.rows(whole, name, size, sha256, file["id"])[0]
 
-    def upload(self, token: str) -> dict[str, Any] | None:
-        """One upload in the making."""
-        return self._row("SELECT * FROM uploads WHERE token = ?", token)
+    def drop_file(self, file: Row) -> None:
+        """It will not come, or is known already."""
+        self.change("DELETE FROM files WHERE id = ?", file["id"])
+        self.path(file).unlink(missing_ok=True)
 
     def report(self, subject: str, host_id: str, body: str) -> None:
         """Keep the newest report of a host on a subject."""
-        self._db.execute(
-            "INSERT INTO reports(subject, host_id, body, at) VALUES(?, ?, ?, ?) ON CONFLICT DO UPDATE"
+        self.change(
+            "INSERT INTO reports(subject, host_id, body) VALUES(?, ?, ?) ON CONFLICT DO UPDATE"
             " SET body = excluded.body, at = excluded.at, times = times + 1",
-            (subject, host_id, body, time.time()),
+            *(subject, host_id, body),
         )
-
-    def reports(self) -> Sequence[Mapping[str, Any]]:
-        """The newest report of each kind and host."""
-        return self._rows("SELECT * FROM reports ORDER BY subject, host_id")
-
-    def _row(self, query: str, *values: object) -> dict[str, Any] | None:
-        rows = self._rows(query, *values)
-        return rows[0] if rows else None
-
-    def _rows(self, query: str, *values: object) -> list[dict[str, Any]]:
-        return [dict(row) for row in self._db.execute(query, values).fetchall()]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin
 
 from job_item.errors import NodeError, Unavailable
 
@@ -27,38 +27,41 @@ def api_of(facts: Facts) -> ApiClient:
     """Make the client of the API that a job came from. Raises NodeError (ERR-HND-015)."""
     if facts.api_endpoint is None:
         raise NodeError("ERR-HND-015", "This job did not come from a job API.")
-    return ApiClient(facts.api_endpoint, facts.api_token)
+    return ApiClient(facts.api_endpoint, facts.api_token, facts.api_tokens)
 
 
 class ApiClient:
-    """Calls of the API that a job came from, as the user of the node. Its token is the one of the job's start."""
+    """Calls of the API that a job came from, as the user of the node, however long the job takes."""
 
-    def __init__(self, endpoint: str, token: str | None) -> None:
-        import requests
+    def __init__(self, endpoint: str, token: str | None, tokens: str | None) -> None:
+        """Parameters: `token`, the one of the job's start; `tokens`, the file with those that follow."""
+        from job_item.reefcalls import Bearer, Calls
+        from job_item.reeftokens import Store
 
-        self._endpoint = f"{endpoint.rstrip('/')}/"
-        self._session = requests.Session()
-        if token is not None:
-            self._session.headers["Authorization"] = f"Bearer {token}"
+        self._calls = Calls(endpoint, ANSWER_S)
+        self._bearer = Bearer(self._calls, Store(Path(tokens), None) if tokens is not None else None, token)
 
     def get(self, path: str, **parameters: Any) -> Any:
         """GET `path` (relative to the API's address) with query `parameters`; gives the decoded JSON.
 
         Raises Unavailable (ERR-HND-016) when there is no answer, or none that says it went well.
         """
-        return self._call("GET", path, params=parameters)
+        return self._call("GET", path, query=parameters)
 
     def post(self, path: str, body: Any) -> Any:
         """POST `body` as JSON to `path`; gives the decoded JSON. Raises as `get`."""
-        return self._call("POST", path, json=body)
+        return self._call("POST", path, body=body)
 
     def _call(self, method: str, path: str, **content: Any) -> Any:
         import requests
 
+        from job_item.reefcalls import is_bearer_refused
+
         try:
-            answer = self._session.request(
-                method, urljoin(self._endpoint, path.lstrip("/")), timeout=ANSWER_S, allow_redirects=False, **content
-            )
+            token = self._bearer.token()
+            answer = self._calls.ask(method, path, token, **content)
+            if is_bearer_refused(answer) and (other := self._bearer.token(refused=token)) is not None:
+                answer = self._calls.ask(method, path, other, **content)
             if not answer.ok:
                 raise Unavailable("ERR-HND-016", f"The job API answered {method} {path} with {answer.status_code}.")
             return answer.json() if answer.content else None

@@ -70,6 +70,9 @@ class Facts:
     data_path: str | None = None
     api_endpoint: str | None = None
     api_token: str | None = None
+    """The one that the job begins with."""
+    api_tokens: str | None = None
+    """The file in which the node keeps its tokens, for when that one ends."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from job_item.errors import NodeError
 from job_item.manager.members import Members, lowered, tree_of
+from job_item.manager.offer import Offer, offer_of
 from job_item.yamlfile import Tree
 
 _NAME = re.compile(r"[^\s.*>\x00-\x1f\x7f]+(\.[^\s.*>\x00-\x1f\x7f]+)*")
@@ -55,6 +56,11 @@ class Answer:
     version_number: int = 0
     version: str = ""
     link: str = ""
+
+    @property
+    def offer(self) -> Offer | None:
+        """The newer worker that it asks for; None where this one will do."""
+        return offer_of(self.version_number, self.version, self.link)
 
 
 def read_answer(body: bytes) -> Answer:

@@ -1,8 +1,9 @@
 """The Job Manager's answer as a layer of the settings, laid over and under what the node says itself. Pure.
 
 Protocol job-item.md, section 2.5: `broker_connection`, version and link are always the answer's, also where it has
-none; everything else counts where the node itself says nothing. Commands are taken only where the node allows it
-(section 9.2, R8).
+none; everything else counts where the node itself says nothing. Which broker is used is the answer's to say; how jobs
+are kept there (`delivery` and what belongs to it) is the node's, as no answer has a word for it. Commands are taken
+only where the node allows it (section 9.2, R8).
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ from job_item.yamlfile import KeyPath, Tree
 
 BROKER = "broker_connection"
 _ALWAYS = (BROKER, "job_item_version_number", "job_item_link")
+_OWN = ("delivery", "lease", "dedupe", "consumer_timeout")
+"""What of `broker_connection` is the node's own."""
+_ONLY_OF = {"consumer_timeout": "rabbitmq"}
+"""With which kind of broker it says something, where that is one."""
 _FILES = ("ca_file", "cert_file", "key_file")
 _NAMES_MAX = 10
 _YES = ("true", "yes", "on", "1", "t", "y")
@@ -30,6 +35,7 @@ def overlay(layer: Layer, supply: Supply | None, folder: Path) -> tuple[list[Fin
     `folder` is that of the configuration. Returns faults of the answer, and what people are to be warned of.
     """
     doubts = list(_ignored(layer))
+    said = _said_of_delivery(layer)
     for key in _ALWAYS:
         _take_away(layer, key)
     if supply is None:
@@ -46,6 +52,7 @@ def overlay(layer: Layer, supply: Supply | None, folder: Path) -> tuple[list[Fin
         ("job_item_link", answer.link or None),
     ):
         _put(layer, key, value, supply.origin)
+    _keep(layer, said)
     for key, text in (("uuid", answer.uuid), ("job_item_version", answer.version)):
         if not layer.get((key,)):
             _put(layer, key, text or None, supply.origin)
@@ -54,8 +61,30 @@ def overlay(layer: Layer, supply: Supply | None, folder: Path) -> tuple[list[Fin
 
 
 def _ignored(layer: Layer) -> Iterator[Finding]:
-    if layer.get((BROKER,)) is not None:
+    broker = layer.get((BROKER,))
+    if broker is not None and not (isinstance(broker, dict) and broker and broker.keys() <= set(_OWN)):
         yield Finding((BROKER,), "ERR-MGR-009", "the Job Manager says which broker is used; this one is not")
+
+
+def _said_of_delivery(layer: Layer) -> dict[str, tuple[Tree, str | None]]:
+    """What the node itself says of how jobs are kept: value and origin by key."""
+    broker = layer.get((BROKER,))
+    if not isinstance(broker, dict):
+        return {}
+    return {key: (broker[key], layer.origins.get((BROKER, key))) for key in _OWN if broker.get(key) is not None}
+
+
+def _keep(layer: Layer, said: dict[str, tuple[Tree, str | None]]) -> None:
+    """Put what the node says of delivery into the answer's section, as far as this kind of broker knows it."""
+    broker = layer.get((BROKER,))
+    if not isinstance(broker, dict) or not broker:
+        return
+    for key, (value, origin) in said.items():
+        if _ONLY_OF.get(key, broker.get("type")) != broker.get("type"):
+            continue
+        broker[key] = value
+        if origin is not None:
+            layer.origins[BROKER, key] = origin
 
 
 def _commands(layer: Layer, answer: Answer, origin: str) -> Iterator[Finding]:

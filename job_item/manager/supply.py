@@ -38,7 +38,8 @@ class Supply:
     def state(self) -> ManagerState:
         """What others are shown of it."""
         events = tuple(sorted(self.answer.events))
-        return ManagerState(self.url, self.answered_at, events, self.code, self.failure, self.has_been_asked)
+        offer = self.answer.offer
+        return ManagerState(self.url, self.answered_at, events, self.code, self.failure, self.has_been_asked, offer)
 
 
 def moment(at: float) -> str:

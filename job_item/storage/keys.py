@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +40,12 @@ def keys_for(endpoint: str, environ: Mapping[str, str]) -> Keys | None:
         return None
     lacking = " and ".join(variable for variable, value in ((NAME, name), (SECRET, secret)) if not value)
     raise NodeError("ERR-STG-008", f"There are no credentials for {endpoint}: {lacking} is not set.")
+
+
+def are_known(endpoint: str | None, environ: Mapping[str, str]) -> bool:
+    """Whether there are credentials, as far as can be told without asking anybody: an instance may have some too."""
+    has_keys = bool(endpoint and environ.get(NAME) and environ.get(SECRET))
+    return has_keys or any(os.environ.get(variable) for variable in _CHAIN)
 
 
 def certificates(environ: Mapping[str, str]) -> bytes | None:

@@ -23,6 +23,7 @@ from supervisor.cli import (
     settings,
     status,
     submit,
+    update,
     upload,
 )
 from supervisor.cli.failure import tell
@@ -53,6 +54,7 @@ for name, command in (
     ("init", init.make_config),
     ("check", node.check_settings),
     ("doctor", doctor.examine_host),
+    ("update", update.update_node),
     ("errors", register.list_codes),
     ("child_process", node.run_child_process),
     ("child_execs_process", node.run_child_execs_process),
@@ -67,7 +69,9 @@ app.add_typer(release.app, name="release")
 
 def _show_version(value: bool) -> None:
     if value:
-        typer.echo(f"job_item {__version__}")
+        from job_item.built import name_version
+
+        typer.echo(f"job_item {name_version(__version__)}")
         raise typer.Exit
 
 
@@ -79,7 +83,7 @@ def _root(
         bool, typer.Option("--dry-run", help="Validate everything, start nothing; exit 0 or 78 (as `check`).")
     ] = False,
     _version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and its commit.")
     ] = False,
 ) -> None:
     if ctx.invoked_subcommand is None:

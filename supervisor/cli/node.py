@@ -88,6 +88,10 @@ def _find_faults(config: Path | None, connect: bool) -> tuple[tuple[Fault, ...],
         from supervisor.reach import reach
 
         faults += tuple(fault for fault in reach(loaded.settings) if fault.path != "end_point")
+        if loaded.settings.reefguide is not None:
+            from supervisor.reefcheck import look
+
+            faults += look(loaded.settings.reefguide, loaded.state_dir)
     settings = loaded.settings
     counts = f"{_count(len(settings.jobs), 'job')}, {_count(len(settings.execs), 'exec')}"
     return faults, f"{loaded.config_path}: {counts}.{said}"

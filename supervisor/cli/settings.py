@@ -1,4 +1,4 @@
-"""`config show`: the settings in force and where each of them comes from."""
+"""`config show`: the settings in force and where each comes from; `config schema`: what may stand in the file."""
 
 from __future__ import annotations
 
@@ -44,6 +44,18 @@ def show_settings(config: ConfigOption = None, as_json: JsonOption = False) -> N
         if loaded.supply is not None:
             rows += [(f"event {event}", text, loaded.supply.origin) for event, text in events(loaded.supply)]
         print_view(table(("setting", "value", "from"), rows))
+
+
+@app.command("schema")
+def show_schema() -> None:
+    """Print the JSON Schema of the configuration, by which editors complete and check it.
+
+    Write it beside the configuration, and name it in that one's first line:
+    `# yaml-language-server: $schema=config.schema.json`.
+    """
+    from importlib.resources import files
+
+    typer.echo(files("job_item").joinpath("config.schema.json").read_text(encoding="utf-8"), nl=False)
 
 
 def manager(loaded: Loaded) -> dict[str, Any] | None:

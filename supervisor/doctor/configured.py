@@ -87,7 +87,7 @@ def connectivity(case: Case, reach: Reach | None = None) -> Iterator[Line]:
         return
     found = servers(case.loaded.settings)
     secure = secured(case.loaded.settings)
-    if not found:
+    if not found and case.loaded.settings.reefguide is None:
         yield ok("servers", "The settings name none.")
     for path, (host, number) in found.items():
         kind = "TLS" if secure.get(path) else "TCP"
@@ -98,6 +98,20 @@ def connectivity(case: Case, reach: Reach | None = None) -> Iterator[Line]:
             yield fail("servers", "ERR-SUP-057", f"{path}: {host}:{number} cannot be reached ({kind}): {reason}.")
         else:
             yield ok("servers", f"{path}: {host}:{number} can be reached ({kind}).")
+
+
+def job_api(case: Case) -> Iterator[Line]:
+    """Whether the ReefGuide API gives jobs to this node, where it polls one."""
+    settings = case.loaded.settings.reefguide if case.loaded else None
+    if settings is None:
+        return
+    from supervisor.reefcheck import look
+
+    faults = look(settings, case.state_dir)
+    yield from (_line("job API", fault) for fault in faults)
+    if not faults:
+        types = ", ".join(settings.job_types)
+        yield ok("job API", f"{settings.api_endpoint} takes {settings.username} and knows {types}.")
 
 
 def secured(settings: Settings) -> Mapping[str, bool]:

@@ -36,6 +36,7 @@ CHECKS: Sequence[Check] = (
     configured.secrets,
     configured.port,
     configured.connectivity,
+    configured.job_api,
     running.node,
 )
 

@@ -45,6 +45,17 @@ def _manager(state: dict[str, Any] | None) -> Iterator[Line]:
         yield ok("manager", f"{state['url']} answers; it knows {len(state['events'])} events.")
 
 
+def _polled(state: dict[str, Any] | None) -> Iterator[Line]:
+    """Whether the running node gets on with the ReefGuide API."""
+    if state is None:
+        return
+    if not state["connected"]:
+        code = state["code"] or "ERR-RFG-004"
+        yield warn("polling", code, f"The node is not served by {state['url']}: {state['reason']}.")
+    else:
+        yield ok("polling", f"The node is served by {state['url']} since {state['since']}.")
+
+
 def judge(pid: int, health: dict[str, Any], ready: dict[str, Any], execs: list[dict[str, Any]]) -> Iterator[Line]:
     """Make lines of what the API says."""
     if health["version"] != __version__:
@@ -64,6 +75,7 @@ def judge(pid: int, health: dict[str, Any], ready: dict[str, Any], execs: list[d
     if not faults:
         yield ok("reload", "The node has rejected no settings.")
     yield from _manager(health.get("manager"))
+    yield from _polled(health.get("reefguide"))
     for each in execs:
         if each["state"] == "failed":
             yield warn("execs", "ERR-EXE-003", f"The background command {each['key']!r} was given up.")

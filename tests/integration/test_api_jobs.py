@@ -181,7 +181,7 @@ def test_a_job_is_cancelled_once(served: Served) -> None:
 
 def test_the_node_tells_who_it_is(served: Served) -> None:
     health = served.ask("GET", "/healthz").json
-    assert set(health.pop("counts")) == {"queued", "running", "finish", "error", "timeout", "terminate"}
+    assert set(health.pop("counts")) == {"queued", "running", "finish", "error", "timeout", "terminate", "left"}
     assert health.pop("settings")["digest"] == "0d1e"
     assert health == {
         "version": "0.1.0",

@@ -36,6 +36,10 @@ def test_every_page_describes_all_its_answers() -> None:
     assert set(paths) == {
         "/",
         "/job/create",
+        "/dead",
+        "/dead/{task_id}",
+        "/dead/{task_id}/drop",
+        "/dead/{task_id}/retry",
         "/jobs",
         "/jobs/{task_id}",
         "/jobs/{task_id}/cancel",

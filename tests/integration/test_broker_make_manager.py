@@ -16,11 +16,11 @@ from tests.jobmanager import JobManager
 from tests.nodes import is_alive, tree_of
 
 
-@pytest.mark.parametrize("broker", ["nats", "redis"])
+@pytest.mark.parametrize("broker", ["nats", "redis", "rabbitmq"])
 def test_one_command_starts_all_and_ctrl_c_ends_all(
     tmp_path: Path, broker: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    find(f"{broker}-server")
+    find(f"{broker}-server", "/usr/lib/rabbitmq/bin")
     monkeypatch.setenv("BROKER", broker)
     told = tmp_path / "told"
     with told.open("wb") as out:

@@ -109,7 +109,7 @@ def test_a_server_that_is_away_is_said_by_name(stage: Stage) -> None:
 @served
 def test_a_server_that_says_nothing_is_given_up(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     for adapter in ("nats", "redis", "rabbitmq"):
-        monkeypatch.setattr(f"worker.brokers.{adapter}.CONNECT_S", 1.0)
+        monkeypatch.setattr(f"worker.brokers.{adapter}.life.CONNECT_S", 1.0)
     with stage.proxy() as proxy:
         proxy.change("stalled")
         error = refusal(stage, port=proxy.port)
@@ -180,7 +180,7 @@ def test_a_secure_connection_shows_no_credentials_to_a_server_without_tls(
     stage: Stage, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for adapter in ("nats", "redis", "rabbitmq"):
-        monkeypatch.setattr(f"worker.brokers.{adapter}.CONNECT_S", 2.0)
+        monkeypatch.setattr(f"worker.brokers.{adapter}.life.CONNECT_S", 2.0)
     with stage.proxy() as proxy:
         error = refusal(stage, port=proxy.port, secure=True, ca_file=str(certificates.ca.crt))
         sent = b"".join(proxy.passed)
@@ -194,7 +194,7 @@ def test_a_secure_connection_shows_no_credentials_to_a_server_without_tls(
 @pytest.mark.parametrize("stage", ["nats-tls", "redis-tls", "rabbitmq-tls"], indirect=True)
 def test_a_plain_connection_to_a_server_with_tls_is_refused(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     for adapter in ("nats", "redis", "rabbitmq"):
-        monkeypatch.setattr(f"worker.brokers.{adapter}.CONNECT_S", 2.0)
+        monkeypatch.setattr(f"worker.brokers.{adapter}.life.CONNECT_S", 2.0)
     error = refusal(stage, secure=None, ca_file=None, cert_file=None, key_file=None)
     assert isinstance(error, Unavailable)
 

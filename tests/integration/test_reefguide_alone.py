@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from examples.reefguide.api import StandIn
 from tests.conftest import ROOT, eventually
 from tests.nodes import is_alive, tree_of
-from tests.reefguide import StandIn
 from tests.reefguide.nodes import variables
 
 HANDLERS = """

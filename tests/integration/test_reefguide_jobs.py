@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
+from examples.reefguide.api import StandIn
+from examples.reefguide.api.store import Job
 from tests.conftest import eventually
 from tests.nodes import Node
-from tests.reefguide import StandIn
 from tests.reefguide.nodes import TEST_JOB, polling, settings, variables
-from tests.reefguide.store import Job
 
 SLOW = {"event": "TEST", "cmd": "touch started; while ! [ -e go ]; do sleep 0.02; done", "kill_grace": 0.1}
 

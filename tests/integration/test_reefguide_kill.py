@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from examples.reefguide.api import StandIn
 from tests.conftest import eventually
 from tests.nodes import Node
-from tests.reefguide import StandIn
 from tests.reefguide.nodes import TEST_JOB, polling
 from worker.faults import CALL_MOMENTS, CALLS, VARIABLE
 

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from examples.reefguide.api.server import StandIn
+from examples.reefguide.api.store import PASSWORD, USER
 from tests.nodes import Node, running
-from tests.reefguide.server import StandIn
-from tests.reefguide.store import PASSWORD, USER
 
 TEST_JOB = {"event": "TEST", "cmd": "echo $JOB_ITEM_ASSIGNMENT_ID >> ran; echo '{}'"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
 import signal
@@ -10,6 +11,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
@@ -27,6 +29,8 @@ Tier = Literal["quick", "night"]
 SLOTS = 4
 COUNTS = {"quick": (300, 20, 3), "night": (10_000, 700, 40)}
 """Jobs, kills of the job child and restarts of the broker of a tier."""
+BY_API = 3
+"""One of so many jobs is asked for by way of the node, while it is being killed."""
 SERVED = [stage for stage in DURABLE if "embedded" not in stage]
 
 
@@ -54,7 +58,8 @@ def test_kills_of_children_and_brokers_lose_no_job_and_none_counts_twice(
     begun_s = time.monotonic()
     wanted = settings(stage, f"echo $JOB_ITEM_TASK_ID >> {ran}; sleep 0.05", kills)
     with running(tmp_path / "node", wanted) as node:
-        sender = threading.Thread(target=_send, args=(node, names))
+        asyncio.run(_put(stage, [name for number, name in enumerate(names) if number % BY_API]))
+        sender = threading.Thread(target=_send, args=(node, names[::BY_API]))
         sender.start()
         chance, breaks = random.Random(9), 0
         for number in range(kills):
@@ -81,8 +86,17 @@ def test_kills_of_children_and_brokers_lose_no_job_and_none_counts_twice(
     assert asyncio.run(_is_empty(stage))
 
 
+async def _put(stage: Stage, names: list[str]) -> None:
+    """Put jobs into the queue all at once: every kill and every restart meets some that wait."""
+    connection = await stage.broker().connect()
+    assert connection.queues is not None
+    for name in names:
+        await connection.queues.put("P.note", name, b'{"task_id":"%s"}' % name.encode())
+    await connection.close()
+
+
 def _send(node: Node, names: list[str]) -> None:
-    """Ask for all jobs, each until it is taken, as a client would."""
+    """Ask the node for jobs, whatever happens to it and its broker: each until it is taken, as a client would."""
     for name in names:
         request = {"event": "note", "form_body": {}, "task_id": name}
         while True:
@@ -105,12 +119,19 @@ def _are_over(node: Node, jobs: int) -> bool:
 def _check(node: Node, names: list[str], ran: Counter[str], kills: int) -> None:
     assert set(ran) == set(names)
     assert sum(ran.values()) - len(names) <= kills * SLOTS
-    for name in names:
-        record = node.job(name)
+    for record in _records(node, names):
         assert record["status"] == "finish"
         assert sum(attempt["status"] == "finish" for attempt in record["attempts"]) == 1
         fences = [attempt["fence"] for attempt in record["attempts"]]
         assert fences == sorted(set(fences))
+
+
+def _records(node: Node, names: list[str]) -> Iterator[dict[str, Any]]:
+    """What the node says of its jobs, over one connection."""
+    with closing(node.connect()) as connection:
+        for name in names:
+            connection.request("GET", f"/jobs/{name}")
+            yield json.loads(connection.getresponse().read())
 
 
 def _held(node: Node) -> int:

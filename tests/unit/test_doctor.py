@@ -21,7 +21,7 @@ from job_item.errors import NodeError
 from job_item.manager.answer import Answer
 from job_item.manager.kept import Shelf
 from job_item.manager.supply import Supply
-from job_item.settings import Api
+from job_item.nodespec import Api
 from job_item.state import NodeInfo, StateFolder
 from supervisor.doctor import clock, configured, processes, running, storage
 from supervisor.doctor.examine import CHECKS, case_of, examine, is_well

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import job_item
+from examples.reefguide.api import StandIn
 from job_item.errors import NodeError, Unavailable
 from job_item.handlers import parcel
 from job_item.handlers.clients import api_of, storage_of
@@ -22,7 +23,6 @@ from job_item.handlers.page import Page
 from job_item.handlers.trial import trial
 from job_item.job import Status, Usage
 from tests.conftest import free_port
-from tests.reefguide import StandIn
 from worker.journal.values import Settlement
 
 

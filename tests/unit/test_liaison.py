@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from job_item.manager.offer import Offer, offer_of
 from job_item.manager.state import ManagerState
-from supervisor.liaison import JITTER, RETRY, Liaison, heard, told
+from supervisor.liaison import JITTER, RETRY, Liaison, heard, offered, told
 from supervisor.requests import Request, Requests
 
 WELL = ManagerState("https://m", 1.0, ("a",))
@@ -81,6 +82,33 @@ def test_only_changes_are_said(before: ManagerState | None, now: ManagerState | 
     assert (line.event if line else None) == event
     if event == "manager.lost":
         assert line is not None and line.code == "ERR-MGR-008"
+
+
+@pytest.mark.parametrize(
+    ("answer", "offer"),
+    [
+        ((0, "", ""), None),
+        ((3, "v9", "http://m/binary"), None),
+        ((4, "", ""), Offer(4)),
+        ((4, "v0.2", "https://u:p@m:8/a/b?token=t#f"), Offer(4, "v0.2", "https://m:8/a/b")),
+        ((4, "", "file:///etc/passwd"), Offer(4)),
+        ((4, "", "http://[m"), Offer(4)),
+    ],
+)
+def test_only_a_number_above_ours_is_an_offer_and_its_link_shows_no_secrets(
+    answer: tuple[int, str, str], offer: Offer | None
+) -> None:
+    assert offer_of(*answer) == offer
+
+
+def test_each_offer_is_said_once() -> None:
+    offer = Offer(4, "v0.2")
+    line = offered(None, offer)
+    assert line is not None and (line.event, line.code) == ("update.offered", "ERR-UPD-002")
+    assert line.fields["reason"] == offer.sentence
+    assert "version 4 (v0.2)" in offer.sentence and "version 3" in offer.sentence
+    assert offered(offer, offer) is None and offered(offer, None) is None
+    assert offered(offer, Offer(5)) is not None
 
 
 def test_settings_that_were_read_with_its_last_answer_say_nothing_of_the_manager() -> None:

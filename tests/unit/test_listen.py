@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from job_item.errors import Unavailable
-from job_item.settings import Api
+from job_item.nodespec import Api
 from supervisor.listen import bind, url_of
 from tests.conftest import free_port
 from tests.ports import default_port_taken

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 from job_item import log, logsink
 from job_item.logline import colour_line, fit, json_line, text_line
+from job_item.nodespec import Log
 from job_item.redact import MASK, Redactor
-from job_item.settings import Log
 
 Read = Callable[[], list[dict[str, Any]]]
 HEAD = {"time": "2025-01-02T03:04:05.678Z", "level": "info", "room": "worker", "event": "job.finished"}

@@ -215,6 +215,31 @@ def test_the_broker_is_always_the_answers_own(tmp_path: Path) -> None:
     assert loaded.layers["end_point"] == "config.yaml:1"
 
 
+def test_how_jobs_are_kept_is_the_nodes_own_with_any_broker_of_the_answer(tmp_path: Path) -> None:
+    local = "broker_connection: {delivery: durable, lease: 7s, dedupe: 1m, consumer_timeout: 90s}\n"
+    for kind, more in (("nats", {}), ("redis", {}), ("rabbitmq", {"user": "u", "password": "p"})):
+        loaded = settled(tmp_path, local, {"broker_connection": {"type": kind, "host": "broker", **more}})
+        broker = loaded.settings.broker_connection
+        assert broker is not None and (broker.type, broker.host) == (kind, "broker")
+        assert (broker.delivery, broker.lease, broker.dedupe) == ("durable", 7.0, 60.0)
+        assert getattr(broker, "consumer_timeout", 90.0) == 90.0
+        assert not [fault.code for fault in loaded.warnings if fault.code == "ERR-MGR-009"]
+        assert loaded.layers["broker_connection.delivery"] == "config.yaml:2"
+        assert loaded.layers["broker_connection.host"] == "Job Manager, 2023-11-14T22:13:20Z"
+
+
+def test_how_jobs_are_kept_is_not_the_answers_to_say(tmp_path: Path) -> None:
+    answer = {"broker_connection": {**BROKER, "delivery": "durable", "lease": 1}}
+    broker = settled(tmp_path, "", answer).settings.broker_connection
+    assert broker is not None and (broker.delivery, broker.lease) == ("compat", 30.0)
+
+
+def test_a_fault_in_how_jobs_are_kept_is_told_with_its_place_in_the_file(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as refused:
+        settled(tmp_path, "broker_connection:\n  delivery: durable\n  lease: 0.1\n", {"broker_connection": BROKER})
+    assert [(fault.path, fault.line) for fault in refused.value.faults] == [("broker_connection.lease", 4)]
+
+
 @pytest.mark.parametrize(
     ("local", "content", "project"),
     [

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from examples.reefguide.api import PASSWORD, USER, StandIn
+from examples.reefguide.api.accounts import Accounts
+from examples.reefguide.api.store import Store
 from job_item.errors import Unavailable
 from job_item.reefspec import ReefGuide
 from tests.journals import in_loop
-from tests.reefguide import PASSWORD, USER, StandIn
-from tests.reefguide.accounts import Accounts
-from tests.reefguide.store import Store
 from worker.reefguide import exchange as exchanges
 from worker.reefguide.access import Access, Busy
 from worker.reefguide.client import Client, Unanswered
@@ -43,7 +43,7 @@ async def client_of(
         """Nothing happens here."""
 
     try:
-        yield Client(exchange, Access(settings, exchange, folder / "tokens", passing), passing)
+        yield Client(api.url, exchange, Access(settings, exchange, folder / "tokens", passing), passing)
     finally:
         exchange.close()
 

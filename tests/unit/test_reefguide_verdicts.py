@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from examples.reefguide.api import schemas
 from job_item.job import Status
-from tests.reefguide import schemas
+from job_item.reeftokens import REFRESH_LIFE_S, Tokens
 from worker.journal import Grant
 from worker.reefguide.result import FAILED, LIMIT_BYTES, RESULTS, last_object, result_of
-from worker.reefguide.tokens import REFRESH_LIFE_S, Tokens
 from worker.reefguide.verdicts import Delivery, find_own, judge_delivery, keeps_claim, may_post_failure, why_end
 from worker.reefguide.watch import time_left_s
 from worker.reefguide.wire import Answer, JobView, Seen, Unreadable, read_granted, read_job, read_jobs
@@ -181,6 +181,28 @@ def test_a_result_that_does_not_fit_is_a_failure(job_type: str, output: bytes) -
     body, problem = concluded(job_type, output)
     assert body == FAILED
     assert problem
+
+
+@pytest.mark.parametrize(
+    ("path", "is_taken"),
+    [(r"a\u0000b", False), (r"a\\u0000b", True), (r"a\\\u0000b", False), (r"\ud800", False), ("é", True)],
+)
+def test_a_text_that_the_api_cannot_keep_is_a_failure(path: str, is_taken: bool) -> None:
+    body, problem = concluded("REGIONAL_ASSESSMENT", f'{{"cog_path": "{path}"}}'.encode())
+    assert (problem is None, body != FAILED) == (is_taken, is_taken)
+
+
+@pytest.mark.parametrize("number", ["NaN", "1e999", "-Infinity"])
+def test_a_number_that_json_does_not_know_is_a_failure(number: str) -> None:
+    chart = (
+        f'{{"metric_name": "", "filename": "", "y_label": "", "description": "", "generation_time_seconds": {number}}}'
+    )
+    paths = (
+        '"spatial_metrics_path": "", "reef_boundaries_path": "", "output_result_set_path": "", "available_charts": {}'
+    )
+    body, problem = concluded("ADRIA_MODEL_RUN", f'{{{paths}, "chart_metadata": {{"a": {chart}}}}}'.encode())
+    assert body == FAILED
+    assert problem is not None
 
 
 @pytest.mark.parametrize("job_type", ["TEST", "DATA_SPECIFICATION_UPDATE"])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from job_item.job import Status, Usage
-from job_item.settings import Keep
+from job_item.nodespec import Keep
 from tests.journals import accept, in_loop, journal_in, run
 from worker.journal import Ended
 from worker.retention import DAY_S, DOUBT_S, SLICE, ClockWatch, Excess, overdue, prune

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
 from job_item.findings import findings
+from job_item.nodespec import Api
 from job_item.quantity import Unfit, seconds, shown, size_bytes
-from job_item.settings import Api, Settings
+from job_item.settings import Settings
 
 JOB = {"event": "hello", "cmd": "echo hi"}
 

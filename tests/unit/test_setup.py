@@ -9,16 +9,14 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import yaml
-from pydantic import BaseModel
 
 import job_item
-from job_item.execspec import Exec
 from job_item.exits import Exit
-from job_item.settings import Job, Settings
+from job_item.settings import Settings
 from tests.conftest import ROOT
 from tools import cli_page, errors_page
 
@@ -148,26 +146,3 @@ def test_the_sample_configuration_is_valid_and_needs_no_server() -> None:
     assert settings.end_point == "" and settings.broker_connection is None
     assert len(settings.jobs) >= 5 and len(settings.execs) == 1
     assert "{{" not in str(settings.jobs[0].cmd), "the first sample job succeeds without parameters"
-
-
-def test_every_setting_is_in_the_reference() -> None:
-    page = (ROOT / "docs" / "settings.md").read_text()
-    assert [path for path in sorted(paths(Settings)) if f"`{path}`" not in page] == []
-
-
-def paths(section: type[BaseModel], prefix: str = "") -> set[str]:
-    """The dotted names of all settings below a section; members of jobs and execs without their list's name."""
-    found: set[str] = set()
-    for name, field in section.model_fields.items():
-        inner = section_of(field.annotation)
-        if inner is None:
-            found.add(prefix + (field.alias or name))
-        else:
-            found |= paths(inner, "" if inner in (Job, Exec) else f"{prefix}{name}.")
-    return found
-
-
-def section_of(annotation: Any) -> type[BaseModel] | None:
-    """The section that a setting is, or whose entries it lists."""
-    candidate = next(iter(get_args(annotation)), annotation)
-    return candidate if isinstance(candidate, type) and issubclass(candidate, BaseModel) else None

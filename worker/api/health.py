@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse
 
 from worker.api.answers import documented
 from worker.api.models import HealthAnswer, Process, ReadinessAnswer, Welcome
-from worker.api.show import show_broker, show_manager, show_settings
+from worker.api.show import show_broker, show_job_api, show_manager, show_settings, show_update
 from worker.api.site import desk_of
 
 router = APIRouter(tags=["node"])
@@ -43,9 +43,11 @@ async def healthz(request: Request) -> HealthAnswer:
         worker=Process(pid=health.worker_pid),
         execs=Process(pid=health.execs_pid),
         broker=show_broker(health.broker),
+        reefguide=show_job_api(health.reefguide),
         counts=desk.counts(),
         settings=show_settings(health.settings),
         manager=show_manager(health.settings.manager),
+        update=show_update(health.settings.manager),
     )
 
 

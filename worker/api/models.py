@@ -203,6 +203,17 @@ class BrokerAnswer(BaseModel):
     refused: int = Field(description="Messages that could not be used.")
 
 
+class JobApiAnswer(BaseModel):
+    """How the node stands with the ReefGuide API."""
+
+    url: Text
+    connected: bool = Field(description="Whether the last call went as it should.")
+    since: Moment = Field(description="Since when it is so.")
+    code: str | None = Field(description="Why it is not, as a code.")
+    reason: Text | None = Field(description="The same in words.")
+    unposted: int = Field(description="Results that the API has not got yet.")
+
+
 class SettingsAnswer(BaseModel):
     """Which settings are in force."""
 
@@ -222,6 +233,16 @@ class ManagerAnswer(BaseModel):
     reason: Text | None = Field(description="The same in words.")
 
 
+class UpdateAnswer(BaseModel):
+    """A newer version of the worker that the Job Manager offers; nothing is downloaded."""
+
+    number: int = Field(description="Its number; this worker counts as 3.")
+    version: Text
+    link: Text = Field(description="Where it lies, without credentials; empty where nothing is said.")
+    code: str
+    notice: Text
+
+
 class HealthAnswer(BaseModel):
     """Who this node is, its processes and its settings."""
 
@@ -232,9 +253,11 @@ class HealthAnswer(BaseModel):
     worker: Process
     execs: Process
     broker: BrokerAnswer | None = Field(description="Null where the node uses its embedded queue.")
+    reefguide: JobApiAnswer | None = Field(description="Null where the node polls no ReefGuide API.")
     counts: dict[Status, int] = Field(description="How many jobs this node knows in each status.")
     settings: SettingsAnswer
     manager: ManagerAnswer | None = Field(description="Null where the node has no Job Manager.")
+    update: UpdateAnswer | None = Field(description="Null where no newer version is offered.")
 
 
 class ReloadRequest(BaseModel):

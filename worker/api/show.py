@@ -19,14 +19,16 @@ from worker.api.models import (
     ExecAnswer,
     Failure,
     JobAnswer,
+    JobApiAnswer,
     JobSummary,
     ManagerAnswer,
     NoteAnswer,
     ReloadAnswer,
     SettingsAnswer,
+    UpdateAnswer,
     UsageAnswer,
 )
-from worker.desk import BrokerState, Note
+from worker.desk import BrokerState, JobApiState, Note
 from worker.letters import Letter
 
 
@@ -68,6 +70,20 @@ def show_broker(state: BrokerState | None) -> BrokerAnswer | None:
         since=moment(state.since),
         reason=state.reason,
         refused=state.refused,
+    )
+
+
+def show_job_api(state: JobApiState | None) -> JobApiAnswer | None:
+    """Show how the node stands with the API that it polls, where there is one."""
+    if state is None:
+        return None
+    return JobApiAnswer(
+        url=state.url,
+        connected=state.connected,
+        since=moment(state.since),
+        code=state.code,
+        reason=state.reason,
+        unposted=state.unposted,
     )
 
 
@@ -176,6 +192,16 @@ def show_manager(state: ManagerState | None) -> ManagerAnswer | None:
         events=list(state.events),
         code=state.code or None,
         reason=state.failure or None,
+    )
+
+
+def show_update(state: ManagerState | None) -> UpdateAnswer | None:
+    """Show the newer version that the Job Manager offers, if it does."""
+    if state is None or state.offer is None:
+        return None
+    offer = state.offer
+    return UpdateAnswer(
+        number=offer.number, version=offer.version, link=offer.link, code="ERR-UPD-002", notice=offer.sentence
     )
 
 

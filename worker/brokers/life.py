@@ -29,13 +29,19 @@ class Life:
         self.queues: Queues | None = None
         self.is_deaf = False
         """A probe did not come back: nothing is worth waiting for on this connection."""
+        self._loop = asyncio.get_running_loop()
+        self._awaited: set[asyncio.Future[Any]] = set()
         self._redactor = Redactor(secrets)
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def end(self, reason: str) -> None:
         """The connection is of no use any more; the first reason counts."""
-        if not self.lost.done():
-            self.lost.set_result(self.clean(f"{self.place}: {reason}"))
+        if self.lost.done():
+            return
+        self.lost.set_result(self.clean(f"{self.place}: {reason}"))
+        for answer in self._awaited:
+            if not answer.done():
+                answer.set_exception(Unavailable("ERR-BRK-002", self.lost.result()))
 
     def clean(self, text: str) -> str:
         """`text` without credentials."""
@@ -54,6 +60,22 @@ class Life:
             self.is_deaf = True
             raise Unavailable("ERR-BRK-004", f"{self.place}: nothing came in within {limit_s:g} s")
 
+    async def answered(self, answer: asyncio.Future[Found], limit_s: float) -> Found:
+        """Await a future that somebody resolves when the other end has answered; as `during`, without a task."""
+        if not answer.done():
+            self.check()
+            self._awaited.add(answer)
+            alarm = self._loop.call_later(limit_s, self._end_silent, limit_s)
+            try:
+                return await answer
+            finally:
+                alarm.cancel()
+                self._awaited.discard(answer)
+        return answer.result()
+
+    def _end_silent(self, limit_s: float) -> None:
+        self.end(f"no answer within {limit_s:g} s")
+
     async def during(self, work: Coroutine[Any, Any, Found], limit_s: float) -> Found:
         """Await what the other end has to answer. Raises Unavailable when the connection is lost before.
 
@@ -65,7 +87,7 @@ class Life:
         task.add_done_callback(self._forget)
         await asyncio.wait((task, self.lost), timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
-            self.end(f"no answer within {limit_s:g} s")
+            self._end_silent(limit_s)
             task.cancel()
             self.check()
         return task.result()

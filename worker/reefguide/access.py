@@ -8,20 +8,18 @@ stands in a file of the state folder: a node that was killed or restarted does n
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import random
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from job_item.errors import Unavailable
 from job_item.log import get
 from job_item.policy import Backoff
 from job_item.reefspec import ReefGuide
+from job_item.reeftokens import Store, Tokens, life_of, owner_of
 from worker.reefguide.exchange import Exchange, Request
-from worker.reefguide.tokens import Tokens
 from worker.reefguide.wire import Answer
 
 FAILED_LOGINS = Backoff(30.0, 2.0, 900.0, 0.2)
@@ -48,7 +46,7 @@ class Access:
         self._exchange = exchange
         self._passing = passing
         self._lock = asyncio.Lock()
-        self._store = Store(file, f"{settings.username} at {settings.api_endpoint}")
+        self._store = Store(file, owner_of(settings.username, settings.api_endpoint))
         self._tokens = self._store.load(time.time())
         self._failures = 0
 
@@ -82,7 +80,7 @@ class Access:
         answer = await self._ask("/api/auth/token", {"refreshToken": refresh})
         access = _text(answer, "token")
         if access is not None:
-            self._keep(self._tokens.made(access, _life_of(access), time.time()))
+            self._keep(self._tokens.made(access, life_of(access), time.time()))
             return access
         if answer.status == 401:
             return None
@@ -97,7 +95,7 @@ class Access:
         access, refresh = _text(answer, "token"), _text(answer, "refreshToken")
         if access is not None:
             self._failures = 0
-            self._keep(Tokens.given(access, _life_of(access), refresh, time.time()))
+            self._keep(Tokens.given(access, life_of(access), refresh, time.time()))
             get("worker").info("api.logged_in", user=self._settings.username)
             return access
         self._failures += 1
@@ -123,33 +121,10 @@ class Access:
         return answer
 
     def _keep(self, tokens: Tokens) -> None:
+        """Keep them; without the file the next process logs in, so a full disk is no reason to stop."""
         self._tokens = tokens
-        self._store.save(tokens)
-
-
-class Store:
-    """The file of the tokens, mode 0600; it is of no use to another user or another API."""
-
-    def __init__(self, file: Path, owner: str) -> None:
-        self._file = file
-        self._owner = owner
-
-    def load(self, now: float) -> Tokens:
-        """What is known of an earlier process; nothing where the file is missing, broken or somebody else's."""
         try:
-            content = json.loads(self._file.read_bytes())
-            return Tokens.read(content["tokens"], now) if content["owner"] == self._owner else Tokens()
-        except (OSError, ValueError, KeyError, TypeError):
-            return Tokens()
-
-    def save(self, tokens: Tokens) -> None:
-        """Write them down; without them the next process logs in, so a full disk is no reason to stop."""
-        written = self._file.with_suffix(".new")
-        try:
-            written.unlink(missing_ok=True)
-            written.touch(0o600)
-            written.write_text(json.dumps({"owner": self._owner, "tokens": tokens.members()}))
-            written.replace(self._file)
+            self._store.save(tokens)
         except OSError as error:
             get("worker").warning("tokens.unkept", reason=str(error))
 
@@ -158,16 +133,6 @@ def _text(answer: Answer, name: str) -> str | None:
     content = answer.json() if answer.status == 200 else None
     found = content.get(name) if isinstance(content, dict) else None
     return found if isinstance(found, str) and found else None
-
-
-def _life_of(access: str) -> tuple[float, float] | None:
-    """When a token was made and when it ends, as it says itself; unsigned, as only its server checks it."""
-    try:
-        raw = access.split(".")[1]
-        claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(raw + "=" * (-len(raw) % 4)))
-        return float(claims["iat"]), float(claims["exp"])
-    except (ValueError, KeyError, IndexError, TypeError):
-        return None
 
 
 def _unexpected(answer: Answer) -> Unavailable:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
 from job_item.errors import Unavailable
 from job_item.log import get
+from worker.desk import JobApiState
 from worker.journal import Granted
 from worker.reefguide.access import Access, Busy
 from worker.reefguide.exchange import Exchange, Request
@@ -28,11 +30,14 @@ class Client:
     `passing` is told of each call before it is sent and after it was answered (fault points).
     """
 
-    def __init__(self, exchange: Exchange, access: Access, passing: Callable[[str, tuple[str, ...]], None]) -> None:
+    def __init__(
+        self, url: str, exchange: Exchange, access: Access, passing: Callable[[str, tuple[str, ...]], None]
+    ) -> None:
         self._exchange = exchange
         self._access = access
         self._passing = passing
-        self._is_lost = False
+        self.state = JobApiState(url, connected=False, since=time.time(), reason="it has not been asked yet")
+        """How it goes."""
 
     async def poll(self, job_type: str) -> list[Listed]:
         """The jobs of a type that wait, ten at most."""
@@ -101,6 +106,8 @@ class Client:
         if answer.status == 429:
             wait_s = BUSY_S if answer.retry_after_s is None else answer.retry_after_s
             raise Busy("ERR-RFG-004", f"the API is busy: {answer}", wait_s)
+        if answer.status < 500:
+            self._find()
         return answer
 
     async def _send(self, name: str, request: Request) -> Answer:
@@ -111,16 +118,21 @@ class Client:
             self.lose(error)
             raise
         self._passing("answered", (name,))
-        if self._is_lost:
-            self._is_lost = False
-            get("worker").info("api.found")
         return answer
 
     def lose(self, error: Unavailable) -> None:
-        """Say that the API is away, once."""
-        if not self._is_lost:
-            self._is_lost = True
+        """Say that the API is away, or does not let this node in; once for each reason."""
+        known = self.state
+        if known.connected or known.code != error.code:
             get("worker").warning("api.lost", code=error.code, reason=error.message)
+            self.state = JobApiState(known.url, connected=False, since=time.time(), code=error.code)
+        self.state = replace(self.state, reason=error.message)
+
+    def _find(self) -> None:
+        if not self.state.connected:
+            if self.state.code is not None:
+                get("worker").info("api.found")
+            self.state = JobApiState(self.state.url, connected=True, since=time.time())
 
 
 def _content(answer: Answer) -> object:

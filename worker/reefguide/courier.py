@@ -12,6 +12,7 @@ from job_item.policy import Backoff
 from worker.journal import Grant, Journal
 from worker.reefguide.access import Busy
 from worker.reefguide.client import Client
+from worker.reefguide.reason import Reasons
 from worker.reefguide.result import FAILED
 from worker.reefguide.verdicts import Delivery, judge_delivery, may_post_failure
 
@@ -23,7 +24,10 @@ PAGE = 10_000
 class Courier:
     """Delivers, one coroutine for each result. `on_delivered` is told of each that is over."""
 
-    def __init__(self, client: Client, journal: Journal, api: str, on_delivered: Callable[[], None]) -> None:
+    def __init__(
+        self, client: Client, journal: Journal, api: str, reasons: Reasons, on_delivered: Callable[[], None]
+    ) -> None:
+        self._reasons = reasons
         self._client = client
         self._journal = journal
         self._api = api
@@ -36,6 +40,11 @@ class Courier:
     def is_idle(self) -> bool:
         """Whether nothing waits to be delivered."""
         return not self._tasks and self._later is None
+
+    @property
+    def waiting(self) -> int:
+        """How many results wait to be delivered."""
+        return len(self._tasks)
 
     def grow(self) -> None:
         """The journal may have more."""
@@ -66,6 +75,7 @@ class Courier:
 
     async def _deliver(self, grant: Grant) -> None:
         body = grant.result or FAILED
+        telling = self._tell_reason(grant) if body == FAILED else None
         failures = 0
         while True:
             try:
@@ -79,9 +89,16 @@ class Courier:
             if following is None:
                 break
             body = following
+            telling = self._tell_reason(grant, "the API does not take it")
+        if telling is not None:
+            await telling
         await self._strike(grant)
         del self._tasks[grant.number]
         self._on_delivered()
+
+    def _tell_reason(self, grant: Grant, refusal: str = "") -> asyncio.Task[None]:
+        """Beside the posting: clients do not wait for a storage that is slow."""
+        return self._loop.create_task(self._reasons.leave(grant, refusal))
 
     async def _try(self, grant: Grant, body: bytes) -> bytes | None:
         """Post `body`. None when that is over, whatever came of it; else what is to be posted in its place.

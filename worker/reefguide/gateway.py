@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from job_item import reeftokens
 from job_item.errors import Unavailable
 from job_item.handlers.context import Facts
 from job_item.job import JobRecord, Status, new_task_id
 from job_item.log import get
+from job_item.redact import Redactor
 from job_item.reefspec import ReefGuide
 from job_item.reefvars import ECS_METADATA
 from worker.about import About
 from worker.aside import aside
+from worker.desk import JobApiState
 from worker.dispatch import Dispatcher
 from worker.faults import FaultPoints
 from worker.journal import Grant, Journal, Settlement
@@ -27,6 +31,7 @@ from worker.reefguide.courier import Courier
 from worker.reefguide.ecs import UNKNOWN, EcsTask, look_up
 from worker.reefguide.exchange import Exchange
 from worker.reefguide.idle import Idle
+from worker.reefguide.reason import Reasons
 from worker.reefguide.reporter import ReefReporter
 from worker.reefguide.sentry import Sentry, open_sentry
 from worker.reefguide.source import Slots, Source
@@ -67,11 +72,15 @@ class ReefGateway:
         self._ecs: EcsTask | None = None
         self._exchange = Exchange(settings.api_endpoint, settings.request_timeout)
         passing = FaultPoints.from_environ(os.environ).passing
-        self._access = Access(settings, self._exchange, about.start.state_dir / "reefguide.tokens", passing)
-        self._client = Client(self._exchange, self._access, passing)
+        self._tokens = about.start.state_dir / reeftokens.FILE
+        self._access = Access(settings, self._exchange, self._tokens, passing)
+        self._client = Client(settings.api_endpoint, self._exchange, self._access, passing)
+        about.job_api = self._state
         claimant = Claimant(self._name, self._cluster, settings.settle, settings.api_endpoint)
         self._claims = Claims(self._client, journal, claimant, self._take)
-        self._courier = Courier(self._client, journal, settings.api_endpoint, self._delivered)
+        environ = {**about.start.dotenv, **os.environ}
+        reasons = Reasons(settings, journal, logs, environ, Redactor(about.start.secrets()))
+        self._courier = Courier(self._client, journal, settings.api_endpoint, reasons, self._delivered)
         self._watch = Watch(self._client, settings, self._stop)
         self._slots = Slots(settings.max_concurrent_jobs)
         self._sentry: Sentry | None = None
@@ -115,7 +124,7 @@ class ReefGateway:
 
     def facts(self, assignment: Assignment) -> Facts:
         """What a handler is told of it."""
-        return facts_of(self._grants.get(assignment.task_id), self._settings, self._access.current)
+        return facts_of(self._grants.get(assignment.task_id), self._settings, self._access.current, str(self._tokens))
 
     def drain(self, *, is_final: bool) -> None:
         """Take nothing more. Where no successor follows, jobs that have not begun are reported as failed."""
@@ -227,6 +236,9 @@ class ReefGateway:
 
     def _delivered(self) -> None:
         self._idle.touch()
+
+    def _state(self) -> JobApiState:
+        return replace(self._client.state, unposted=self._courier.waiting)
 
     def _is_busy(self) -> bool:
         holds = self._slots.held or self._slots.asking or self._claims.doubtful

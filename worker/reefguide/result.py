@@ -8,6 +8,7 @@ the job would stay IN_PROGRESS. A failure carries null: the API has no place for
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -19,6 +20,8 @@ from job_item.job import Status
 
 LIMIT_BYTES = 102_400
 """What the API takes of a body (section 4)."""
+_ZERO_BYTE = re.compile(r"(?<!\\)(\\\\)*\\u0000")
+"""In JSON; PostgreSQL, where the API keeps results, has no room for it and answers 500 for ever."""
 LINES_MAX = 500
 """How far up the last object of an output may begin."""
 
@@ -104,7 +107,13 @@ def result_of(job_type: str, status: Status, read_output: Callable[[], bytes]) -
     if found is None:
         return Conclusion(FAILED, "the output does not end with a JSON object")
     try:
-        model.model_validate_json(json.dumps(found))
+        plain = json.dumps(found, allow_nan=False)
+    except ValueError:
+        return Conclusion(FAILED, "the result has a number that JSON does not know")
+    if _ZERO_BYTE.search(plain):
+        return Conclusion(FAILED, "the result has a text with a zero byte, which the API cannot keep")
+    try:
+        model.model_validate_json(plain)
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:5])
         return Conclusion(FAILED, f"the result does not fit {job_type}: {wrong}")

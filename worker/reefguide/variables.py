@@ -30,8 +30,11 @@ def variables_of(grant: Grant, settings: ReefGuide) -> dict[str, str]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def facts_of(grant: Grant | None, settings: ReefGuide, token: str | None) -> Facts:
-    """The same for a handler, and what it needs to call the API; without a grant only what holds for all jobs."""
+def facts_of(grant: Grant | None, settings: ReefGuide, token: str | None, tokens: str) -> Facts:
+    """The same for a handler, and what it needs to call the API; without a grant only what holds for all jobs.
+
+    `token` is the one that is shown now, `tokens` the file in which those that follow will be.
+    """
     places = Facts(
         aws_region=settings.aws_region,
         s3_endpoint=settings.s3_endpoint,
@@ -49,4 +52,5 @@ def facts_of(grant: Grant | None, settings: ReefGuide, token: str | None) -> Fac
         deadline_at=(grant.taken_at or 0.0) + lasts_s,
         api_endpoint=settings.api_endpoint,
         api_token=token,
+        api_tokens=tokens,
     )

@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from job_item.errors import NodeError, Unavailable
-from worker.brokers.nats.client import Msg, Subscribed
+from worker.brokers.nats.client import Msg
 from worker.brokers.queues import Loan
 
 if TYPE_CHECKING:
@@ -46,14 +46,15 @@ class NatsQueue:
         self._news = asyncio.Event()
         self._asked_s: float | None = None
         """When the request that is under way was sent."""
-        self._subscribed: Subscribed | None = None
+        self._number: int | None = None
+        """The subscription to what the requests are answered with."""
         self._inbox = life.new_inbox()
 
     async def open(self) -> None:
         """Subscribe to what the requests are answered with."""
-        self._subscribed = await self._life.listen(self._inbox, self._take)
+        self._number = self._life.listen(self._inbox, "", self._take)
 
-    async def _take(self, message: Msg) -> None:
+    def _take(self, message: Msg) -> None:
         self._came.append(message)
         self._news.set()
 
@@ -103,11 +104,11 @@ class NatsQueue:
 
     async def close(self) -> None:
         """See `Queue`."""
-        if self._subscribed is None or self._life.lost.done():
+        if self._number is None or self._life.lost.done():
             return
-        subscribed, self._subscribed = self._subscribed, None
+        number, self._number = self._number, None
         with suppress(NodeError):
-            await self._life.unlisten(subscribed)
+            await self._life.unlisten(number)
         queues = self._life.queues
         while self._came:
             message = self._came.popleft()

@@ -1,14 +1,14 @@
 """One connection to a NATS server.
 
 A subscription is confirmed by a round trip, `deliver` by the server's answer that nobody is there (status 503), which
-comes before the answer to a ping sent after the message. Nothing is stored: what nobody takes is gone.
+comes before the answer to a ping sent after the message. All who wait at the same time share one ping. Nothing is
+stored: what nobody takes is gone.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from job_item import log
@@ -17,8 +17,8 @@ from job_item.connections import NatsConnection
 from job_item.errors import BadMessage, NodeError, Unavailable
 from worker.brokers.belt import Belt
 from worker.brokers.failure import connect_failure, why
-from worker.brokers.life import Life
-from worker.brokers.nats.client import ConnectFailed, GuardedClient, Msg, Subscribed, errors
+from worker.brokers.life import Life, is_subject
+from worker.brokers.nats.client import ConnectFailed, GuardedClient, Hear, Msg, errors
 from worker.brokers.nats.queues import NatsQueues
 from worker.brokers.nats.subscription import NatsSubscription
 from worker.brokers.seam import Delivery, Take
@@ -86,7 +86,7 @@ class NatsLife(Life):
         if client._reading_task is not None:
             client._reading_task.add_done_callback(lambda _: self._on_end())
         self._inbox = client.new_inbox()
-        await client.subscribe(f"{self._inbox}.*", cb=self._on_answer)
+        client.listen(f"{self._inbox}.*", "", self._on_answer)
         await self._round_trip(ANSWER_S)
         self._raise_if_refused(f"{self._inbox}.*")
 
@@ -99,32 +99,34 @@ class NatsLife(Life):
     async def send(self, subject: str, body: bytes, reply: str = "", headers: dict[str, str] | None = None) -> None:
         """Send a message that may be answered. Raises as `Connection.publish`."""
         self.check()
-        sending = self._client.publish(subject, body, reply, headers)
         try:
-            if self._client.pending_data_size + len(body) < _PENDING_BYTES // 2:
-                await sending
-            else:  # may have to wait for the link, on which the library waits for ever
-                await self.during(sending, ANSWER_S * 6)
+            if headers is None:
+                self._client.tell(subject, body, reply)
+            else:
+                await self._client.publish(subject, body, reply, headers)
         except errors.BadSubjectError:
             raise BadMessage("ERR-BRK-006", f"{subject!r} cannot be a subject") from None
         except errors.Error as error:
-            self._on_end()
-            raise Unavailable("ERR-BRK-002", self.clean(f"{self.place}: {why(error)}")) from error
+            raise self._ended(error) from error
+        if self._client.backlog_bytes >= _PENDING_BYTES // 2:
+            await self.during(self._client.drained(), ANSWER_S * 6)
+
+    def _ended(self, error: errors.Error) -> Unavailable:
+        """The library has refused to go on."""
+        self._on_end()
+        return Unavailable("ERR-BRK-002", self.clean(f"{self.place}: {why(error)}"))
 
     async def deliver(self, subject: str, body: bytes) -> bool:
         """See `Connection`. The further reply subject is invisible to who takes the message (section 9.1, L8)."""
         self.check()
         self.fit(subject, body, self.payload_limit)
         reply, answer = self._ask()
-        mark, marked = self._ask()
         try:
             await self.send(subject, body, reply)
-            await self.send(mark, b"")  # comes back behind the answer that says that nobody is there
-            await self.during(_awaited(marked), ANSWER_S)
+            await self._round_trip(ANSWER_S)  # whether nobody is there has come before
             return not (answer.done() and _is_nobody(answer.result()))
         finally:
             self._answers.pop(reply, None)
-            self._answers.pop(mark, None)
 
     async def subscribe(
         self,
@@ -137,22 +139,18 @@ class NatsLife(Life):
         """See `Connection`; there is nothing to prefetch, as the server pushes."""
         self.check()
         self.fit_subscription(subject)
+        if not is_subscribable(subject) or not is_subject(group or "-"):
+            raise NodeError("ERR-BRK-003", f"{subject!r} of group {group!r} cannot be subscribed to")
         belt: Belt[Msg] = Belt(lambda message: self._hand_over(message, take), self._on_overflow)
-
-        async def arrive(message: Msg) -> None:
-            belt.put(message, len(message.data))
-
-        try:
-            subscribed = await self._client.subscribe(subject, group or "", cb=arrive)
-        except errors.BadSubjectError:
-            raise NodeError("ERR-BRK-003", f"{subject!r} of group {group!r} cannot be subscribed to") from None
-        except errors.Error as error:
-            self._on_end()
-            raise Unavailable("ERR-BRK-002", self.clean(f"{self.place}: {why(error)}")) from error
+        number = self.listen(subject, group or "", lambda message: belt.put(message, len(message.data)))
         self._belts.add(belt)
         await self._round_trip(ANSWER_S)
-        self._raise_if_refused(subject)
-        return NatsSubscription(self, subscribed, belt)
+        try:
+            self._raise_if_refused(subject)
+        except NodeError:
+            self._client.forget(number)
+            raise
+        return NatsSubscription(self, number, belt)
 
     def _raise_if_refused(self, subject: str) -> None:
         if reason := self._refused.pop(subject.lower(), None):
@@ -189,7 +187,7 @@ class NatsLife(Life):
         reply, answer = self._ask()
         try:
             await self.send(subject, body, reply, headers)
-            return await self.during(_awaited(answer), ANSWER_S)
+            return await self.answered(answer, ANSWER_S)
         finally:
             self._answers.pop(reply, None)
 
@@ -197,45 +195,41 @@ class NatsLife(Life):
         """A subject of this connection's own."""
         return self._client.new_inbox()
 
-    async def listen(self, inbox: str, take: Callable[[Msg], Awaitable[None]]) -> Subscribed:
-        """Take what comes to an inbox, whatever subject it bears. Raises Unavailable."""
+    def listen(self, subject: str, group: str, hear: Hear) -> int:
+        """Have `hear` called with what comes; returns the number of the subscription. Raises Unavailable."""
         try:
-            return await self._client.subscribe(inbox, cb=take)
+            return self._client.listen(subject, group, hear)
         except errors.Error as error:
-            self._on_end()
-            raise Unavailable("ERR-BRK-002", self.clean(f"{self.place}: {why(error)}")) from error
+            raise self._ended(error) from error
 
-    async def unlisten(self, subscribed: Subscribed) -> None:
+    async def unlisten(self, number: int) -> None:
         """Take no more; what the server sent before has come when this returns. Raises Unavailable."""
-        with suppress(errors.Error):
-            await self.during(subscribed.drain(), ANSWER_S)  # type: ignore[no-untyped-call]  # the library's
+        self._client.unlisten(number)
+        await self._round_trip(ANSWER_S)
+        self._client.forget(number)
 
     def _ask(self) -> tuple[str, asyncio.Future[Msg]]:
         """A subject of this connection's own, and what comes in on it."""
         self._asked += 1
         reply = f"{self._inbox}.{self._asked}"
-        answer = self._answers[reply] = asyncio.get_running_loop().create_future()
+        answer = self._answers[reply] = self._loop.create_future()
         return reply, answer
 
-    async def _on_answer(self, message: Msg) -> None:
+    def _on_answer(self, message: Msg) -> None:
         answer = self._answers.get(message.subject)
         if answer is not None and not answer.done():
             answer.set_result(message)
 
     async def _round_trip(self, limit_s: float) -> None:
         """Return when the server has seen all that was sent. Raises Unavailable when the connection is lost."""
-        try:
-            await self.during(self._client.flush(timeout=86_400), limit_s)
-        except errors.Error as error:
-            self._on_end()
-            raise Unavailable("ERR-BRK-002", self.clean(f"{self.place}: {why(error)}")) from error
+        await self.answered(self._client.ping(), limit_s)
 
-    async def end_subscription(self, subscribed: Subscribed, belt: Belt[Msg]) -> None:
+    async def end_subscription(self, number: int, belt: Belt[Msg]) -> None:
         """Unsubscribe, and wait until what the server sent before has come; the belt runs on until it is empty."""
         self._belts.discard(belt)
         if not self.lost.done():
             with suppress(Unavailable):
-                await self.unlisten(subscribed)
+                await self.unlisten(number)
 
     async def close(self) -> None:
         """See `Connection`."""
@@ -244,21 +238,15 @@ class NatsLife(Life):
                 await self._round_trip(CLOSE_S)
         self.end("closed by this node")
         if self.is_deaf:
-            self._abort()
+            self._client.abort()
         if self._is_open:
             with suppress(Exception):  # whatever it is, nothing is wanted of this connection any more
                 async with asyncio.timeout(CLOSE_S):
                     await self._client.close()
-        self._abort()
+        self._client.abort()
         for belt in self._belts:
             for message in belt.clear():
                 self.say_lost_message(message.subject, "it waited here when the connection was closed")
-
-    def _abort(self) -> None:
-        """Close the socket without waiting for a link that takes nothing; the library has no word for that."""
-        writer = getattr(self._client._transport, "_io_writer", None)
-        if writer is not None:
-            writer.transport.abort()
 
     async def _on_error(self, error: Exception) -> None:
         """What the library has to say. While it connects, the first failure ends it."""
@@ -292,8 +280,14 @@ def _is_nobody(answer: Msg) -> bool:
     return (answer.headers or {}).get("Status") == "503"
 
 
-async def _awaited(answer: asyncio.Future[Msg]) -> Msg:
-    return await answer
+def is_subscribable(subject: str) -> bool:
+    """Whether a server would take it: of who asks for another one it ends the connection. Wildcards are whole parts."""
+    *parts, last = subject.split(".")
+    return all(map(_is_part, parts)) and (last == ">" or _is_part(last))
+
+
+def _is_part(text: str) -> bool:
+    return bool(text) and ">" not in text and (text == "*" or "*" not in text)
 
 
 async def _nothing() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from worker.brokers.belt import Belt
-from worker.brokers.nats.client import Msg, Subscribed
+from worker.brokers.nats.client import Msg
 
 if TYPE_CHECKING:
     from worker.brokers.nats.life import NatsLife
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 class NatsSubscription:
     """See `Subscription`."""
 
-    def __init__(self, life: NatsLife, subscribed: Subscribed, belt: Belt[Msg]) -> None:
+    def __init__(self, life: NatsLife, number: int, belt: Belt[Msg]) -> None:
         self._life = life
-        self._subscribed = subscribed
+        self._number = number
         self._belt = belt
 
     async def cancel(self) -> None:
         """See `Subscription`."""
-        await self._life.end_subscription(self._subscribed, self._belt)
+        await self._life.end_subscription(self._number, self._belt)

@@ -63,7 +63,7 @@ class RedisLife(Life):
     async def call(self, *command: str | bytes | int) -> Any:
         """Ask something on the line that talks. Raises Unavailable, and ResponseError where Redis refuses it."""
         self.check()
-        return await self.during(_answered(await self._talk.ask(*command)), ANSWER_S)
+        return await self.answered(await self._talk.ask(*command), ANSWER_S)
 
     async def join(self, line: Line) -> None:
         """Open one more line, which lives and ends with this connection. Raises Unavailable."""
@@ -95,7 +95,7 @@ class RedisLife(Life):
         self.fit(subject, body, self.payload_limit)
         answer = await self._talk.ask("PUBLISH", subject, body)
         try:
-            return int(await self.during(_answered(answer), ANSWER_S)) > 0
+            return int(await self.answered(answer, ANSWER_S)) > 0
         except ResponseError:
             self._say_refused(subject, answer)
             return False
@@ -125,7 +125,7 @@ class RedisLife(Life):
         subscription = RedisSubscription(self, subject, group, take)
         self._subscriptions.setdefault(subject.encode(), []).append(subscription)
         try:
-            await self.during(_answered(await self._listen.ask("SUBSCRIBE", subject)), ANSWER_S)
+            await self.answered(await self._listen.ask("SUBSCRIBE", subject), ANSWER_S)
         except ResponseError as error:
             self._forget_subscription(subscription)
             raise NodeError("ERR-BRK-003", self.clean(f"{self.place}: {subject}: {error}")) from None
@@ -148,12 +148,12 @@ class RedisLife(Life):
             return
         with suppress(NodeError, ResponseError):
             if len(self._subscriptions[subscription.subject.encode()]) == 1:
-                await self.during(_answered(await self._listen.ask("UNSUBSCRIBE", subscription.subject)), ANSWER_S)
+                await self.answered(await self._listen.ask("UNSUBSCRIBE", subscription.subject), ANSWER_S)
         self._forget_subscription(subscription)
 
     async def arrive(self, subscription: RedisSubscription, body: bytes) -> None:
         """A message: the lock is asked for at once, so that waiting for a turn does not outlast it."""
-        until = asyncio.get_running_loop().time() + LOCK_S
+        until = self._loop.time() + LOCK_S
         lock = None if subscription.group is None else await self.lock(subscription.subject, subscription.group, body)
         subscription.belt.put(Arrived(body, lock, until), len(body))
 
@@ -172,7 +172,7 @@ class RedisLife(Life):
         """See `Connection`: a message to this connection's own subject."""
         self.check()
         sign = secrets.token_hex(8).encode()
-        came = self._probes[sign] = asyncio.get_running_loop().create_future()
+        came = self._probes[sign] = self._loop.create_future()
         try:
             await self._talk.ask("PUBLISH", self._own, sign)
             await self.await_probe(came, limit_s)
@@ -200,7 +200,3 @@ class RedisLife(Life):
         for subscription in [entry for entries in self._subscriptions.values() for entry in entries]:
             for _ in subscription.belt.clear():
                 self.say_lost_message(subscription.subject, "it waited here when the connection was closed")
-
-
-async def _answered(answer: asyncio.Future[Any]) -> Any:
-    return await answer

@@ -1,4 +1,7 @@
-"""One connection to a Redis server: commands go out in order, answers come in the same order, messages between them."""
+"""One connection to a Redis server: commands go out in order, answers come in the same order, messages between them.
+
+What is asked in one turn of the loop is written at once.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
     from worker.brokers.redis.life import RedisLife
 
 CONNECT_S = 5.0
+DRAIN_S = 60.0
+BACKLOG_BYTES = 1 << 20
+"""What may wait for the link before who asks for more has to wait too."""
 
 
 class Line:
@@ -34,12 +40,15 @@ class Line:
         self._wire = wire
         self._subscriptions = subscriptions
         self._awaited: deque[asyncio.Future[Any]] = deque()
+        self._unsent: list[bytes] = []
+        self._unsent_bytes = 0
         self._reader: asyncio.Task[None] | None = None
+        self._loop = asyncio.get_running_loop()
 
     async def open(self) -> None:
         """Connect and log in. Raises what the library raises."""
         await self._wire.connect()  # type: ignore[no-untyped-call]  # the library's
-        self._reader = asyncio.get_running_loop().create_task(self._read())
+        self._reader = self._loop.create_task(self._read())
 
     async def ask(self, *command: str | bytes | int) -> asyncio.Future[Any]:
         """Send a command; the future has its answer. Raises Unavailable when the connection is lost.
@@ -47,15 +56,35 @@ class Line:
         Its error need not be fetched.
         """
         self._life.check()
-        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        answer.add_done_callback(_fetch)
+        answer: asyncio.Future[Any] = self._loop.create_future()
         self._awaited.append(answer)
+        if not self._unsent:
+            self._loop.call_soon(self._write)
+        packed = self._wire.pack_command(*command)
+        self._unsent.extend(packed)
+        self._unsent_bytes += sum(map(len, packed))
+        if self._backlog_bytes() >= BACKLOG_BYTES:
+            await self._life.during(self._drain(), DRAIN_S)
+        return answer
+
+    def _write(self) -> None:
+        if self._wire._writer is not None:
+            self._wire._writer.writelines(self._unsent)
+        self._unsent, self._unsent_bytes = [], 0
+
+    def _backlog_bytes(self) -> int:
+        writer = self._wire._writer
+        return self._unsent_bytes + (writer.transport.get_write_buffer_size() if writer is not None else 0)
+
+    async def _drain(self) -> None:
+        """Return when the link has taken nearly all that was asked."""
+        await asyncio.sleep(0)
         try:
-            await self._wire.send_packed_command(self._wire.pack_command(*command), check_health=False)
-        except (RedisError, OSError) as error:
+            if self._wire._writer is not None:
+                await self._wire._writer.drain()
+        except OSError as error:
             self._life.end(why(error))
             self._life.check()
-        return answer
 
     async def flush(self) -> None:
         """Return when all that was asked has been answered."""
@@ -93,6 +122,7 @@ class Line:
             return
         if isinstance(response, Exception):
             answer.set_exception(response)
+            answer.exception()  # nobody has to fetch it
         else:
             answer.set_result(response)
 
@@ -128,8 +158,3 @@ def wire_of(settings: RedisConnection) -> Wire:
     wire = SSLConnection(**wanted)
     wire.ssl_context.context = context
     return wire
-
-
-def _fetch(answer: asyncio.Future[Any]) -> None:
-    if not answer.cancelled():
-        answer.exception()

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.reefguide.accounts import Accounts, User
-from tests.reefguide.answers import Answer, domain, misfit
-from tests.reefguide.schemas import EXPIRY_MIN, INPUTS, RESULTS, STATUSES, TYPES
+from examples.reefguide.api.accounts import Accounts, User
+from examples.reefguide.api.answers import Answer, domain, misfit
+from examples.reefguide.api.schemas import EXPIRY_MIN, INPUTS, RESULTS, STATUSES, TYPES
 
 USER, PASSWORD = "worker@example.org", "a pass-word"
 

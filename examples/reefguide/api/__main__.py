@@ -1,11 +1,11 @@
-"""Run the stand-in by itself: `python -m tests.reefguide [PORT]`; the user is printed, and jobs are made over HTTP."""
+"""The stand-in by itself, `python -m examples.reefguide.api [PORT]`: prints its user; jobs are made over HTTP."""
 
 from __future__ import annotations
 
 import sys
 import threading
 
-from tests.reefguide import PASSWORD, USER, StandIn
+from examples.reefguide.api import PASSWORD, USER, StandIn
 
 if __name__ == "__main__":
     with StandIn(port=int(sys.argv[1]) if len(sys.argv) > 1 else 5000) as api:

@@ -14,7 +14,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.reefguide.answers import Answer, Refusal, domain, misfit, unauthorized
+from examples.reefguide.api.answers import Answer, Refusal, domain, misfit, unauthorized
 
 _KEY = b"the private key of a stand-in"
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")

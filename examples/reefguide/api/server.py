@@ -11,9 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.reefguide.answers import LIMIT_BYTES, Answer, Refusal, domain, no_route, unforeseen
-from tests.reefguide.faults import Faults, Rule
-from tests.reefguide.store import Store
+from examples.reefguide.api.answers import LIMIT_BYTES, Answer, Refusal, domain, no_route, unforeseen
+from examples.reefguide.api.faults import Faults, Rule
+from examples.reefguide.api.store import Store
 
 KEEP_ALIVE_S = 5.0
 
@@ -196,14 +196,13 @@ def _route(method: str, path: str) -> tuple[str, Call | None, tuple[str, ...]]:
 
 def _before(rule: Rule | None) -> Answer | None:
     """What is answered without anything being done."""
-    match rule.kind if rule is not None else None:
-        case "error":
+    match rule:
+        case Rule(kind="error"):
             return unforeseen().answer
-        case "garble":
+        case Rule(kind="garble"):
             return Answer(200, "<html>a proxy</html>", is_html=True)
-        case "busy":
-            assert rule is not None
-            return Answer(429, {"error": "Too many attempts."}, (("Retry-After", f"{rule.for_s:g}"),))
+        case Rule(kind="busy", for_s=for_s):
+            return Answer(429, {"error": "Too many attempts."}, (("Retry-After", f"{for_s:g}"),))
     return None
 
 

@@ -1,4 +1,5 @@
-"""The tokens of one user, and what they are good for at a moment: pure (protocol reefguide.md, section 3).
+"""The tokens of one user of the ReefGuide API, what they are good for at a moment, and the file that they are kept in
+(protocol reefguide.md, section 3).
 
 Moments are seconds since the epoch by this machine's clock: they have to outlive the process. A life is the difference
 of two moments of the server, so the two clocks need not agree.
@@ -6,8 +7,14 @@ of two moments of the server, so the two clocks need not agree.
 
 from __future__ import annotations
 
+import base64
+import json
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
+
+FILE = "reefguide.tokens"
+"""The name of the file, in the state folder."""
 
 MARGIN_S = 60.0
 """So long before its end a token is renewed, as the original does it; a short-lived one later, but a second at least,
@@ -73,3 +80,46 @@ class Tokens:
         if found.login_at > now + REFRESH_LIFE_S or found.renew_at > now + REFRESH_LIFE_S:
             return Tokens()
         return found
+
+
+class Store:
+    """The file of the tokens, mode 0600; it is of no use to another user or another API.
+
+    Parameter `owner`: whose tokens are meant; None takes those of whoever is in the file.
+    """
+
+    def __init__(self, file: Path, owner: str | None) -> None:
+        self._file = file
+        self._owner = owner
+
+    def load(self, now: float) -> Tokens:
+        """What is known of an earlier process; nothing where the file is missing, broken or somebody else's."""
+        try:
+            content = json.loads(self._file.read_bytes())
+            is_meant = self._owner is None or content["owner"] == self._owner
+            return Tokens.read(content["tokens"], now) if is_meant else Tokens()
+        except (OSError, ValueError, KeyError, TypeError):
+            return Tokens()
+
+    def save(self, tokens: Tokens) -> None:
+        """Write them down. Raises OSError."""
+        written = self._file.with_suffix(".new")
+        written.unlink(missing_ok=True)
+        written.touch(0o600)
+        written.write_text(json.dumps({"owner": self._owner, "tokens": tokens.members()}))
+        written.replace(self._file)
+
+
+def owner_of(username: str, api_endpoint: str) -> str:
+    """Whose tokens they are."""
+    return f"{username} at {api_endpoint}"
+
+
+def life_of(access: str) -> tuple[float, float] | None:
+    """When a token was made and when it ends, as it says itself; unsigned, as only its server checks it."""
+    try:
+        raw = access.split(".")[1]
+        claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(raw + "=" * (-len(raw) % 4)))
+        return float(claims["iat"]), float(claims["exp"])
+    except (ValueError, KeyError, IndexError, TypeError):
+        return None
