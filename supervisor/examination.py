@@ -35,10 +35,11 @@ _SAID_BYTES = 2000
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A new version: where its artifact lies, and what it is to call itself."""
+    """A new version: where its artifact lies, what it is to call itself, and how long each step may take."""
 
     artifact: Path
     version: str
+    step_s: float = STEP_S
 
 
 def examine(candidate: Candidate, config: Path, state_dir: Path, environ: Mapping[str, str]) -> None:
@@ -101,7 +102,7 @@ class _Examiner:
             self._await_end(node, "node", "stop")
 
     def _await_ready(self, ear: Ear, node: subprocess.Popen[bytes]) -> None:
-        end_s = time.monotonic() + STEP_S
+        end_s = time.monotonic() + self._candidate.step_s
         grave = pidfd(node.pid)
         try:
             while (left_s := end_s - time.monotonic()) > 0:
@@ -113,7 +114,7 @@ class _Examiner:
         finally:
             if grave is not None:
                 os.close(grave)
-        raise _failed(f"was not ready within {STEP_S:g} s{self._said('node')}")
+        raise _failed(f"was not ready within {self._candidate.step_s:g} s{self._said('node')}")
 
     def _run(self, words: Sequence[str], environ: Mapping[str, str], what: str) -> str:
         self._await_end(self._start(words, environ, "step"), "step", what)
@@ -133,9 +134,9 @@ class _Examiner:
 
     def _await_end(self, process: subprocess.Popen[bytes], name: str, what: str) -> None:
         try:
-            code = process.wait(STEP_S)
+            code = process.wait(self._candidate.step_s)
         except subprocess.TimeoutExpired:
-            raise _failed(f"did not {what} within {STEP_S:g} s{self._said(name)}") from None
+            raise _failed(f"did not {what} within {self._candidate.step_s:g} s{self._said(name)}") from None
         if code:
             raise _failed(f"did not {what} (exit code {code}){self._said(name)}")
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-READY_S = 30.0
+READY_S = 40.0
 """A version that is not ready by then is given up, unless it asks for more time (EXTEND_TIMEOUT_USEC)."""
 SILENCE_S = 20.0
 """How long nothing may be heard of it; it is asked to speak twice as often."""
