@@ -51,10 +51,10 @@ def examine(candidate: Candidate, config: Path, state_dir: Path, environ: Mappin
     spared = frozenset(children_of(os.getpid()))
     try:
         with tempfile.TemporaryDirectory(prefix="job_item-trial-") as name:
-            examiner = _Examiner(candidate, Path(name), environ)
-            examiner.ask_name()
-            examiner.check(config)
-            examiner.run_job()
+            with closing(_Examiner(candidate, Path(name), environ)) as examiner:
+                examiner.ask_name()
+                examiner.check(config)
+                examiner.run_job()
             _compare_journals(_journal(Path(name) / "state"), _journal(state_dir))
     except OSError as error:
         raise NodeError("ERR-REL-013", f"The new version cannot be examined: {error}.") from error
@@ -72,6 +72,13 @@ class _Examiner:
         bare = {name: value for name, value in environ.items() if name in BASE}
         self._bare = environment(bare, candidate.artifact)
         self._config = folder / "config.yaml"
+        self._started: list[subprocess.Popen[bytes]] = []
+
+    def close(self) -> None:
+        """End what still runs; what that has left behind is not looked for here."""
+        for process in self._started:
+            process.kill()
+            process.wait()
 
     def ask_name(self) -> None:
         """It is the version that its release says."""
@@ -122,7 +129,7 @@ class _Examiner:
 
     def _start(self, words: Sequence[str], environ: Mapping[str, str], name: str) -> subprocess.Popen[bytes]:
         with (self._folder / name).open("wb") as output:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 [interpreter(), str(self._candidate.artifact), *words],
                 cwd=self._folder,
                 env=dict(environ),
@@ -131,6 +138,8 @@ class _Examiner:
                 stderr=output,
                 start_new_session=True,
             )
+        self._started.append(process)
+        return process
 
     def _await_end(self, process: subprocess.Popen[bytes], name: str, what: str) -> None:
         try:
