@@ -1,7 +1,7 @@
 """Artifacts for tests of updates: the node of this tree as one file that unpacks itself, under any version.
 
 As the real one (`make dist`) it runs from a folder of its own that PEX_ROOT names; the libraries are those of the
-tests. `faults` puts code at the beginning of a module of the new version.
+tests. `faults` puts code into modules of the new version: at their beginning, or behind a line, as `line >>> code`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ def build(file: Path, version: str, faults: Mapping[str, str] | None = None) -> 
     """Make the artifact of a version."""
     changes = {"job_item/__init__.py": ('__version__ = ".*"', f'__version__ = "{version}"')}
     head = "from __future__ import annotations\n"
-    changes |= {name: (head, f"{head}{fault}\n") for name, fault in (faults or {}).items()}
+    for name, fault in (faults or {}).items():
+        place, _, code = fault.rpartition(" >>> ")
+        changes[name] = (place or head, f"{place or head}{code}\n")
     with TemporaryDirectory() as name, zipfile.ZipFile(file, "w") as archive:
         archive.writestr("__main__.py", f"PYTHON = {sys.executable!r}{_START}")
         tree = Path(name)

@@ -56,7 +56,7 @@ EXAMINE = """
 import json, os, sys
 from pathlib import Path
 from job_item.errors import NodeError
-from supervisor.examination import Candidate
+from supervisor.examination import Candidate, examine
 artifact, version, step_s, config, state = sys.argv[1:]
 try:
     examine(Candidate(Path(artifact), version, float(step_s)), Path(config), Path(state), os.environ)

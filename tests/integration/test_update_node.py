@@ -116,7 +116,10 @@ def put(node: Node, maker: Releases, url: str) -> None:
 FAULTS = {
     "crashes": ({"supervisor/parent.py": "import os\nos.abort()"}, "signal 6"),
     "ends at once, as if all were well": ({"supervisor/node.py": "raise SystemExit(0)"}, "exit code 0"),
-    "loses its job child": ({"worker/api/server.py": "import os\nos._exit(7)"}, "of its children died"),
+    "loses its job child": (
+        {"worker/about.py": '"""Take news of the node from the parent."""\n >>>         os._exit(7)'},
+        "of its children died",
+    ),
 }
 
 
