@@ -13,7 +13,7 @@ SETUP := PYTHON='$(PYTHON)' VENV='$(VENV)' sh tools/setup
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run manager test soak bench ci lint types format docs lock dist clean
+.PHONY: help run manager test soak bench ci lint types format docs site lock dist clean
 
 help: ## Explain these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -42,7 +42,7 @@ bench: ## Measure speed and size into benchmarks/results.md; BENCH=smoke (one ro
 	$(BIN)/python -m benchmarks $(BENCH)
 
 ci: BENCH := smoke
-ci: lint types bench soak test ## What .ci/run runs: lint, types, a round of each benchmark, quick chaos, every test
+ci: lint types site bench soak test ## What .ci/run runs: lint, types, site, a round of each benchmark, chaos, every test
 
 lint: ## Check style with ruff
 	@$(SETUP) dev
@@ -67,7 +67,11 @@ docs: ## Write what is generated anew: pages of docs/, the schema of the configu
 	$(BIN)/python -m tools.settings_page
 	$(BIN)/python -m tools.settings_schema
 
-lock: ## Pin the newest allowed versions, with hashes, in requirements.lock and requirements-dev.lock
+site: ## Make the site of the documentation in build/site; every warning is an error
+	@PYTHON='$(PYTHON)' VENV=.venv-docs sh tools/setup docs
+	.venv-docs/bin/sphinx-build --quiet --fail-on-warning --nitpicky --keep-going -d build/doctrees docs build/site
+
+lock: ## Pin the newest allowed versions, with hashes, in the requirements*.lock
 	@sh tools/lock
 
 dist: ## Build what people install: dist/ with wheel, sdist, job_item.pyz, lock and checksums
@@ -75,5 +79,5 @@ dist: ## Build what people install: dist/ with wheel, sdist, job_item.pyz, lock 
 	$(BIN)/python -m tools.dist
 
 clean: ## Remove environments, caches and what was built; jobs and their output in .job_item stay
-	rm -rf $(VENV) .venv-lock .venv-node-* .venv-peers build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-lock .venv-node-* .venv-docs .venv-peers build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

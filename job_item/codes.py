@@ -85,6 +85,9 @@ _ENTRIES = (
     Code("ERR-SUP-055", "The program met an error that it should not meet (a bug).", "Run it again with LOG_LEVEL=DEBUG to see the trace, and report it."),
     Code("ERR-SUP-056", "There is no such error code.", "List them all with `job_item errors`."),
     Code("ERR-SUP-057", "A server that the settings name cannot be reached.", "Check its address and that it runs; the node itself keeps trying."),
+    Code("ERR-SUP-058", "A service of the whole machine can only be installed by root.", "Run the command with sudo, or add --user for a service of your own."),
+    Code("ERR-SUP-059", "There is no systemd that could run the node.", "`job_item install-service --print` shows the unit. Elsewhere start `job_item` with the service manager that is there, or run it in a container."),
+    Code("ERR-SUP-060", "The service could not be installed.", "Look at the lines before this one; what was done stays, and the command can be run again. --dry-run shows all its steps."),
     # LNK: the link between parent and child
     Code("ERR-LNK-001", "A message between the node's processes is not understood; the child is replaced.", "Start the node again; it may have been updated while it ran."),
     Code("ERR-LNK-002", "A child process could not take new settings over (a bug); it is replaced, and its successor starts with them.", "Please report the reason in this line."),

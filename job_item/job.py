@@ -8,7 +8,7 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 TASK_ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 """The only task ids that are taken (protocol job-item.md, section 9.2, R2): they become file names and subjects."""
@@ -47,8 +47,7 @@ def new_task_id() -> str:
     return str(uuid.UUID(int=value))
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """What one attempt used and how its processes ended, as its keeper counted it."""
 
     cpu_s: float = 0.0

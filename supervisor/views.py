@@ -164,7 +164,8 @@ def node_view(node: Record) -> RenderableType:
                 **update_line(node.get("update")),
                 "slots": f"{running} of {node['slots'] or '?'} in use",
                 "queued": str(queued),
-                **({"job api": job_api_line(node["reefguide"])} if node["reefguide"] else {}),
+                **({"job api": job_api_line(node["reefguide"])} if node.get("reefguide") else {}),
+                **others(node),
             }
         )
     ]
@@ -190,6 +191,22 @@ def update_line(update: Record | None) -> dict[str, Text]:
     if update is None:
         return {}
     return {"update": Text(harmless(f"{update['notice']} [{update['code']}]"), style="yellow")}
+
+
+def others(node: Record) -> dict[str, str | Text]:
+    """The Job Manager and the broker, where the node has them, and what waits for them; older nodes may not say it."""
+    facts: dict[str, str | Text] = {}
+    if manager := node.get("manager"):
+        answer = f"{manager['url']}, last answer {moment(manager['answered_at'])}"
+        away = Text(harmless(f"{answer}; {manager['reason']} [{manager['code']}]"), style="yellow")
+        facts["job manager"] = away if manager["reason"] else answer
+    if broker := node.get("broker"):
+        away = Text(harmless(f"{broker['type']}, away: {broker['reason']}"), style="yellow")
+        facts["broker"] = f"{broker['type']}, connected" if broker["connected"] else away
+    if outbox := node.get("outbox"):
+        waiting = ", ".join(f"{number} {kind}" for kind, number in outbox["waiting"].items() if number)
+        facts["to be said"] = waiting or "nothing"
+    return facts
 
 
 def settings_line(settings: Record) -> Text:

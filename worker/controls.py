@@ -18,19 +18,28 @@ from worker.sources.trigger import Action, Refused, read_control
 WAITING_MAX = 1_000
 """For so many tasks the subjects are listened to while they wait; the others follow as these end."""
 WAITING_MAX_RABBITMQ = 250
-"""There each subject needs a channel, and a connection has 2,047. No more jobs than slots wait here for long anyway."""
+"""There each subject may need a channel, and a connection has 2,047. No more jobs than slots wait here for long."""
+PING_AFTER_S = 0.1
+"""With RabbitMQ the subject of pings is subscribed so much later than the one where the end is asked for: each is a
+queue, which costs the server more than a short job costs us, and to a ping nobody answers before a second is over."""
 LATER_MAX = 100_000
 """Of so many others it is known that they wait."""
 PONG_S = 1.0
 PONG = b"world"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ears:
     """What is subscribed for one task."""
 
     worker: Wish
-    listen: Wish
+    listen: Wish | None = None
+    later: asyncio.TimerHandle | None = None
+    """What subscribes `listen` when the task has been here for a while."""
+
+    def missing(self) -> list[Wish]:
+        """What the broker has not confirmed yet."""
+        return [wish for wish in (self.worker, self.listen) if wish is not None and not wish.is_confirmed.is_set()]
 
 
 class Controls:
@@ -43,7 +52,8 @@ class Controls:
         self._ears: dict[str, Ears] = {}
         self._later: dict[str, None] = {}
         """Tasks that wait and are not listened to yet, the oldest first."""
-        self.waiting_max = WAITING_MAX_RABBITMQ if session.broker.name == "rabbitmq" else WAITING_MAX
+        self._has_queues = session.broker.name == "rabbitmq"
+        self.waiting_max = WAITING_MAX_RABBITMQ if self._has_queues else WAITING_MAX
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
 
@@ -59,22 +69,27 @@ class Controls:
         self._later.pop(task_id, None)
         ears = self._ears.get(task_id)
         if ears is None:
-            subscribe = self._session.subscribe
-            ears = self._ears[task_id] = Ears(
-                subscribe(subjects.worker(task_id), self._group, partial(self._control, task_id)),
-                subscribe(subjects.listen(task_id), self._group, partial(self._ping, task_id)),
-            )
+            take = partial(self._control, task_id)
+            ears = self._ears[task_id] = Ears(self._session.subscribe(subjects.worker(task_id), self._group, take))
+            if self._has_queues:
+                ears.later = self._loop.call_later(PING_AFTER_S, self._listen_for_pings, task_id, ears)
+            else:
+                self._listen_for_pings(task_id, ears)
         return ears
+
+    def _listen_for_pings(self, task_id: str, ears: Ears) -> None:
+        ears.later = None
+        ears.listen = self._session.subscribe(subjects.listen(task_id), self._group, partial(self._ping, task_id))
 
     async def confirmed(self, task_id: str, limit_s: float) -> None:
         """Listen for a task, and return when the broker has confirmed it; no later than after `limit_s` seconds."""
-        ears = self.listen(task_id)
-        if ears.worker.is_confirmed.is_set() and ears.listen.is_confirmed.is_set():
+        missing = self.listen(task_id).missing()
+        if not missing:
             return
         try:
             async with asyncio.timeout(limit_s):
-                await ears.worker.is_confirmed.wait()
-                await ears.listen.is_confirmed.wait()
+                for wish in missing:
+                    await wish.is_confirmed.wait()
         except TimeoutError:
             get("worker").debug("controls.late", task_id=task_id)
 
@@ -83,17 +98,17 @@ class Controls:
         self._later.pop(task_id, None)
         ears = self._ears.pop(task_id, None)
         if ears is not None:
-            self._spawn(self._cancel(ears))
+            if ears.later is not None:
+                ears.later.cancel()
+            for wish in (ears.worker, ears.listen):
+                if wish is not None:
+                    self._spawn(wish.cancel())
             while self._later and len(self._ears) < self.waiting_max:
                 self.listen(next(iter(self._later)))
 
     async def settle(self) -> None:
         """Return when what was begun here is done."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _cancel(self, ears: Ears) -> None:
-        await ears.worker.cancel()
-        await ears.listen.cancel()
 
     async def _control(self, task_id: str, delivery: Delivery) -> None:
         try:

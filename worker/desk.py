@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from job_item.job import JobRecord, Status
 from job_item.link import ExecState
@@ -50,6 +50,22 @@ class BrokerState:
     refused: int = 0
 
 
+Outcome = Literal["taken", "unheard", "refused"]
+"""What becomes of something that is said: somebody has it, it was said and nobody listened, or it was given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxState:
+    """What is still to be said of jobs. `waiting` is by kind, `outcomes` by kind and outcome since the job child began.
+
+    `file_bytes` is what the files take that scripts have left for the Job Manager.
+    """
+
+    waiting: Mapping[str, int]
+    file_bytes: int = 0
+    outcomes: Mapping[tuple[str, Outcome], int] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class JobApiState:
     """How the node stands with the HTTP job queue that it polls; `since` is seconds since the epoch, `unposted` counts
@@ -77,6 +93,8 @@ class Health:
     settings: SettingsState = SettingsState()
     broker: BrokerState | None = None
     """None where the node has none."""
+    outbox: OutboxState | None = None
+    """None where the node has no broker."""
     reefguide: JobApiState | None = None
     """None where the node polls none."""
 

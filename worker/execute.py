@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -129,7 +129,7 @@ class Executor:
 def timed_out_as_asked(outcome: Outcome, execution: Execution) -> Outcome:
     """The outcome, which says so where somebody asked for the time-out."""
     if outcome.end == "timeout" and execution.wants("timeout"):
-        return replace(outcome, error=TIMED_OUT_ON_REQUEST)
+        return outcome._replace(error=TIMED_OUT_ON_REQUEST)
     return outcome
 
 

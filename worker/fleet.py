@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
@@ -13,7 +13,7 @@ from job_item.errors import BadMessage, NodeError, Unavailable
 from job_item.job import JobRecord, Status, new_task_id
 from worker import subjects
 from worker.brokers.session import Session
-from worker.desk import Health, Log, NewJob, Outgoing, Readiness
+from worker.desk import Health, Log, NewJob, OutboxState, Outgoing, Readiness
 from worker.followers import Followers
 from worker.local import LocalDesk
 from worker.notice import note_body
@@ -75,10 +75,11 @@ class Fleet:
 
 
 class FleetDesk(LocalDesk):
-    """What the API asks (`worker.desk.Desk`). `fleet` and `leaves` are set by whoever makes it."""
+    """What the API asks (`worker.desk.Desk`). `fleet`, `leaves` and `outbox` are set by whoever makes it."""
 
     fleet: Fleet
     leaves: Outgoing | None = None
+    outbox: Callable[[], OutboxState]
 
     async def create(self, request: NewJob) -> JobRecord:
         """Ask for a job over the broker."""
@@ -126,6 +127,8 @@ class FleetDesk(LocalDesk):
     def health(self) -> Health:
         """What `/healthz` shows."""
         state = replace(self.fleet.session.state, refused=self.fleet.source.refused)
+        with suppress(Unavailable):  # without a count this is still an answer
+            return replace(super().health(), broker=state, outbox=self.outbox())
         return replace(super().health(), broker=state)
 
     def readiness(self) -> Readiness:

@@ -19,6 +19,7 @@ from worker.brokers.seam import Broker
 from worker.brokers.session import Session
 from worker.controls import LATER_MAX, Controls
 from worker.dead import DeadLetters
+from worker.desk import OutboxState
 from worker.fleet import Fleet, FleetDesk
 from worker.followers import Followers
 from worker.intake import Intake
@@ -100,6 +101,7 @@ class Gateway:
         desk.fleet = Fleet(self.session, followers, self._source, self._project)
         desk.stopper = self._stopper
         desk.letters = DeadLetters(intake, self.session)
+        desk.outbox = self._outbox_state
         if self.reporter.outbox.is_patient:
             desk.leaves = Outgoing(
                 self._journal,
@@ -171,6 +173,9 @@ class Gateway:
         for task in tuple(self._tasks):
             task.cancel()
         await self.session.stop()
+
+    def _outbox_state(self) -> OutboxState:
+        return OutboxState(self._journal.outbox_counts(), self._parcels.size_bytes, dict(self.reporter.outbox.outcomes))
 
     def _leave(self, task_id: str) -> None:
         self.reporter.ended(task_id)

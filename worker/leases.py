@@ -1,12 +1,8 @@
 """The jobs that are on loan from a broker: kept alive while they are this node's, given up when they are not.
 
-Theory of operation. Each job on loan has a `Lease` and a task that renews it, three times in each term, whatever the
-job itself is doing: running, waiting for another attempt, or over and not acknowledged yet. It is acknowledged when the
-journal has its result, and only while it is certain that it is still ours; what is to be said of it waits in the
-journal until the broker has confirmed that. So of two nodes that ran the same job one has a say.
-
-A lease that ends with its connection (RabbitMQ) is bereft when that is lost. Its job runs on for a while: mostly the
-same node gets it again. A job whose lease is lost for good is killed, and what it came to does not count.
+Theory of operation. Each job on loan has a `Lease` and a task that keeps it (`worker.tenure`), whatever the job itself
+is doing: running, waiting for another attempt, or over and not acknowledged yet. `worker.returns` gives it back to its
+broker. A job whose lease is lost for good is killed, and what it came to does not count.
 """
 
 from __future__ import annotations
@@ -14,43 +10,21 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
 from typing import Any
 
-from job_item.errors import NodeError, Unavailable
+from job_item.errors import Unavailable
 from job_item.job import Status
 from job_item.log import get
-from worker.brokers.queues import Expired, Loan, Queues
+from worker.brokers.queues import Loan
 from worker.brokers.seam import Connection
 from worker.brokers.session import Session
 from worker.journal import Journal
-from worker.letters import Letter, write_letter
+from worker.lease import Lease
+from worker.returns import JOURNAL_PAUSE_S, Returns
+from worker.tenure import Tenure
 
-PAUSE_S = 0.1
-JOURNAL_PAUSE_S = 1.0
 LATE = 1.5
 """Terms after which what was not lent again was acknowledged, or is somebody else's."""
-
-
-@dataclass(slots=True, eq=False)
-class Lease:
-    """One job on loan."""
-
-    task_id: str
-    event: str
-    loan: Loan
-    connection: Connection
-    keep_until_s: float
-    keeper: asyncio.Task[None] | None = None
-    is_lost: bool = False
-    """Somebody else has the job, or will."""
-    is_leaving: bool = False
-    """This node gives it up by itself."""
-    is_concluding: bool = False
-    returned: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the same job was lent to this node again."""
-    gone: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when nothing of it is left here."""
 
 
 class Leases:
@@ -74,8 +48,8 @@ class Leases:
         self._term_s = term_s
         self.kill: Callable[[str], bool] = lambda _: False
         """Ends a running job at once; tells whether there was one."""
-        self._grow = grow
-        self._node = node
+        self._returns = Returns(session, journal, grow, node)
+        self._tenure = Tenure(session, self._returns, term_s=term_s, lose=self._lose, forget=self._forget)
         self.on_rest: Callable[[str], None] = lambda _: None
         """Called with the event of a job that waits for another attempt."""
         self.on_left: Callable[[str], None] = lambda _: None
@@ -95,7 +69,7 @@ class Leases:
             return
         lease = Lease(task_id, event, loan, connection, self._loop.time() + keep_s)
         self._leases[task_id] = lease
-        lease.keeper = self._spawn(self._keep(lease))
+        lease.keeper = self._spawn(self._tenure.keep(lease))
 
     def has(self, task_id: str) -> bool:
         """Whether a job is on loan to this node, as far as is known."""
@@ -110,11 +84,11 @@ class Leases:
     def is_reft(self, task_id: str) -> bool:
         """Whether this job has lost the connection that it was lent on."""
         lease = self._leases.get(task_id)
-        return lease is not None and _is_bereft(lease)
+        return lease is not None and lease.is_bereft
 
     def is_bereft(self, event: str | None = None) -> bool:
         """Whether jobs (of `event`) have lost the connection that they were lent on: they may be lent again."""
-        return any(_is_bereft(lease) for lease in self._leases.values() if event is None or lease.event == event)
+        return any(lease.is_bereft for lease in self._leases.values() if event is None or lease.event == event)
 
     def resting(self, event: str, running: frozenset[str]) -> int:
         """How many jobs of an event are on loan and do not run."""
@@ -175,7 +149,7 @@ class Leases:
         await self._session.connected()
         await asyncio.sleep(self._term_s * LATE)
         if task_id not in self._leases:
-            await self._own(task_id)
+            await self._returns.own(task_id)
 
     @property
     def held(self) -> tuple[tuple[str, str], ...]:
@@ -194,75 +168,6 @@ class Leases:
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _keep(self, lease: Lease) -> None:
-        """Look after one lease until it is over."""
-        while not lease.is_lost and self._leases.get(lease.task_id) is lease:
-            if lease.loan.is_bound:
-                await self._keep_bound(lease)
-            else:
-                await self._keep_renewed(lease)
-
-    async def _keep_renewed(self, lease: Lease) -> None:
-        left_s = lease.loan.until_s - self._loop.time()
-        await asyncio.sleep(max(left_s / 2.0, 0.0))
-        while (left_s := lease.loan.until_s - self._loop.time()) > 0:
-            try:
-                async with asyncio.timeout(left_s):
-                    connection, queues = await self._connected()
-                    lease.loan = await queues.renew(lease.loan)
-                    lease.connection = connection
-                return
-            except Expired:
-                break
-            except (Unavailable, TimeoutError):
-                await asyncio.sleep(min(PAUSE_S, max(left_s, 0.0)))
-        self._lose(lease)
-
-    async def _keep_bound(self, lease: Lease) -> None:
-        """As long as its connection lasts, or as long as it may be kept; bereft, for so long as a term."""
-        lease.returned.clear()
-        left_s = lease.keep_until_s - self._loop.time()
-        await asyncio.wait({lease.connection.lost}, timeout=max(left_s, 0.0))
-        if not lease.connection.lost.done():
-            await self._take_over(lease)
-            return
-        while not lease.returned.is_set():
-            connection = await self._returned_or(lease, self._session.connected())
-            if connection is None:
-                return
-            term = asyncio.ensure_future(asyncio.wait({connection.lost}, timeout=self._term_s))
-            await self._returned_or(lease, term)
-            if not lease.returned.is_set() and not connection.lost.done():
-                self._lose(lease)
-                return
-            await asyncio.sleep(0.01)
-
-    async def _returned_or(self, lease: Lease, other: Coroutine[Any, Any, Any] | asyncio.Future[Any]) -> Any:
-        """Await something, unless the job is lent again before: then None."""
-        returned, task = asyncio.ensure_future(lease.returned.wait()), asyncio.ensure_future(other)
-        try:
-            await asyncio.wait({returned, task}, return_when=asyncio.FIRST_COMPLETED)
-            return None if returned.done() else task.result()
-        finally:
-            returned.cancel()
-            task.cancel()
-
-    async def _take_over(self, lease: Lease) -> None:
-        """The broker lends no longer: from now on only the journal has the job."""
-        if lease.is_concluding:
-            await asyncio.sleep(self._term_s)
-            return
-        queues = lease.connection.queues
-        assert queues is not None  # noqa: S101 - it lent the job
-        try:
-            await queues.accept(lease.loan)
-        except NodeError:
-            await asyncio.sleep(PAUSE_S)
-            return
-        self._logger.info("job.rests_here", code="ERR-DLV-003", task_id=lease.task_id)
-        await self._own(lease.task_id)
-        self._forget(lease)
 
     def _lose(self, lease: Lease) -> None:
         """The job is not ours any more: end it, and let nothing count that it came to."""
@@ -288,62 +193,13 @@ class Leases:
             self.on_left(lease.task_id)
 
     async def _conclude(self, lease: Lease, *, is_dead: bool) -> None:
-        while not lease.is_lost:
-            if lease.loan.until_s <= self._loop.time() or _is_bereft(lease):
-                break  # it may be somebody else's: who gets it next decides
-            try:
-                _, queues = await self._connected()
-                if is_dead:
-                    await queues.bury(lease.task_id, self._letter(lease))
-                    is_dead = False
-                if lease.loan.until_s > self._loop.time():
-                    await queues.accept(lease.loan)
-                    await self._own(lease.task_id)
-                break
-            except Expired:
-                break
-            except NodeError as error:
-                self._logger.warning("job.unacknowledged", task_id=lease.task_id, code=error.code, reason=error.message)
-                await asyncio.sleep(PAUSE_S)
+        await self._returns.conclude(lease, is_dead=is_dead)
         self._drop(lease)
-
-    def _letter(self, lease: Lease) -> bytes:
-        record = self._journal.record(lease.task_id)
-        body = self._journal.body(lease.task_id) or b"{}"
-        code, error, attempts = ("ERR-DLV-004", "", lease.loan.runs)
-        if record is not None:
-            code, error, attempts = record.error_code or code, record.error or error, record.attempt
-        return write_letter(
-            Letter(lease.task_id, lease.event, body, code, error, attempts, time.time(), self._node, lease.loan.round)
-        )
 
     async def _give_back(self, lease: Lease) -> None:
         lease.is_concluding = True
-        record = self._journal.record(lease.task_id)
-        runs = record.attempt - self._journal.spent(lease.task_id) if record is not None else lease.loan.runs
-        try:
-            if not lease.is_lost and lease.loan.until_s > self._loop.time() and not _is_bereft(lease):
-                _, queues = await self._connected()
-                await queues.give_back(lease.loan, runs)
-                self._logger.info("job.given_back", task_id=lease.task_id, job_event=lease.event)
-        except NodeError as error:  # it is lent again when its term is over
-            self._logger.warning("job.kept_back", task_id=lease.task_id, code=error.code, reason=error.message)
+        await self._returns.give_back(lease)
         self._drop(lease)
-
-    async def _own(self, task_id: str) -> None:
-        while True:
-            try:
-                await self._journal.own(task_id)
-                break
-            except Unavailable as error:
-                self._logger.error("job.unowned", task_id=task_id, code=error.code, reason=error.message)
-                await asyncio.sleep(JOURNAL_PAUSE_S)
-        self._grow()
-
-    async def _connected(self) -> tuple[Connection, Queues]:
-        connection = await self._session.connected()
-        assert connection.queues is not None  # noqa: S101 - the settings say durable
-        return connection, connection.queues
 
     def _drop(self, lease: Lease) -> None:
         self._forget(lease)
@@ -365,7 +221,3 @@ class Leases:
         self._tasks.discard(task)
         if not task.cancelled() and (bug := task.exception()) is not None:
             self._logger.error("lease.failed", code="ERR-HST-003", reason=repr(bug), exc_info=bug)
-
-
-def _is_bereft(lease: Lease) -> bool:
-    return lease.loan.is_bound and lease.connection.lost.done()

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from job_item.errors import NodeError, Unavailable
 from job_item.log import get
 from worker.brokers.seam import Connection
 from worker.brokers.session import Session
+from worker.desk import Outcome
 from worker.journal import Journal, Saying, SayingKind
 from worker.post import Post
 from worker.unheard import QUICK_TRIES, Unheard
@@ -53,6 +54,8 @@ class Outbox:
         self._journal = journal
         self._session = session
         self.voice = Voice(logs, is_patient=post is not None)
+        self.outcomes: Counter[tuple[str, Outcome]] = Counter()
+        """What became of what was said, by kind."""
         self._post = post
         self._chains: dict[str, deque[Saying]] = {}
         self._unheard = Unheard(is_patient=post is not None)
@@ -162,18 +165,19 @@ class Outbox:
     async def _say_all(self, task_id: str, chain: deque[Saying]) -> None:
         """Say what waits of one task, in its order."""
         while chain:
-            is_done = True
+            outcome: Outcome | None = "refused"
             try:
-                is_done = await self._say(chain)
+                outcome = await self._say(chain)
             except asyncio.CancelledError:
                 raise
             except NodeError as error:  # it will never be taken
                 self._logger.error("saying.refused", code=error.code, task_id=task_id, reason=error.message)
             except Exception as bug:
                 self._logger.error("saying.failed", code="ERR-HST-003", task_id=task_id, reason=repr(bug), exc_info=bug)
-            if not is_done:
+            if outcome is None:
                 self._put_aside(task_id, chain)
                 break
+            self.outcomes[chain[0].kind, outcome] += 1
             await self._strike(chain[0])
             self._drop(chain.popleft())
         del self._chains[task_id]
@@ -215,30 +219,31 @@ class Outbox:
         if self._post is not None:
             self._post.forget(saying)
 
-    async def _say(self, chain: deque[Saying]) -> bool:
-        """Say the first of a task; False where it is put aside."""
+    async def _say(self, chain: deque[Saying]) -> Outcome | None:
+        """Say the first of a task; None where it is put aside."""
         saying = chain[0]
         if saying.due_at:
             await asyncio.sleep(self._left_s(saying))
         if saying.kind in ("result", "file"):
-            if self._post is not None:
-                await self._post.send(saying)
-            return True
+            if self._post is None:  # the Job Manager is gone from the settings
+                return "unheard"
+            await self._post.send(saying)
+            return "taken"
         begun_s, send = self._loop.time(), self.voice.sender(saying)
         try:
             while not await self._until_sent(send):
                 if saying.task_id in self._told:
                     self.voice.wanted.setdefault(saying.kind, False)
                 if not self.voice.is_awaited(saying.kind) or saying.task_id in self._told:
-                    return True
+                    return "unheard"
                 if await self._knock(chain, send, self._loop.time() - begun_s):
-                    return True
+                    return "taken" if self.voice.wanted[saying.kind] else "unheard"
                 if not await self._unheard.next_try(saying.task_id):
                     return self._give_up(saying)
         finally:
             self._unheard.leave(saying.task_id)
         self._heard(saying.kind)
-        return True
+        return "taken"
 
     def _left_s(self, saying: Saying) -> float:
         """How long something waits for its moment.
@@ -247,12 +252,12 @@ class Outbox:
         """
         return min(saying.due_at - time.time(), self.settle_s())
 
-    def _give_up(self, saying: Saying) -> bool:
+    def _give_up(self, saying: Saying) -> Outcome | None:
         if self._unheard.is_patient:
-            return False
+            return None
         tries = self._unheard.tries(saying.task_id)
         self._logger.info("finish.unheard", code="ERR-REP-100", task_id=saying.task_id, tries=tries)
-        return True
+        return "unheard"
 
     async def _knock(self, chain: deque[Saying], send: Send, waited_s: float) -> bool:
         """Try whether somebody waits for the status of a task, and not for what stands before it."""
@@ -274,6 +279,7 @@ class Outbox:
             return False
         if not is_first_taken:
             self._told.add(saying.task_id)
+            self.outcomes["finish", "taken"] += 1
             await self._strike(end)
             self._drop(chain.pop())
             is_first_taken = await self._until_sent(send)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from job_item.job import Status, Usage
 
 Rule = Literal["exit_code", "stderr", "strict"]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How one attempt ended, whoever ran it.
 
     `end` says who ended it: the command itself (`exit`), a handler that went wrong (`raised`), its time-out, a request
@@ -34,8 +32,7 @@ class Outcome:
     """How long a handler took, by its own clock."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """The status word, and the code and sentence where it is not `finish`."""
 
     status: Status

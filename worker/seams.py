@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from job_item.job import JobRecord, Status
 from job_item.settings import Job
@@ -13,8 +12,7 @@ from worker.journal import LastWords, Settlement
 from worker.outcome import Outcome
 
 
-@dataclass(frozen=True, slots=True)
-class Assignment:
+class Assignment(NamedTuple):
     """One attempt that is to be run: claimed in the journal, its number and fence are its own."""
 
     task_id: str

@@ -20,6 +20,7 @@ from supervisor.cli import (
     release,
     reload,
     save,
+    service,
     settings,
     status,
     submit,
@@ -56,6 +57,7 @@ for name, command in (
     ("doctor", doctor.examine_host),
     ("update", update.update_node),
     ("errors", register.list_codes),
+    ("install-service", service.install_service),
     ("child_process", node.run_child_process),
     ("child_execs_process", node.run_child_execs_process),
 ):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shlex
 import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,9 +16,11 @@ import pytest
 
 from tests.brokers.certificates import Certificates
 from tests.brokers.servers import PASSWORD, USER, Server, find
-from tests.conftest import eventually, free_port
+from tests.conftest import ROOT, eventually, free_port
 
 VIRTUAL_HOSTS = 12
+USER_OF_MANUAL = "user-of-manual"
+"""May do on the virtual host `/` what docs/brokers.md says that a user of durable delivery needs."""
 
 
 class RabbitmqServer(Server):
@@ -46,6 +49,7 @@ class RabbitmqServer(Server):
             "users": [
                 {"name": USER, "password": PASSWORD, "tags": "administrator"},
                 {"name": "guest-of-few", "password": PASSWORD, "tags": ""},
+                {"name": USER_OF_MANUAL, "password": PASSWORD, "tags": ""},
             ],
             "vhosts": [{"name": host} for host in hosts],
             "permissions": [
@@ -57,6 +61,7 @@ class RabbitmqServer(Server):
                     "write": ".*",
                     "read": ".*",
                 },
+                {"user": USER_OF_MANUAL, "vhost": "/", **_permissions_of_manual()},
             ],
         }
         (self.folder / "definitions.json").write_text(json.dumps(definitions))
@@ -152,3 +157,9 @@ class RabbitmqServer(Server):
         found["virtual_host"] = f"test-{next(self._turn) % VIRTUAL_HOSTS}"
         found["port"] = self.tls_port if is_tls else self.port
         return found
+
+
+def _permissions_of_manual() -> dict[str, str]:
+    lines = (ROOT / "docs" / "brokers.md").read_text().splitlines()
+    (command,) = (line for line in lines if line.startswith("rabbitmqctl set_permissions"))
+    return dict(zip(("configure", "write", "read"), shlex.split(command)[3:], strict=True))

@@ -294,7 +294,7 @@ def test_a_channel_that_the_server_closes_is_a_loss(rabbit: Stage) -> None:
             await delivery.accept()
             await delivery.accept()  # what must not be: the server knows no such message any more
 
-        await here.subscribe("P.twice", "P", take_twice)
+        await here.subscribe("P.twice", "P", take_twice, prefetch=1)
         await here.publish("P.twice", BODY)
         reason = await lost(here)
         assert "P.twice" in reason

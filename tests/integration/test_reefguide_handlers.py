@@ -136,6 +136,7 @@ def test_a_storage_that_hangs_keeps_no_failure_from_being_told(api: StandIn, tmp
 PATIENT = """
 import time
 from pathlib import Path
+from typing import Any
 from job_item import HandlerContext, handler
 
 

@@ -301,3 +301,15 @@ def test_every_server_of_the_settings_is_tried() -> None:
     ]
     assert "Connection refused" in faults[0].message
     assert reach(Settings(), connect) == ()
+
+
+def test_a_node_of_a_job_manager_says_how_it_stands_with_him() -> None:
+    manager = {"url": "http://m", "answered_at": NODE["settings"]["since"], "events": [], "code": None, "reason": None}
+    broker = {"type": "nats", "connected": True, "since": manager["answered_at"], "reason": None, "refused": 0}
+    outbox = {"waiting": {"finish": 3, "file": 0}, "file_bytes": 0}
+    text = shown(node_view({**NODE, "manager": manager, "broker": broker, "outbox": outbox}))
+    assert "http://m, last answer" in text and "nats, connected" in text and "3 finish" in text
+    away = {**manager, "code": "ERR-MGR-001", "reason": "It cannot be reached."}
+    lost = {**broker, "connected": False, "reason": "no route"}
+    text = shown(node_view({**NODE, "manager": away, "broker": lost, "outbox": None}))
+    assert "ERR-MGR-001" in text and "nats, away: no route" in text and "to be said" not in text

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,11 @@ from job_item.hardware.disk import Usage
 from job_item.hardware.network import Traffic
 from job_item.job import Status
 from job_item.link import ExecState
+from job_item.manager.state import ManagerState
+from job_item.reload import SettingsState
 from job_item.settings import Job
 from tests.conftest import ROOT
-from worker.desk import BrokerState, Health
+from worker.desk import BrokerState, Health, OutboxState
 from worker.journal import Settlement
 from worker.metrics.exposition import write
 from worker.metrics.families import families
@@ -59,6 +62,7 @@ def observation() -> Observation:
     jobs = Jobs({}, {}, {}, 1, 1, 1, frozenset({"e"}), meter)
     execs = (ExecState("x", "", "running", 1, 1, None, 0.0, True, "healthy"),)
     health = Health("1", "i", 1.0, 1, 1, 1, broker=BrokerState("nats", True, 0.0))
+    health = replace(health, outbox=OutboxState({"finish": 1}), settings=SettingsState(manager=ManagerState("u", 0.0)))
     return Observation(health, True, jobs, execs, {"worker": 1}, machine)
 
 

@@ -10,6 +10,7 @@ import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -18,6 +19,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from job_item.job import Status, Usage
 from job_item.link import ExecState, NodeState
+from job_item.manager.state import ManagerState
+from job_item.reload import SettingsState
 from job_item.settings import Job, Settings
 from tests.conftest import eventually
 from tests.desks import MemoryDesk, serve
@@ -26,11 +29,11 @@ from tests.journals import accept, claim, end_of, in_loop, journal_in, open_jour
 from tests.machines import lay_out
 from tests.unit.test_local import about
 from worker.closed import ClosedDesk
-from worker.desk import BrokerState, Health
-from worker.journal import Settlement
+from worker.desk import BrokerState, Health, OutboxState
+from worker.journal import SayingKind, Settlement
 from worker.local import LocalDesk
 from worker.metrics.exposition import CONTENT_TYPE, Family, write
-from worker.metrics.families import EXEC_STATES, OTHER, families
+from worker.metrics.families import EXEC_STATES, OTHER, SAYINGS, families
 from worker.metrics.histogram import SECONDS, Histogram
 from worker.metrics.machine import INTERFACES, Lookout, Machine, look
 from worker.metrics.meter import Meter
@@ -343,3 +346,19 @@ def test_a_desk_that_breaks_is_answered_as_on_every_page() -> None:
     with serve(desk) as served:
         assert served.ask("GET", "/metrics").json["code"] == "ERR-API-011"
         eventually(lambda: served.ask("GET", "/healthz").status == 200)
+
+
+def test_the_manager_and_what_waits_for_him_are_shown_where_there_is_one() -> None:
+    manager = ManagerState("http://m", time.time() - 90.0, failure="It is silent.", code="ERR-MGR-001")
+    outbox = OutboxState({"finish": 3, "file": 1}, 512, {("note", "taken"): 7, ("result", "refused"): 1})
+    health = replace(HEALTH, outbox=outbox, settings=SettingsState(manager=manager))
+    values = shown(Observation(health, is_ready=True))
+    assert value(values, "job_item_manager_up", manager="http://m") == 0
+    assert 90 <= (value(values, "job_item_manager_answer_age_seconds", manager="http://m") or 0) < 150
+    waiting = {kind: value(values, "job_item_outbox_waiting", kind=kind) for kind in get_args(SayingKind)}
+    assert waiting == {kind: {"finish": 3, "file": 1}.get(kind, 0) for kind in SAYINGS}
+    assert value(values, "job_item_outbox_file_bytes") == 512
+    assert value(values, "job_item_outbox_said_total", kind="note", outcome="taken") == 7
+    assert value(values, "job_item_outbox_said_total", kind="result", outcome="refused") == 1
+    without = shown(Observation(HEALTH, is_ready=True))
+    assert not any(name.startswith(("job_item_manager", "job_item_outbox")) for name, _ in without)

@@ -10,7 +10,7 @@ from tests.unit.test_notify import RULES, node_after
 
 
 def service() -> dict[str, str]:
-    lines = (ROOT / "deploy" / "job_item.service").read_text().splitlines()
+    lines = (ROOT / "deploy" / "job-item.service").read_text().splitlines()
     return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
 
 

@@ -160,7 +160,7 @@ async def test_work_that_waits_for_free_slots_has_the_connection_made_anew(monke
 class Refusing(EmbeddedLife):
     """Refuses one subject for good."""
 
-    async def subscribe(self, subject: str, group: str | None, take: Take, *, prefetch: int = 1) -> Any:
+    async def subscribe(self, subject: str, group: str | None, take: Take, *, prefetch: int | None = None) -> Any:
         if subject == "forbidden":
             raise NodeError("ERR-BRK-003", "no permission")
         return await super().subscribe(subject, group, take, prefetch=prefetch)

@@ -20,7 +20,7 @@ from job_item.settings import Settings
 from tests.conftest import ROOT
 from tools import cli_page, errors_page
 
-LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-peers.lock")
+LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-docs.lock", "requirements-peers.lock")
 IMPORT_NAMES = {"nats-py": "nats", "pyyaml": "yaml"}
 """Distributions whose import name is another."""
 

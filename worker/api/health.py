@@ -8,7 +8,14 @@ from starlette.responses import JSONResponse
 
 from worker.api.answers import documented
 from worker.api.models import HealthAnswer, Process, ReadinessAnswer, Welcome
-from worker.api.show import show_broker, show_job_api, show_manager, show_settings, show_update
+from worker.api.show import (
+    show_broker,
+    show_job_api,
+    show_manager,
+    show_outbox,
+    show_settings,
+    show_update,
+)
 from worker.api.site import desk_of
 
 router = APIRouter(tags=["node"])
@@ -44,6 +51,7 @@ async def healthz(request: Request) -> HealthAnswer:
         execs=Process(pid=health.execs_pid),
         broker=show_broker(health.broker),
         reefguide=show_job_api(health.reefguide),
+        outbox=show_outbox(health.outbox),
         counts=desk.counts(),
         settings=show_settings(health.settings),
         manager=show_manager(health.settings.manager),

@@ -223,6 +223,13 @@ class SettingsAnswer(BaseModel):
     pending: list[str] = Field(description="Rooms that take new settings over when what runs in them has ended.")
 
 
+class OutboxAnswer(BaseModel):
+    """What is still to be said of jobs, and handed to the Job Manager."""
+
+    waiting: dict[str, int] = Field(description="How much of each kind; of very much the first 100,000 are counted.")
+    file_bytes: int = Field(description="What the files take that scripts have left for the Job Manager.")
+
+
 class ManagerAnswer(BaseModel):
     """How the node stands with its Job Manager."""
 
@@ -254,6 +261,7 @@ class HealthAnswer(BaseModel):
     execs: Process
     broker: BrokerAnswer | None = Field(description="Null where the node uses its embedded queue.")
     reefguide: JobApiAnswer | None = Field(description="Null where the node polls no ReefGuide API.")
+    outbox: OutboxAnswer | None = Field(description="Null where there is no broker, or the journal cannot be read now.")
     counts: dict[Status, int] = Field(description="How many jobs this node knows in each status.")
     settings: SettingsAnswer
     manager: ManagerAnswer | None = Field(description="Null where the node has no Job Manager.")

@@ -23,12 +23,13 @@ from worker.api.models import (
     JobSummary,
     ManagerAnswer,
     NoteAnswer,
+    OutboxAnswer,
     ReloadAnswer,
     SettingsAnswer,
     UpdateAnswer,
     UsageAnswer,
 )
-from worker.desk import BrokerState, JobApiState, Note
+from worker.desk import BrokerState, JobApiState, Note, OutboxState
 from worker.letters import Letter
 
 
@@ -85,6 +86,11 @@ def show_job_api(state: JobApiState | None) -> JobApiAnswer | None:
         reason=state.reason,
         unposted=state.unposted,
     )
+
+
+def show_outbox(state: OutboxState | None) -> OutboxAnswer | None:
+    """Show what is still to be said, where there is a broker."""
+    return None if state is None else OutboxAnswer(waiting=dict(state.waiting), file_bytes=state.file_bytes)
 
 
 def show_attempt(record: AttemptRecord) -> AttemptAnswer:

@@ -103,7 +103,7 @@ class EmbeddedLife(Life):
         group: str | None,
         take: Take,
         *,
-        prefetch: int = 1,  # noqa: ARG002 - of the Protocol
+        prefetch: int | None = None,  # noqa: ARG002 - of the Protocol
     ) -> EmbeddedSubscription:
         """See `Connection`."""
         self.check()

@@ -70,11 +70,14 @@ class Connection(Protocol):
         Unavailable as `publish`.
         """
 
-    async def subscribe(self, subject: str, group: str | None, take: Take, *, prefetch: int = 1) -> Subscription:
+    async def subscribe(
+        self, subject: str, group: str | None, take: Take, *, prefetch: int | None = None
+    ) -> Subscription:
         """Take messages of `subject`; the members of `group` share them, with None everyone gets each. RabbitMQ lets
-        all share, whatever the group, as in the Go worker (protocol job-item.md, section 3.4). Returns when the broker
-        has confirmed it. Raises Unavailable, or NodeError (ERR-BRK-003) when the broker refuses it for good; the
-        connection is still of use then.
+        all share, whatever the group, as in the Go worker (protocol job-item.md, section 3.4). `prefetch` is how many
+        jobs may be here at a time; None for a subject on which there are none and little comes, which may share what
+        it needs with others. Returns when the broker has confirmed it. Raises Unavailable, or NodeError (ERR-BRK-003)
+        when the broker refuses it for good; the connection is still of use then.
         """
 
     async def waiting(self, subject: str) -> int | None:

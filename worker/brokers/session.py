@@ -34,9 +34,9 @@ AT_ONCE = 32
 class Wish:
     """A subscription that is made on every connection, until it is cancelled."""
 
-    def __init__(self, session: Session, subject: str, group: str | None, take: Take, prefetch: int) -> None:
+    def __init__(self, session: Session, subject: str, group: str | None, take: Take, prefetch: int | None) -> None:
         self.subject = subject
-        self.is_shared = group is not None and prefetch > 1
+        self.brings_jobs = prefetch is not None
         self.refusal: NodeError | None = None
         """Why the broker does not want it, on this connection."""
         self.is_confirmed = asyncio.Event()
@@ -149,7 +149,7 @@ class Session:
             await self._up.wait()
         return self.connection
 
-    def subscribe(self, subject: str, group: str | None, take: Take, *, prefetch: int = 1) -> Wish:
+    def subscribe(self, subject: str, group: str | None, take: Take, *, prefetch: int | None = None) -> Wish:
         """Wish for the messages of a subject; `Wish.is_confirmed` says when the broker has agreed."""
         wish = Wish(self, subject, group, take, prefetch)
         self._wishes[wish] = None
@@ -235,7 +235,7 @@ class Session:
         now_s, waiting = self._loop.time(), None
         if self.is_hungry() and now_s - self._taken_s >= STUCK_S:
             for wish in tuple(self._wishes):
-                if wish.is_shared and (some := await connection.waiting(wish.subject)) is not None:
+                if wish.brings_jobs and (some := await connection.waiting(wish.subject)) is not None:
                     waiting = some + (waiting or 0)
         return Progress(now_s, self._heard_s, self._taken_s, waiting, self.is_hungry())
 

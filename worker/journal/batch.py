@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from job_item.job import Status
 from worker.journal.operations import dead_of, fence_of, follows
@@ -62,42 +62,43 @@ class SettleAll(NamedTuple):
             " FROM tasks WHERE task_id IN (SELECT value FROM json_each(?)) AND +status = 'running'",
             (json.dumps([end.task_id for end in self.settlements]),),
         ).fetchall()
-        running = {row[:3]: row[3:] for row in rows}
+        running = {row[0]: row for row in rows}
         statuses: list[Status | None] = []
         is_leased: dict[str, bool] = {}
-        updates, attempts, changes = [], [], []
+        alike: dict[tuple[Any, ...], list[int]] = {}
+        attempts, changes = [], []
         for end in self.settlements:
-            row = running.pop((end.task_id, end.attempt, end.fence), None)
-            if row is None:
+            row = running.get(end.task_id)
+            if row is None or (row[1], row[2]) != (end.attempt, end.fence):
                 statuses.append(None)
                 continue
-            seq, event, source, cancel, incarnation, started_at, log_bytes, leased = row
+            del running[end.task_id]
+            task_id, attempt, fence, seq, event, source, cancel, incarnation, started_at, log_bytes, leased = row
             status = follows(end, WISHES.get(cancel))
-            is_leased[end.task_id] = bool(leased)
+            is_leased[task_id] = bool(leased)
             statuses.append(status)
             log_bytes += end.log_bytes
             is_final = status.is_final
-            updates.append(
-                (
-                    status.value,
-                    None if is_final else end.retry_at,
-                    end.finished_at if is_final else None,
-                    end.exit_code,
-                    end.error_code,
-                    end.error,
-                    log_bytes,
-                    dead_of(end, status, source, is_leased=bool(leased)),
-                    int(end.is_excused),
-                    seq,
-                )
+            turned = (
+                status,
+                None if is_final else end.retry_at,
+                end.finished_at if is_final else None,
+                end.exit_code,
+                end.error_code,
+                end.error,
+                log_bytes,
+                dead_of(end, status, source, is_leased=bool(leased)),
+                int(end.is_excused),
             )
-            attempts.append((seq, end.attempt, end.fence, incarnation, started_at, end.result()))
+            alike.setdefault(turned, []).append(seq)
+            attempts.append((seq, attempt, fence, incarnation, started_at, end.result()))
             changes.append(Change(event, Status.RUNNING, status, log_bytes if is_final else 0))
-        db.executemany(
-            "UPDATE tasks SET status = ?, not_before = ?, finished_at = ?, exit_code = ?, error_code = ?, error = ?,"
-            " log_bytes = ?, dead = ?, spent = spent + ? WHERE seq = ?",
-            updates,
-        )
+        for (status, *rest), seqs in alike.items():  # most end alike: one statement turns them all
+            db.execute(
+                "UPDATE tasks SET status = ?, not_before = ?, finished_at = ?, exit_code = ?, error_code = ?,"
+                " error = ?, log_bytes = ?, dead = ?, spent = spent + ? WHERE seq IN (SELECT value FROM json_each(?))",
+                (status.value, *rest, json.dumps(seqs)),
+            )
         db.executemany(
             "INSERT INTO attempts(seq, attempt, fence, incarnation, started_at, result) VALUES(?, ?, ?, ?, ?, ?)",
             attempts,

@@ -191,6 +191,10 @@ class Journal:
         """How many results and files of a task wait for the Job Manager."""
         return self._reader.outgoing(task_id)
 
+    def outbox_counts(self) -> dict[str, int]:
+        """How much is to be said, by kind; no more than 100,000 are counted."""
+        return self._reader.outbox_counts()
+
     def parcels(self) -> Sequence[str]:
         """The files that wait for the Job Manager, as `worker.parcels` numbers them."""
         return self._reader.parcels()

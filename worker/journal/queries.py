@@ -20,6 +20,7 @@ from worker.journal.values import WISHES, Ended, Saying, Share, Waiting
 from worker.recovery import Lost
 
 _NO_SEQ = 2**63 - 1
+UNSAID_MAX = 100_000
 
 
 class Reader:
@@ -156,6 +157,11 @@ class Reader:
         """How many results and files of a task wait for the Job Manager."""
         waiting = "SELECT count(*) FROM outbox WHERE task_id = ? AND kind IN ('result', 'file')"
         return int(self._one(waiting, task_id))
+
+    def outbox_counts(self) -> dict[str, int]:
+        """How much is to be said, by kind; of very much only the first `UNSAID_MAX`, as each is counted."""
+        counted = "SELECT kind, count(*) FROM (SELECT kind FROM outbox LIMIT ?) GROUP BY kind"
+        return dict(self._rows(counted, UNSAID_MAX))
 
     def parcels(self) -> Sequence[str]:
         """The files that wait for the Job Manager; read once, when the node starts."""

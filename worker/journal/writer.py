@@ -28,6 +28,8 @@ from worker.journal.tally import Change, Start, Tally, count
 GROUP_LIMIT = 256
 FOLD_AFTER = 500
 """Steps of jobs after which the log is folded into the file, so that neither it nor the next start grows long."""
+MANY = 16
+"""So many steps that are written as one count as one more: they share their pages."""
 
 _WRITE, _WRITE_DONE = attrgetter("operation.write"), attrgetter("order.operation.write")
 
@@ -152,7 +154,7 @@ class Writer:
             else:
                 order.future.set_exception(error)
         self._busy = False
-        self._fold_when_due(sum(len(changes) or 1 for _, _, changes, _ in group))
+        self._fold_when_due(sum(1 + len(changes) // MANY for _, _, changes, _ in group))
         self._go_on()
 
     def _fail(self, group: list[Order], error: BaseException) -> None:

@@ -8,11 +8,15 @@ from collections.abc import Iterator
 
 from job_item.job import Status
 from job_item.link import ExecState
+from worker.desk import OutboxState, Outcome
 from worker.metrics.exposition import Family, Labels
 from worker.metrics.observation import Jobs, Observation
 
 OTHER = "(not configured)"
 """The label of all events that the settings do not know (any more)."""
+
+SAYINGS = ("who", "note", "output", "failed", "finish", "result", "file")
+OUTCOMES: tuple[Outcome, ...] = ("taken", "unheard", "refused")
 
 EXEC_STATES = ("waiting", "starting", "running", "backoff", "stopped", "failed")
 
@@ -22,6 +26,8 @@ Samples = list[tuple[Labels, float]]
 def families(seen: Observation) -> Iterator[Family]:
     """All metrics of a node."""
     yield from _node(seen)
+    yield from _manager(seen, time.time())
+    yield from _outbox(seen.health.outbox)
     if seen.jobs is not None:
         yield from _jobs(seen.jobs, time.time())
     yield from _execs(seen)
@@ -41,6 +47,33 @@ def _node(seen: Observation) -> Iterator[Family]:
     yield Family("job_item_broker_up", "gauge", "Whether the connection to the message broker is up.", up)
     refused: Samples = [({"broker": broker.type}, broker.refused)] if broker else []
     yield Family("job_item_broker_refused_total", "counter", "Messages of the broker that nobody can use.", refused)
+
+
+def _manager(seen: Observation, now: float) -> Iterator[Family]:
+    manager = seen.health.settings.manager
+    where = {"manager": _clean(manager.url)} if manager else {}
+    up: Samples = [(where, not manager.is_away)] if manager else []
+    yield Family("job_item_manager_up", "gauge", "Whether the Job Manager answered as it should, when last asked.", up)
+    age: Samples = [(where, max(0.0, now - manager.answered_at))] if manager else []
+    about = "Age of the answer of the Job Manager that is in force."
+    yield Family("job_item_manager_answer_age_seconds", "gauge", about, age)
+
+
+def _outbox(outbox: OutboxState | None) -> Iterator[Family]:
+    kinds = SAYINGS if outbox else ()
+    outbox = outbox or OutboxState({})
+    waiting: Samples = [({"kind": kind}, outbox.waiting.get(kind, 0)) for kind in kinds]
+    about = "What is still to be said of jobs, and handed to the Job Manager."
+    yield Family("job_item_outbox_waiting", "gauge", about, waiting)
+    size: Samples = [({}, outbox.file_bytes)] if kinds else []
+    yield Family("job_item_outbox_file_bytes", "gauge", "What the files take that wait for the Job Manager.", size)
+    said: Samples = [
+        ({"kind": kind, "outcome": outcome}, outbox.outcomes.get((kind, outcome), 0))
+        for kind in kinds
+        for outcome in OUTCOMES
+    ]
+    about = "What left the outbox since the job child was started: taken, unheard or refused."
+    yield Family("job_item_outbox_said_total", "counter", about, said)
 
 
 def _jobs(jobs: Jobs, now: float) -> Iterator[Family]:

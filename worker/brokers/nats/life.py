@@ -47,6 +47,8 @@ class NatsLife(Life):
         self._inbox = ""
         self._asked = 0
         self._answers: dict[str, asyncio.Future[Msg]] = {}
+        self._requests: dict[asyncio.Future[Msg], str] = {}
+        """Where each request that is under way was sent, in small letters, as the library has a refusal."""
 
     async def open(self, settings: NatsConnection, address: Address) -> None:
         """Connect. Raises as `Broker.connect`."""
@@ -134,7 +136,7 @@ class NatsLife(Life):
         group: str | None,
         take: Take,
         *,
-        prefetch: int = 1,  # noqa: ARG002 - of the Protocol
+        prefetch: int | None = None,  # noqa: ARG002 - of the Protocol
     ) -> NatsSubscription:
         """See `Connection`; there is nothing to prefetch, as the server pushes."""
         self.check()
@@ -182,14 +184,19 @@ class NatsLife(Life):
             self._answers.pop(reply, None)
 
     async def request(self, subject: str, body: bytes, headers: dict[str, str] | None = None) -> Msg:
-        """Send, and return the answer; one that does not come is the end of this life. Raises Unavailable."""
+        """Send, and return the answer; one that does not come is the end of this life.
+
+        Raises Unavailable, and NodeError (ERR-BRK-009) where the user may not publish there.
+        """
         self.check()
         reply, answer = self._ask()
+        self._requests[answer] = subject.lower()
         try:
             await self.send(subject, body, reply, headers)
             return await self.answered(answer, ANSWER_S)
         finally:
             self._answers.pop(reply, None)
+            self._requests.pop(answer, None)
 
     def new_inbox(self) -> str:
         """A subject of this connection's own."""
@@ -262,6 +269,10 @@ class NatsLife(Life):
                 log.get("worker").error(
                     "broker.publish_refused", code="ERR-BRK-009", broker=self.place, subject=self.clean(subject)
                 )
+                refusal = NodeError("ERR-BRK-009", self.clean(f"{self.place}: the user may not publish to {subject}"))
+                for answer, asked_at in self._requests.items():
+                    if asked_at == subject and not answer.done():
+                        answer.set_exception(refusal)
 
     async def _on_closed(self) -> None:
         self._on_end()

@@ -1,8 +1,9 @@
 """One connection to RabbitMQ: a queue for each subject, declared as the Go worker declares it.
 
 Built on aiormq, the protocol layer of aio-pika: what aio-pika adds (its own reconnection, a `mandatory` that is on by
-default and logs the bodies that come back, two tasks for each message) is not wanted here. A subscription has a channel
-of its own, so that one that the server closes is known by its subject, and acknowledges by hand.
+default and logs the bodies that come back, two tasks for each message) is not wanted here. Jobs have a channel for each
+subject, so that one that the server closes is known by its subject, and are acknowledged by hand; the subjects of tasks
+share one (`shared`). What is published goes over one channel, in its order (`publisher`).
 """
 
 from __future__ import annotations
@@ -17,22 +18,27 @@ import aiormq
 from aiormq import exceptions, spec
 from aiormq.abc import DeliveredMessage
 from aiormq.channel import Channel
+from pamqp.base import Frame
 
 from job_item.connections import ROUTING_SUBJECT, RabbitmqConnection
 from job_item.errors import NodeError, Unavailable
 from worker.brokers.failure import connect_failure
 from worker.brokers.life import PROBE_SUBJECT, Life
+from worker.brokers.rabbitmq.publisher import Publisher, is_taken
 from worker.brokers.rabbitmq.queues import RabbitmqQueues
+from worker.brokers.rabbitmq.shared import NotShared, SharedChannel
 from worker.brokers.rabbitmq.subscription import RabbitmqSubscription
 from worker.brokers.rabbitmq.transport import Transport, url_of
-from worker.brokers.rabbitmq.words import explain, reason_of
+from worker.brokers.rabbitmq.words import ANSWER_S, explain, is_open, marshalled, reason_of
 from worker.brokers.seam import Take
 from worker.brokers.tls import tls_context
 
 Found = TypeVar("Found")
 
 CONNECT_S = 5.0
-ANSWER_S = 10.0
+DRAIN_S = 60.0
+BACKLOG_BYTES = 2 << 20
+"""What may wait for the link before who publishes more has to wait too."""
 CLOSE_S = 2.0
 PAYLOAD_LIMIT_BYTES = 16 << 20
 """`max_message_size` of RabbitMQ 4; older ones take more."""
@@ -57,7 +63,8 @@ class RabbitmqLife(Life):
             self.queues = RabbitmqQueues(self, settings, project)
         self._transport = Transport(tls_context(settings))
         self._wire = aiormq.Connection(url_of(settings), transport_factory=self._transport)
-        self._publishing: Channel
+        self._publisher: Publisher
+        self._shared = SharedChannel(self)
         self._delivering: Channel
         self._own = PROBE_SUBJECT + secrets.token_hex(8)
         self._probes: dict[bytes, asyncio.Future[None]] = {}
@@ -85,17 +92,19 @@ class RabbitmqLife(Life):
         """Channels to publish on, the exchange if one is named, and a queue of this connection's own for probes."""
         if self._settings.exchange:
             await self._ensure_exchange()
-        self._publishing = await self.channel()
+        publishing = await self.channel(is_confirmed=True, raises=False)
+        self._publisher = Publisher(publishing)
         self._delivering = await self.channel(is_confirmed=True)
         listening = await self.channel()
         await listening.queue_declare(self._own, exclusive=True, auto_delete=True)
         await listening.basic_consume(self._own, self._on_probe, no_ack=True)
-        for channel in (self._publishing, self._delivering, listening):
+        for channel in (publishing, self._delivering, listening):
             self._watch(channel, "a channel to publish on")
+        await self._shared.open()
 
-    async def channel(self, *, is_confirmed: bool = False) -> Channel:
-        """A new channel; a confirmed one raises what comes back."""
-        opened = await self._wire.channel(publisher_confirms=is_confirmed, on_return_raises=is_confirmed)
+    async def channel(self, *, is_confirmed: bool = False, raises: bool = True) -> Channel:
+        """A new channel; a confirmed one raises what comes back, unless it is to be a result like any other."""
+        opened = await self._wire.channel(publisher_confirms=is_confirmed, on_return_raises=is_confirmed and raises)
         return cast(Channel, opened)
 
     async def _ensure_exchange(self) -> None:
@@ -122,28 +131,30 @@ class RabbitmqLife(Life):
         """See `Connection`. The manager's queues are never declared here; where there is none, the message is gone."""
         self.check()
         self.fit(subject, body, self.payload_limit)
-        await self.ask(self._send(self._publishing, subject, body, is_mandatory=False))
+        self._transport.say(self._publisher.message(*self.route(subject), body))
+        await self._drain()
 
     async def deliver(self, subject: str, body: bytes) -> bool:
         """See `Connection`: mandatory and confirmed, so a queue has it or it comes back."""
         self.check()
         self.fit(subject, body, self.payload_limit)
-        return await self.ask(self._send(self._delivering, subject, body, is_mandatory=True))
-
-    async def _send(self, channel: Channel, subject: str, body: bytes, *, is_mandatory: bool) -> bool:
-        exchange, key = self.route(subject)
+        frames, answer = self._publisher.asked(*self.route(subject), body)
+        self._transport.say(frames)
+        await self._drain()
         try:
-            await channel.basic_publish(
-                body,
-                exchange=exchange,
-                routing_key=key,
-                properties=spec.Basic.Properties(content_type="text/plain"),
-                mandatory=is_mandatory,
-                wait=False,
-            )
-        except exceptions.DeliveryError:  # came back, or the server could not keep it
+            return is_taken(await self.answered(answer, ANSWER_S))
+        except exceptions.DeliveryError:  # the server could not keep it
             return False
-        return True
+
+    def say(self, channel: Channel, *frames: Frame) -> None:
+        """Tell the server something without waiting; it means nothing to a connection or channel that is lost."""
+        if not self.lost.done() and is_open(channel):
+            self._transport.say(marshalled(channel.number, frames))
+
+    async def _drain(self) -> None:
+        """Wait for a link that takes too little. Raises Unavailable."""
+        if self._transport.backlog_bytes >= BACKLOG_BYTES:
+            await self.ask(self._transport.drained(), DRAIN_S)
 
     async def send_durable(
         self, exchange: str, key: str, body: bytes, headers: dict[str, Any], message_id: str
@@ -160,10 +171,10 @@ class RabbitmqLife(Life):
         except exceptions.DeliveryError:
             raise Unavailable("ERR-BRK-002", f"{self.place}: no queue has taken a message for {key}") from None
 
-    async def ask(self, work: Coroutine[Any, Any, Found]) -> Found:
+    async def ask(self, work: Coroutine[Any, Any, Found], limit_s: float = ANSWER_S) -> Found:
         """Await an answer of the server; an error of the connection is the end of this life."""
         try:
-            return await self.during(work, ANSWER_S)
+            return await self.during(work, limit_s)
         except (exceptions.AMQPError, RuntimeError, OSError) as error:
             self.end(explain(error))
             raise Unavailable("ERR-BRK-002", self.lost.result()) from error
@@ -174,14 +185,18 @@ class RabbitmqLife(Life):
         group: str | None,  # noqa: ARG002 - of the Protocol
         take: Take,
         *,
-        prefetch: int = 1,
+        prefetch: int | None = None,
     ) -> RabbitmqSubscription:
         """See `Connection`."""
         self.check()
         self.fit_subscription(subject)
         subscription = RabbitmqSubscription(self, subject, take)
         try:
-            channel = await self.during(self._consume(subscription, prefetch), ANSWER_S)
+            if prefetch is None and not self._shared.is_wary:
+                with suppress(NotShared):
+                    await self._shared.add(subscription)
+                    return subscription
+            channel = await self.during(self._consume(subscription, prefetch or 1), ANSWER_S)
         except exceptions.ChannelPreconditionFailed as error:
             raise NodeError("ERR-BRK-003", self.clean(f"{self.place}: {explain(error)}"), _OTHER_FLAGS) from None
         except exceptions.AMQPChannelError as error:
@@ -226,23 +241,20 @@ class RabbitmqLife(Life):
             await self.ask(work)
 
     async def flush(self) -> None:
-        """See `Connection`: an answer on the channel that publishes; `deliver` has another one."""
-        self.check()
-        await self.ask(self._publishing.basic_qos(prefetch_count=0))
+        """See `Connection`: one channel carries all, in its order."""
 
     async def waiting(self, subject: str) -> int | None:
         """See `Connection`."""
         self.check()
-        declared = await self.ask(self._publishing.queue_declare(subject, passive=True))
+        declared = await self.ask(self._publisher.channel.queue_declare(subject, passive=True))
         return declared.message_count
 
     async def probe(self, limit_s: float) -> None:
         """See `Connection`: a message to this connection's own queue."""
         self.check()
         sign = secrets.token_hex(8).encode()
-        came = self._probes[sign] = asyncio.get_running_loop().create_future()
-        sending = asyncio.ensure_future(self._publishing.basic_publish(sign, routing_key=self._own, wait=False))
-        sending.add_done_callback(lambda done: done.cancelled() or done.exception())
+        came = self._probes[sign] = self._loop.create_future()
+        self._transport.say(self._publisher.message("", self._own, sign))
         try:
             await self.await_probe(came, limit_s)
         finally:
@@ -257,7 +269,7 @@ class RabbitmqLife(Life):
         """See `Connection`."""
         if self._is_open and not self.is_deaf and not self.lost.done():
             with suppress(Exception):  # an answer on the channel that publishes: what was published before is there
-                await self.during(self._publishing.basic_qos(prefetch_count=0), CLOSE_S)
+                await self.during(self._publisher.channel.basic_qos(prefetch_count=0), CLOSE_S)
         is_of_use = not self.is_deaf and not self.lost.done()
         self.end("closed by this node")
         if is_of_use:

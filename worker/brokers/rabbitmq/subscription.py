@@ -1,14 +1,18 @@
-"""Messages of one queue of RabbitMQ, in a channel of its own."""
+"""Messages of one queue of RabbitMQ, in a channel of its own or in the shared one."""
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, cast
 
 from aiormq.abc import DeliveredMessage
 from aiormq.channel import Channel
+from pamqp import commands as spec
+from pamqp.base import Frame
 
+from job_item.errors import NodeError
 from worker.brokers.belt import Belt
+from worker.brokers.rabbitmq.shared import NotShared, SharedChannel
 from worker.brokers.seam import Delivery, Take
 
 if TYPE_CHECKING:
@@ -16,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class RabbitmqSubscription:
-    """See `Subscription`."""
+    """See `Subscription`. `shared` is the channel that it shares; None where it has its own."""
 
     def __init__(self, life: RabbitmqLife, subject: str, take: Take) -> None:
         self._life = life
@@ -24,6 +28,7 @@ class RabbitmqSubscription:
         self._take = take
         self.belt: Belt[DeliveredMessage] = Belt(self._work, lambda: None)  # `prefetch` bounds it
         self.channel: Channel
+        self.shared: SharedChannel | None = None
         self.tag = ""
         self.is_over = False
         self._open_ends = 0
@@ -34,31 +39,38 @@ class RabbitmqSubscription:
         self.belt.put(message, len(message.body))
 
     async def _work(self, message: DeliveredMessage) -> None:
+        tag, channel = message.delivery_tag or 0, cast(Channel, message.channel)
+
         async def accept() -> None:
-            await self._end(self.channel.basic_ack(message.delivery_tag or 0, wait=False))
+            await self._end(channel, spec.Basic.Ack(delivery_tag=tag))
 
         async def refuse() -> None:
-            await self._end(self.channel.basic_reject(message.delivery_tag or 0, requeue=False, wait=False))
+            await self._end(channel, spec.Basic.Reject(delivery_tag=tag, requeue=False))
 
         async def give_back() -> None:
-            await self._end(self.channel.basic_reject(message.delivery_tag or 0, requeue=True, wait=False))
+            await self._end(channel, spec.Basic.Reject(delivery_tag=tag, requeue=True))
 
         await self._take(Delivery(self.subject, message.body, accept, refuse, give_back))
 
-    async def _end(self, work: Coroutine[Any, Any, object]) -> None:
+    async def _end(self, channel: Channel, end: Frame) -> None:
         """One of the three ends of a message; after the last one of a subscription that is over, its channel goes."""
         self._open_ends -= 1
-        await self._life.tell(work)
+        self._life.say(channel, end)
         await self._close_when_done()
 
     async def cancel(self) -> None:
         """See `Subscription`. The last consumer takes the queue with it, which the Go worker deletes by name."""
         if self.is_over:
             return
+        if self.shared is not None:
+            self.is_over = True
+            with suppress(NotShared, NodeError):
+                await self.shared.remove(self)
+            return
         await self._life.tell(self.channel.basic_cancel(self.tag))
         self.is_over = True
         await self._close_when_done()
 
     async def _close_when_done(self) -> None:
-        if self.is_over and not self._open_ends:
+        if self.is_over and not self._open_ends and self.shared is None:
             await self._life.tell(self.channel.close())

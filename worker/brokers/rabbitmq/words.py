@@ -1,14 +1,33 @@
-"""What a RabbitMQ server says, in words."""
+"""What a RabbitMQ server says, in words, and what it is told, in frames."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 from aiormq import exceptions
+from aiormq.channel import Channel
+from pamqp.base import Frame
+from pamqp.body import ContentBody
+from pamqp.frame import marshal
+from pamqp.header import ContentHeader
 
 from job_item.errors import NodeError
 from worker.brokers.failure import why
+
+ANSWER_S = 10.0
+"""How long the server may take for an answer."""
+
+
+def is_open(channel: Channel) -> bool:
+    """Whether the server still takes frames on a channel: on one that it has closed they end the whole connection."""
+    return not channel.is_closed and channel._close_exception is None
+
+
+def marshalled(number: int, frames: Iterable[Frame | ContentHeader | ContentBody]) -> bytes:
+    """Frames of the channel of this number, as they are written."""
+    return b"".join(marshal(frame, number) for frame in frames)
 
 
 def explain(error: BaseException) -> str:

@@ -117,7 +117,7 @@ class RedisLife(Life):
         group: str | None,
         take: Take,
         *,
-        prefetch: int = 1,  # noqa: ARG002 - of the Protocol
+        prefetch: int | None = None,  # noqa: ARG002 - of the Protocol
     ) -> RedisSubscription:
         """See `Connection`; there is nothing to prefetch, as the server pushes."""
         self.check()

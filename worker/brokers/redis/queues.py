@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import ResponseError
+from redis.exceptions import NoPermissionError, ResponseError
 
 from job_item.connections import RedisConnection
 from job_item.errors import NodeError
@@ -151,7 +151,7 @@ class RedisQueues:
             raise self._refusal(str(command[0]), error) from None
 
     def _refusal(self, what: str, error: ResponseError) -> NodeError:
-        code = "ERR-BRK-003" if str(error).startswith("NOPERM") else "ERR-DLV-005"
+        code = "ERR-BRK-003" if isinstance(error, NoPermissionError) else "ERR-DLV-005"
         return NodeError(code, self._life.clean(f"{self._life.place}: {what}: {error}"))
 
 
