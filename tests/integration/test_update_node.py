@@ -137,6 +137,9 @@ def test_a_version_that_fails_on_trial_gives_way_to_the_one_before(
         assert node.health()["version"] == __version__
         marker = shelf(node).read()
         assert marker.current is None and marker.last is not None
+        shown = node.health()["versions"]
+        assert (shown["current"], shown["on_trial"], shown["last"]["result"]) == (None, False, "fell back")
+        assert b'job_item_update_last_timestamp_seconds{version="9.0",result="fell back"}' in node.get("/metrics")[1]
         assert marker.last.result == "fell back" and reason in marker.last.reason
         assert "ERR-REL-017" in node.log.read_text()
         assert node.await_status(node.submit("hello"))["status"] == "finish"
