@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from job_item import __version__
+from job_item.errors import NodeError
 from job_item.load import Loaded, load
 from job_item.plainlog import PlainLog
 from job_item.release.keys import make_key, sign
@@ -19,6 +20,7 @@ from job_item.release.version import is_version
 from supervisor.choice import choose
 from supervisor.start import log_of
 from supervisor.succession import GUARDED_VARIABLE
+from supervisor.updating import look_at
 from tests.unit.test_release import RELEASE
 
 
@@ -119,3 +121,11 @@ def test_a_marker_that_cannot_be_read_does_not_keep_the_node_from_starting(
     (bench.shelf.folder / "current.json").write_text("{")
     assert bench.choose() is None
     assert "ERR-REL-018" in capfd.readouterr().err
+
+
+def test_without_a_key_nothing_is_asked_for(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("{}\n")
+    with pytest.raises(NodeError) as refused:
+        look_at(load(config, {}), "https://192.0.2.1/release", {})
+    assert refused.value.code == "ERR-REL-001"

@@ -81,9 +81,8 @@ def _outbox(outbox: OutboxState | None) -> Iterator[Family]:
 def _updates(marker: Marker) -> Iterator[Family]:
     current: Samples = [({"version": marker.current.version}, not marker.is_on_trial)] if marker.current else []
     yield Family("job_item_update_confirmed", "gauge", "Whether the version of an update has proved itself.", current)
-    last: Samples = (
-        [({"version": marker.last.version, "result": marker.last.result}, marker.last.at)] if marker.last else []
-    )
+    last = marker.last
+    ended: Samples = [({"version": last.version, "result": last.result}, last.at)] if last else []
     yield Family("job_item_update_last_timestamp_seconds", "gauge", "What became of the last update, and when.", ended)
 
 
