@@ -66,6 +66,7 @@ docs: ## Write what is generated anew: pages of docs/, the schema of the configu
 	$(BIN)/python -m tools.templates_page
 	$(BIN)/python -m tools.settings_page
 	$(BIN)/python -m tools.settings_schema
+	$(BIN)/python -m tools.readme_page
 
 site: ## Make the site of the documentation in build/site; every warning is an error
 	@PYTHON='$(PYTHON)' VENV=.venv-docs sh tools/setup docs

@@ -25,10 +25,10 @@ from tests.nodes import Node, is_alive, running, tree_of
 from worker.journal.schema import open_reader
 
 SLOTS = 4
-JOBS = {"smoke": 2_000, "quick": 10_000, "night": 50_000}
-PEER_TASKS = 5_000
+JOBS = {"smoke": 2_000, "quick": 5_000, "night": 50_000}
+PEER_TASKS = {"smoke": 1_000, "quick": 2_000, "night": 10_000}
 ROUNDS = {"smoke": 1, "quick": 3, "night": 3}
-STARTS, CANCELS = 100, 10
+STARTS, CANCELS = 50, 5
 GRACE_S = 0.2
 LIMIT_S = 180.0
 FLOOR_PER_S = 7_000
@@ -66,7 +66,7 @@ def measure(tier: Tier) -> list[Figure]:
                 runs = [_run(node, gate, count) for _ in range(ROUNDS[tier])]
                 starts_s = _starts(node)
                 ends_s = [_end(node, folder / f"pid{number}") for number in range(CANCELS)]
-        rates = {peer.name: rate_of(peer, PEER_TASKS, folder / peer.name) for peer in PEERS}
+        rates = {peer.name: rate_of(peer, PEER_TASKS[tier], folder / peer.name) for peer in PEERS}
     return [*_throughput(runs, count, rates), *_moments(starts_s, ends_s)]
 
 

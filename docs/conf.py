@@ -26,6 +26,7 @@ PAGES = {
     "contributing": ROOT / "CONTRIBUTING.md",
     "security": ROOT / "SECURITY.md",
     "example-manager": ROOT / "examples" / "job_manager" / "README.md",
+    "example-reefguide": ROOT / "examples" / "reefguide" / "README.md",
     "example-scripts": ROOT / "examples" / "scripts" / "README.md",
 }
 """Pages that show a file from elsewhere in the repository."""

@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from job_item.findings import Finding, names
 from job_item.layers import Layer, merge, variable_layer
+from job_item.nodespec import Limits
 from job_item.quantity import shown
 from job_item.settings import Settings
 from job_item.yamlfile import Document, KeyPath
@@ -87,6 +88,9 @@ def lay(
         layer = merge(layer, over)
     if "pass_env" not in layer.tree:
         layer = merge(Layer({"pass_env": list(STORAGE)}, {("pass_env",): f"section {SECTION}"}), layer)
+    slots = str(layer.get((SECTION, "max_concurrent_jobs")))
+    if slots.isdecimal() and int(slots) > Limits().concurrency:  # a task of one processor may be told to run eight
+        layer = merge(Layer({"limits": {"concurrency": slots}}), layer)
     if environ.get(ECS_METADATA) and "drain_grace" not in layer.tree:
         layer = merge(
             Layer({"drain_grace": str(ECS_DRAIN_GRACE_S)}, {("drain_grace",): f"environment {ECS_METADATA}"}), layer

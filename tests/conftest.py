@@ -26,7 +26,7 @@ from job_item.reefvars import VARIABLES
 
 Found = TypeVar("Found")
 
-pytest_plugins = ("tests.brokers.fixtures", "tests.commanding", "tests.s3")
+pytest_plugins = ("tests.artifacts", "tests.brokers.fixtures", "tests.commanding", "tests.s3")
 
 ROOT = Path(__file__).resolve().parent.parent
 """The folder of the checkout."""

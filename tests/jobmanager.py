@@ -50,7 +50,7 @@ class JobManager:
         found.port, found.password = port, password
         return found
 
-    def start(self, *, connected: bool = True) -> None:
+    def start(self, *, connected: bool = True, within_s: float = 60.0) -> None:
         """Start it; with `connected`, wait until it hears the broker."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -60,7 +60,7 @@ class JobManager:
                 stdout=log,
                 stderr=log,
             )
-        eventually(lambda: self.overview()["broker"] or not connected, within_s=60, what=str(self.log))
+        eventually(lambda: self.overview()["broker"] or not connected, within_s=within_s, what=str(self.log))
 
     def kill(self) -> None:
         """End it as a crash does."""
@@ -68,6 +68,13 @@ class JobManager:
             self.process.kill()
             self.process.wait()
             self.process = None
+
+    def stop(self) -> None:
+        """End it as its operator does: what has come to it is taken."""
+        assert self.process is not None
+        self.process.terminate()
+        self.process.wait(120)
+        self.process = None
 
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
         """One request of a person."""

@@ -65,7 +65,7 @@ class Node:
         if ready:
             self.await_ready()
 
-    def await_ready(self, within_s: float = 30.0) -> None:
+    def await_ready(self, within_s: float = 60.0) -> None:
         """Wait until `/readyz` says yes."""
 
         def is_ready() -> bool:

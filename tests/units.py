@@ -7,6 +7,7 @@ import re
 import shlex
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.services import ServiceManager
@@ -57,9 +58,20 @@ def read_unit(text: str) -> Unit:
 
 
 class Supervised:
-    """A service that is started and started again as its unit says, in a folder that stands for the home."""
+    """A service that is started and started again as its unit says, in a folder that stands for the home.
 
-    def __init__(self, unit: Unit, home: Path, manager: ServiceManager, environ: dict[str, str]) -> None:
+    `started` is told each main process.
+    """
+
+    def __init__(
+        self,
+        unit: Unit,
+        home: Path,
+        manager: ServiceManager,
+        environ: dict[str, str],
+        started: Callable[[int], object] = lambda _: None,
+    ) -> None:
+        self._started = started
         self._service = unit["Service"]
         self._cwd = self._service["WorkingDirectory"].replace("%h", str(home))
         self._environ = {"HOME": str(home), **environ, **manager.environ(float(self._service["WatchdogSec"]))}
@@ -87,8 +99,9 @@ class Supervised:
                 stderr=log,
                 start_new_session=True,
             )
+        self._started(self.process.pid)
 
-    def attend(self, within_s: float = 60) -> bool:
+    def attend(self, within_s: float | None = 60) -> bool:
         """Wait until it ends and do what `Restart=on-failure` says; returns whether it was started again."""
         assert self.process is not None
         code = self.process.wait(within_s)

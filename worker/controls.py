@@ -102,7 +102,7 @@ class Controls:
                 ears.later.cancel()
             for wish in (ears.worker, ears.listen):
                 if wish is not None:
-                    self._spawn(wish.cancel())
+                    wish.leave()
             while self._later and len(self._ears) < self.waiting_max:
                 self.listen(next(iter(self._later)))
 

@@ -15,8 +15,9 @@ from examples.job_manager.settings import Settings
 from examples.job_manager.store import Row, Store
 from job_item.job import new_task_id
 
-SAID = ("_who", "_process", ".notif_add", "_failed", "_listen.callback", "_finish")
+SAID = ("_who", "_process", ".notif_add", "_failed", "_finish")
 """The subjects of a task; that of its end comes last, so that whoever finds somebody there finds us on all others."""
+PONG = "_listen.callback"
 REPORTS = tuple(f"listen_{what}_information" for what in ("host", "cpu", "mem", "net", "disk", "traffic"))
 LOOK_S = 1.0
 """The longest pause between two looks: a job that no node took is offered again, one whose time is over ended."""
@@ -76,6 +77,7 @@ class Board:
 
     async def ping(self, task_id: str) -> bool:
         """Ask whether a node runs a job; its answer comes as `_listen.callback`."""
+        await self._bus.listen(f"{task_id}{PONG}", partial(self._take, task_id, PONG))
         return await self._bus.publish(f"{task_id}_listen", b"hello")
 
     async def restart(self) -> bool:
@@ -119,7 +121,7 @@ class Board:
             await self._bus.listen(f"{task_id}{what}", partial(self._take, task_id, what))
 
     async def _leave(self, task_id: str) -> None:
-        for what in SAID:
+        for what in (*SAID, PONG):
             await self._bus.leave(f"{task_id}{what}")
 
     async def _take(self, task_id: str, what: str, _: str, body: bytes) -> None:

@@ -16,7 +16,8 @@ from job_item.connections import Connection
 
 Take = Callable[[str, bytes], Awaitable[None]]
 """Is given the subject and the body of a message."""
-ANSWER_S = 5
+ANSWER_S = 10
+CLOSE_S = 60
 PAUSE_S = 0.5
 _LOGGER = logging.getLogger("job_manager")
 
@@ -49,7 +50,7 @@ class Line(ABC):
 
     @abstractmethod
     async def close(self) -> None:
-        """Let go."""
+        """Take what has come, if there is still a way for it, and let go: whoever sends from now on finds nobody."""
 
 
 def secret_of(settings: Connection) -> str | None:
@@ -114,7 +115,8 @@ class Bus:
             finally:
                 self._line = None
                 with suppress(*line.failures):
-                    await line.close()
+                    async with asyncio.timeout(CLOSE_S):
+                        await line.close()
             await asyncio.sleep(PAUSE_S)
 
     async def _live(self, line: Line) -> None:

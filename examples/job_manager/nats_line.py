@@ -82,6 +82,8 @@ class BrokerLine(Line):
 
     async def close(self) -> None:
         """See `Line`."""
+        if self._client.is_connected:
+            await self._client.drain()
         await self._client.close()
 
     async def _on_answer(self, message: Msg) -> None:

@@ -59,7 +59,7 @@ class BrokerLine(Line):
 
     async def subscribe(self, subject: str) -> None:
         """See `Line`."""
-        await self._listening.queue_declare(subject, durable=False, auto_delete=True, exclusive=False)
+        await self._listening.queue_declare(subject, durable=False, auto_delete=True, exclusive=False, nowait=True)
         consuming = await self._listening.basic_consume(subject, partial(self._hear, subject), no_ack=True)
         self._tags[subject] = consuming.consumer_tag or ""
 
@@ -70,6 +70,8 @@ class BrokerLine(Line):
 
     async def close(self) -> None:
         """See `Line`."""
+        if self._tags and not self.lost.is_set():
+            await asyncio.gather(*map(self._listening.basic_cancel, self._tags.values()))
         async with asyncio.timeout(1):
             await self._wire.close()
 

@@ -59,6 +59,9 @@ class BrokerLine(Line):
     async def close(self) -> None:
         """See `Line`."""
         if self._listening:
+            if not self.lost.is_set():
+                await self._heard.unsubscribe()
+                await self.lost.wait()  # when the last of them is confirmed
             self._listening.cancel()
             await asyncio.wait({self._listening})
         await self._heard.aclose()  # type: ignore[no-untyped-call]  # the library's

@@ -117,7 +117,7 @@ class Store:
         """A file is about to come; `path` says where its bytes go."""
         begun = "INSERT INTO files(task_id, name, size, token) VALUES(?, ?, ?, ?) RETURNING *"
         row = self.rows(begun, task_id, name, size, secrets.token_urlsafe(16))[0]
-        self.path(row).touch(0o600)
+        self.path(row).write_bytes(b"")
         return row
 
     def path(self, file: Row) -> Path:

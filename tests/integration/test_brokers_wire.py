@@ -252,6 +252,59 @@ def test_a_queue_with_other_flags_is_refused_with_what_to_do_and_the_connection_
     asyncio.run(scene())
 
 
+def test_a_refused_subject_of_a_task_disturbs_no_other_task_and_no_job(rabbit: Stage) -> None:
+    async def scene() -> None:
+        connection, theirs = await by_hand(rabbit)
+        await theirs.queue_declare("T2_worker", durable=True)
+        here = await rabbit.broker().connect()
+        inboxes = [Inbox() for _ in range(5)]
+        first, job, beside, later, jobs_later = inboxes
+        await here.subscribe("T1_worker", "P", first)
+        await here.subscribe("P.e", "P", job, prefetch=4)
+        refused = asyncio.ensure_future(here.subscribe("T2_worker", "P", Inbox()))
+        made = [await here.subscribe("T3_worker", "P", beside)]
+        with pytest.raises(NodeError, match="PRECONDITION_FAILED"):
+            await refused
+        made.append(await here.subscribe("T4_worker", "P", later))
+        await here.subscribe("P.late", "P", jobs_later, prefetch=4)
+        for inbox, subject in zip(inboxes, ("T1_worker", "P.e", "T3_worker", "T4_worker", "P.late"), strict=True):
+            await theirs.basic_publish(subject.encode(), routing_key=subject)
+            assert await inbox.until(1) == [subject.encode()]
+        for subscription in made:
+            await subscription.cancel()
+        assert not here.lost.done()
+        await theirs.queue_delete("T2_worker")
+        await here.close()
+        await connection.close()
+
+    asyncio.run(scene())
+
+
+def test_the_subjects_of_many_tasks_share_one_channel_and_go_with_their_tasks(rabbit: Stage) -> None:
+    async def scene() -> None:
+        connection, theirs = await by_hand(rabbit)
+        here = await rabbit.broker().connect()
+        assert isinstance(here, RabbitmqLife)
+        channels = len(here._wire.channels)
+        inbox = Inbox()
+        subjects = [f"T{number}_worker" for number in range(50)]
+        made = await asyncio.gather(*(here.subscribe(subject, "P", inbox) for subject in subjects))
+        assert len(here._wire.channels) == channels
+        for subject in subjects:
+            await theirs.basic_publish(subject.encode(), routing_key=subject)
+        assert sorted(await inbox.until(50)) == sorted(subject.encode() for subject in subjects)
+        for subscription in made[1:]:
+            subscription.leave()
+        await made[0].cancel()
+        with pytest.raises(aiormq.exceptions.ChannelNotFoundEntity):  # the queue goes with its consumer
+            await theirs.queue_declare(subjects[49], passive=True)
+        assert not here.lost.done()
+        await here.close()
+        await connection.close()
+
+    asyncio.run(scene())
+
+
 def test_a_message_comes_as_plain_text_to_the_queue_of_its_name_and_makes_no_queue(rabbit: Stage) -> None:
     async def scene() -> None:
         connection, theirs = await by_hand(rabbit)

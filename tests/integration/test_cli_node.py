@@ -161,10 +161,16 @@ def test_check_is_content_with_a_good_configuration(shell: Shell) -> None:
     assert not (shell.folder / ".job_item").exists()
 
 
+POLLING = (
+    "reefguide: {{api_endpoint: 'http://127.0.0.1:{port}', job_types: TEST, username: a@b.org, password: secret}}\n"
+)
+
+
 def test_check_connects_to_the_servers_of_the_settings(shell: Shell) -> None:
     for text, code in (
         (f"end_point: http://127.0.0.1:{free_port()}\n", "ERR-MGR-001"),
         (f"broker_connection: {{type: nats, host: 127.0.0.1, port: {free_port()}}}\n", "ERR-SUP-057"),
+        (POLLING.format(port=free_port()), "ERR-RFG-004"),
     ):
         shell.config.write_text(text)
         ended = shell.run("check", "--connect")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +18,7 @@ import pytest
 
 from examples.reefguide.api import StandIn
 from examples.reefguide.api.store import Job
-from tests.conftest import eventually
+from tests.conftest import ROOT, eventually
 from tests.nodes import Node
 from tests.reefguide.nodes import TEST_JOB, polling, settings, variables
 
@@ -390,3 +393,30 @@ def test_a_node_whose_types_nobody_serves_does_not_start(api: StandIn, tmp_path:
     assert node.process.wait(30) == 78
     assert "ERR-RFG-002" in node.log.read_text()
     assert api.faults.seen.total() == 0
+
+
+# how it goes
+
+
+def test_the_node_says_how_it_stands_with_the_api(api: StandIn, tmp_path: Path) -> None:
+    job = api.store.create("TEST", {"id": 1})
+    with polling(tmp_path, api) as node:
+        become(job, "SUCCEEDED")
+        eventually(lambda: node.health()["reefguide"]["connected"], within_s=20)
+        api.store.accounts.users[0].roles.clear()
+        eventually(lambda: misses_role(node), within_s=20, what="the role is missed")
+        shown = subprocess.run(
+            [sys.executable, "-m", "supervisor", "status", "--config", tmp_path / "config.yaml"],
+            env={**os.environ, "PYTHONPATH": str(ROOT), **variables(api)},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        assert "job api" in shown.stdout
+        assert "ERR-RFG-006" in shown.stdout
+
+
+def misses_role(node: Node) -> bool:
+    state = node.health()["reefguide"]
+    return bool(state["code"] == "ERR-RFG-006" and not state["connected"] and state["reason"])

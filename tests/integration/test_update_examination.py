@@ -15,9 +15,9 @@ import pytest
 
 from job_item import __version__
 from supervisor.examination import Candidate
-from tests.artifacts import build
 from tests.conftest import ROOT
 from tests.nodes import is_alive
+from tests.releases import build
 
 NAME = f"print('job_item {__version__}') if '--version' in sys.argv else "
 BAD = {

@@ -16,9 +16,9 @@ from job_item.release.fetch import fetch_artifact, fetch_release
 from job_item.release.keys import verify
 from job_item.release.marker import Marker, Staged
 from job_item.release.shelf import Shelf
-from tests.artifacts import Releases, releasing
 from tests.conftest import ROOT, eventually
 from tests.nodes import Node, running
+from tests.releases import Releases, releasing
 
 LONG_S = 90.0
 """A start on trial includes the unpacking, on machines that do much else."""

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.artifacts import releasing
 from tests.conftest import ROOT, eventually
 from tests.nodes import Node, is_alive, running, tree_of
+from tests.releases import releasing
 
 ROUNDS = {"quick": 2, "night": 60}
 LONG_S = 60.0

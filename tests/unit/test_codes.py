@@ -25,7 +25,6 @@ AWAITED: dict[str, str] = {}
 BEYOND_TESTS = {
     **AWAITED,
     "ERR-SUP-011": "needs a process that neither the node nor the test may end",
-    "ERR-SUP-015": "needs another system than Linux; the question itself is tested as `is_supported`",
     "ERR-SUP-023": "an order to reload that comes while the node stops: no test has met that moment yet",
 }
 """Codes that no test provokes."""

@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 import yaml
 
+from examples.job_manager.settings import load as load_manager
 from job_item.connections import RabbitmqConnection
 from job_item.load import load
 from job_item.storage.keys import keys_for
 from tests.conftest import ROOT
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "deploy/compose.yaml").read_text())
-SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = ("manager", "node")
+SERVICES: dict[str, dict[str, Any]] = {name: told for name, told in COMPOSE["services"].items() if name not in OURS}
 BROKERS = ("nats", "rabbitmq", "redis")
 
 
@@ -100,6 +102,38 @@ def test_the_server_for_files_has_the_names_that_a_worker_has() -> None:
         {"MINIO_USERNAME": environ["MINIO_ROOT_USER"], "MINIO_PASSWORD": environ["MINIO_ROOT_PASSWORD"]},
     )
     assert keys is not None
+
+
+def config_of(service: str, tmp_path: Path) -> Path:
+    """The file that a service of ours is given, with the `$` that Compose doubles."""
+    (given,) = COMPOSE["services"][service]["configs"]
+    written = tmp_path / f"{service}.yaml"
+    written.write_text(COMPOSE["configs"][given["source"]]["content"].replace("$$", "$"))
+    return written
+
+
+def test_the_demo_is_a_manager_and_a_node_that_belongs_to_it(tmp_path: Path) -> None:
+    manager = load_manager(config_of("manager", tmp_path))
+    node = load(config_of("node", tmp_path), {}).settings
+    assert node.end_point == f"http://manager:{manager.port}"
+    assert node.credential.project_id == manager.project.id
+    assert node.credential.secret_key is not None
+    assert node.credential.secret_key.get_secret_value() == manager.project.key
+    assert {job.event for job in node.jobs} == {job.event for job in manager.jobs}
+    assert manager.connection.addresses[0].host in SERVICES
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_a_part_of_the_demo_is_built_from_the_checkout_and_only_when_asked_for(service: str) -> None:
+    told = COMPOSE["services"][service]
+    assert told["profiles"] == ["demo"]
+    assert (ROOT / "deploy" / told["build"]["context"] / told["build"]["dockerfile"]).is_file()
+    stages = re.findall(r"^FROM \S+ AS (\w+)$", (ROOT / "deploy/Dockerfile").read_text(), flags=re.MULTILINE)
+    assert told["build"]["target"] in stages
+    assert stages[-1] == "node", "what is built where nothing is said"
+    assert told["security_opt"] == ["no-new-privileges:true"]
+    assert all(port.startswith("127.0.0.1:") for port in told.get("ports", []))
+    assert set(told["networks"]) <= set(COMPOSE["networks"])
 
 
 @pytest.mark.parametrize("page", ["brokers", "storage"])

@@ -314,3 +314,16 @@ def test_the_stand_in_answers_as_the_api_does(api: StandIn) -> None:
     assert json.loads(ask("POST", "/api/auth/login", {"email": USER, "password": "x"}).text) == {
         "error": "Too many attempts."
     }
+
+
+@in_loop
+async def test_an_api_that_takes_no_token_at_all_is_not_stormed_with_log_ins(api: StandIn, tmp_path: Path) -> None:
+    async with client_of(api, tmp_path) as client:
+        await client.poll("TEST")
+        api.store.accounts.revoke_all(for_s=3600)
+        for _ in range(5):
+            with pytest.raises(Busy) as refused:
+                await client.poll("TEST")
+            assert refused.value.code in ("ERR-RFG-005", "ERR-RFG-007")
+            assert refused.value.wait_s > 20
+    assert api.faults.seen["login"] == 2

@@ -234,3 +234,15 @@ def test_a_type_that_nothing_serves_stops_the_start(folder: Path) -> None:
         ("ERR-RFG-002", False)
     ]
     assert "ADRIA_MODEL_RUN" in next(fault.message for fault in faults if fault.code == "ERR-RFG-002")
+
+
+def test_as_many_jobs_run_as_the_variable_says(folder: Path) -> None:
+    most = load(None, NEEDED).settings.limits.concurrency
+    assert load(None, NEEDED | {"MAX_CONCURRENT_JOBS": "1"}).settings.limits.concurrency == most
+    assert load(None, NEEDED | {"MAX_CONCURRENT_JOBS": str(most + 5)}).settings.limits.concurrency == most + 5
+    write(folder, JOBS + "limits: {concurrency: 3, queue: 7}\n")
+    limits = load(None, NEEDED | {"MAX_CONCURRENT_JOBS": str(most + 5)}).settings.limits
+    assert (limits.concurrency, limits.queue) == (3, 7)
+    write(folder, JOBS + "limits: {queue: 7}\n")
+    limits = load(None, NEEDED | {"MAX_CONCURRENT_JOBS": str(most + 5)}).settings.limits
+    assert (limits.concurrency, limits.queue) == (most + 5, 7)

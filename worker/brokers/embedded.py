@@ -160,7 +160,11 @@ class EmbeddedSubscription:
 
         await self._take(Delivery(self.subject, body, nothing, nothing, give_back))
 
-    async def cancel(self) -> None:
+    def leave(self) -> None:
         """See `Subscription`."""
         if self in self._life.subscriptions:
             self._life.subscriptions.remove(self)
+
+    async def cancel(self) -> None:
+        """See `Subscription`."""
+        self.leave()

@@ -82,15 +82,20 @@ class Life:
         `work` is never cancelled while the connection lives, as client libraries lose step when an answer comes that
         nobody awaits any more. No answer within `limit_s` seconds is the end of this life.
         """
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._forget)
+        task = self.begin(work)
         await asyncio.wait((task, self.lost), timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
             self._end_silent(limit_s)
             task.cancel()
             self.check()
         return task.result()
+
+    def begin(self, work: Coroutine[Any, Any, Found]) -> asyncio.Task[Found]:
+        """Do something for which nobody may wait."""
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._forget)
+        return task
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
         """Its failure is told to whoever awaits it, and of no interest when nobody does."""

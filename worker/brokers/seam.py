@@ -42,6 +42,9 @@ class Subscription(Protocol):
         """The broker sends no more. What had come before is still taken, also after this has returned: nobody else
         would get it any more, and whoever does not want it gives it back. Does nothing when the connection is lost."""
 
+    def leave(self) -> None:
+        """As `cancel`, without waiting: some that the broker had sent may come later."""
+
 
 class Connection(Protocol):
     """One life of a connection to a broker."""

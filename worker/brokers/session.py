@@ -54,20 +54,31 @@ class Wish:
             if self._is_over or self._session.connection is not connection:
                 return
             try:
-                self._made = await connection.subscribe(self.subject, self._group, self._hear, prefetch=self._prefetch)
+                made = await connection.subscribe(self.subject, self._group, self._hear, prefetch=self._prefetch)
             except Unavailable:
                 raise
             except NodeError as error:
                 self.refusal = error
                 get("worker").error("subscription.refused", code=error.code, subject=self.subject, reason=error.message)
                 return
-            self.refusal = None
+            if self._is_over:
+                await made.cancel()
+                return
+            self._made, self.refusal = made, None
             self.is_confirmed.set()
 
     def forget(self) -> None:
         """The connection is gone, and the subscription with it."""
         self._made, self.refusal = None, None
         self.is_confirmed.clear()
+
+    def leave(self) -> None:
+        """As `cancel`, without waiting: a message that was on its way may still come."""
+        self._is_over = True
+        self._session.drop(self)
+        made, self._made = self._made, None
+        if made is not None:
+            made.leave()
 
     async def cancel(self) -> None:
         """No more messages, now and on later connections."""

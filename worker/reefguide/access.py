@@ -75,6 +75,16 @@ class Access:
                     return access
             return await self._login()
 
+    def confirm(self) -> None:
+        """A token was taken."""
+        self._failures = 0
+
+    def distrust(self) -> Busy:
+        """Not even the token of a log-in is taken: hold the next one up, or this node uses up those of all others."""
+        self._failures += 1
+        wait_s = self._hold_up(None)
+        return Busy("ERR-RFG-005", "the API takes no token, not even a new one", wait_s)
+
     async def _refresh(self, refresh: str) -> str | None:
         """A new access token; None where only logging in helps. Raises Unavailable."""
         answer = await self._ask("/api/auth/token", {"refreshToken": refresh})
@@ -94,25 +104,27 @@ class Access:
         answer = await self._ask("/api/auth/login", {"email": self._settings.username, "password": secret})
         access, refresh = _text(answer, "token"), _text(answer, "refreshToken")
         if access is not None:
-            self._failures = 0
             self._keep(Tokens.given(access, life_of(access), refresh, time.time()))
             get("worker").info("api.logged_in", user=self._settings.username)
             return access
-        self._failures += 1
         raise self._refused(answer)
 
     def _refused(self, answer: Answer) -> Unavailable:
         """Hold the next log-in up, and say why."""
-        wait_s = FAILED_LOGINS.delay_s(self._failures, random.random())  # noqa: S311 - chance against herds
+        self._failures += 1
         if answer.status == 429:
-            wait_s = answer.retry_after_s if answer.retry_after_s is not None else wait_s
-            error: Unavailable = Busy("ERR-RFG-007", f"the next log-in is tried in {wait_s:.0f} s", wait_s)
-        elif answer.status in (400, 401):
-            error = Busy("ERR-RFG-005", f"the API refuses {self._settings.username}: {answer}", wait_s)
-        else:
-            return _unexpected(answer)
+            wait_s = self._hold_up(answer.retry_after_s)
+            return Busy("ERR-RFG-007", f"the next log-in is tried in {wait_s:.0f} s", wait_s)
+        if answer.status in (400, 401):
+            return Busy("ERR-RFG-005", f"the API refuses {self._settings.username}: {answer}", self._hold_up(None))
+        return _unexpected(answer)
+
+    def _hold_up(self, wait_s: float | None) -> float:
+        """Let nobody log in for so long, or for longer with each failure; returns the seconds."""
+        if wait_s is None:
+            wait_s = FAILED_LOGINS.delay_s(self._failures, random.random())  # noqa: S311 - chance against herds
         self._keep(self._tokens.held_up(time.time(), wait_s))
-        return error
+        return wait_s
 
     async def _ask(self, path: str, body: dict[str, str]) -> Answer:
         self._passing("asked", ("login",))

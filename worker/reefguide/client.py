@@ -100,7 +100,8 @@ class Client:
             request = replace(request, bearer=token)
             answer = await self._send(name, request)
         if answer.is_bearer_refused:
-            raise Busy("ERR-RFG-005", "the API takes no token, not even a new one", ROLE_PAUSE_S)
+            raise self._access.distrust()
+        self._access.confirm()
         if answer.status == 401:
             raise Busy("ERR-RFG-006", f"the API answers {answer}", ROLE_PAUSE_S)
         if answer.status == 429:

@@ -52,9 +52,9 @@ class Accounts:
         self.users.append(user)
         return user
 
-    def revoke_all(self) -> None:
-        """Let no access token count that was made until now; refresh tokens stay."""
-        self._revoked_before = time.time()
+    def revoke_all(self, for_s: float = 0.0) -> None:
+        """Let no access token count that was made until now, or until `for_s` from now; refresh tokens stay."""
+        self._revoked_before = time.time() + for_s
 
     def forget_refresh_tokens(self) -> None:
         """Let no refresh token count any more."""

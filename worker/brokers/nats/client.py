@@ -2,7 +2,7 @@
 
 The library has a task and a queue for each subscription, a future for each thing that is sent, and a ping that
 overtakes what waits to be written. A job needs two subscriptions and two messages, so here a subscription is an entry
-of a table, what is said in one turn of the loop is written at once, and one ping behind it answers all who asked for
+of a table, what is said at about the same time is written at once, and one ping behind it answers all who asked for
 one. Connecting, logging in, TLS, the parser and the pings of an idle link are the library's.
 """
 
@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from job_item.without import without
+from worker.brokers.burst import Burst
 
 with without("aiohttp"):  # for websockets, which are not used here: four times the time and memory
     from nats import errors
@@ -40,43 +41,48 @@ class GuardedClient(Client):
         self._is_tls = is_tls
         self._is_checked = False
         self._hears: dict[int, Hear] = {}
-        self._is_write_due = False
+        self._burst = Burst(self._write)
         self._pings_wanted: list[asyncio.Future[None]] = []
+        self._leaving: list[int] = []
 
     def listen(self, subject: str, group: str, hear: Hear) -> int:
         """Subscribe; returns the number of the subscription. Raises what the library raises."""
         self._check_open()
         self._sid += 1
         self._hears[self._sid] = hear
-        self._order(f"SUB {subject} {group} {self._sid}\r\n".encode())
+        self._burst.put(f"SUB {subject} {group} {self._sid}\r\n".encode())
         return self._sid
 
     def unlisten(self, number: int) -> None:
         """Unsubscribe; what the server sent before comes until `forget`."""
         if not self.is_closed:
-            self._order(f"UNSUB {number}\r\n".encode())
+            self._burst.put(f"UNSUB {number}\r\n".encode())
 
     def forget(self, number: int) -> None:
         """Nothing comes to a subscription any more."""
         self._hears.pop(number, None)
 
+    def forget_later(self, number: int) -> None:
+        """Forget a subscription that was ended when the server next answers a ping: it has seen that then."""
+        self._leaving.append(number)
+
     def tell(self, subject: str, body: bytes, reply: str = "") -> None:
         """Send a message. Raises what the library raises; `subject` and `reply` were checked."""
         self._check_open()
-        self._order(f"PUB {subject} {reply} {len(body)}\r\n".encode(), body, b"\r\n")
+        self._burst.put(f"PUB {subject} {reply} {len(body)}\r\n".encode(), body, b"\r\n")
 
     def ping(self) -> asyncio.Future[None]:
         """Ask the server to answer; it does when it has seen all that was said here before."""
         answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._pings_wanted.append(answer)
-        self._order()
+        self._burst.put(b"")
         return answer
 
     @property
     def backlog_bytes(self) -> int:
         """What was said and is not in the hands of the system yet."""
         writer = self._writer()
-        return self._pending_data_size + (writer.transport.get_write_buffer_size() if writer is not None else 0)
+        return self._burst.size_bytes + (writer.transport.get_write_buffer_size() if writer is not None else 0)
 
     async def drained(self) -> None:
         """Return when the link has taken nearly all of that."""
@@ -106,24 +112,28 @@ class GuardedClient(Client):
         if not self.is_connected:
             raise errors.ConnectionClosedError
 
-    def _order(self, *pieces: bytes) -> None:
-        """Have something written at the end of this turn of the loop."""
-        self._pending.extend(pieces)
-        self._pending_data_size += sum(map(len, pieces))
-        if not self._is_write_due:
-            self._is_write_due = True
-            asyncio.get_running_loop().call_soon(self._write)
-
-    def _write(self) -> None:
-        self._is_write_due = False
+    def _write(self, pieces: list[bytes]) -> None:
         if not self.is_connected or self._transport is None:
             return  # whoever waits for an answer hears of the loss
         if self._pings_wanted:
-            self._pongs.append(_shared(self._pings_wanted))
-            self._pings_wanted = []
-            self._pending.append(b"PING\r\n")
-        self._transport.writelines(self._pending)
-        self._pending, self._pending_data_size = [], 0
+            self._pongs.append(self._pong(self._pings_wanted, self._leaving))
+            self._pings_wanted, self._leaving = [], []
+            pieces.append(b"PING\r\n")
+        self._transport.writelines(pieces)
+
+    def _pong(self, answers: list[asyncio.Future[None]], leaving: list[int]) -> asyncio.Future[Any]:
+        """One future of the library for all who wait for the same answer."""
+
+        def tell(_: asyncio.Future[Any]) -> None:
+            for number in leaving:
+                self.forget(number)
+            for answer in answers:
+                if not answer.done():
+                    answer.set_result(None)
+
+        pong: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        pong.add_done_callback(tell)
+        return pong
 
     def _writer(self) -> asyncio.StreamWriter | None:
         writer: asyncio.StreamWriter | None = getattr(self._transport, "_io_writer", None)
@@ -143,16 +153,3 @@ class GuardedClient(Client):
             info["tls_required"] = True
         self._is_checked = True
         await super()._process_info(info, initial_connection)
-
-
-def _shared(answers: list[asyncio.Future[None]]) -> asyncio.Future[Any]:
-    """One future of the library for all who wait for the same answer."""
-
-    def tell(_: asyncio.Future[Any]) -> None:
-        for answer in answers:
-            if not answer.done():
-                answer.set_result(None)
-
-    pong: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-    pong.add_done_callback(tell)
-    return pong

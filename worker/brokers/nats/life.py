@@ -238,6 +238,13 @@ class NatsLife(Life):
             with suppress(Unavailable):
                 await self.unlisten(number)
 
+    def leave_subscription(self, number: int, belt: Belt[Msg]) -> None:
+        """Unsubscribe without waiting."""
+        self._belts.discard(belt)
+        if not self.lost.done():
+            self._client.unlisten(number)
+            self._client.forget_later(number)
+
     async def close(self) -> None:
         """See `Connection`."""
         if self._is_open and not self.is_deaf and not self.lost.done():

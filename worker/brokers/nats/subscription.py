@@ -19,6 +19,10 @@ class NatsSubscription:
         self._number = number
         self._belt = belt
 
+    def leave(self) -> None:
+        """See `Subscription`."""
+        self._life.leave_subscription(self._number, self._belt)
+
     async def cancel(self) -> None:
         """See `Subscription`."""
         await self._life.end_subscription(self._number, self._belt)

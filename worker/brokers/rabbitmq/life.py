@@ -151,6 +151,11 @@ class RabbitmqLife(Life):
         if not self.lost.done() and is_open(channel):
             self._transport.say(marshalled(channel.number, frames))
 
+    async def confirm(self, channel: Channel, prefetch: int) -> None:
+        """Return when the server has seen all that was said on a channel. Raises what the library raises."""
+        self._transport.push()
+        await channel.basic_qos(prefetch_count=prefetch)
+
     async def _drain(self) -> None:
         """Wait for a link that takes too little. Raises Unavailable."""
         if self._transport.backlog_bytes >= BACKLOG_BYTES:
@@ -172,7 +177,8 @@ class RabbitmqLife(Life):
             raise Unavailable("ERR-BRK-002", f"{self.place}: no queue has taken a message for {key}") from None
 
     async def ask(self, work: Coroutine[Any, Any, Found], limit_s: float = ANSWER_S) -> Found:
-        """Await an answer of the server; an error of the connection is the end of this life."""
+        """Await an answer of the server to what was said and to this; an error is the end of this life."""
+        self._transport.push()
         try:
             return await self.during(work, limit_s)
         except (exceptions.AMQPError, RuntimeError, OSError) as error:
@@ -267,6 +273,7 @@ class RabbitmqLife(Life):
 
     async def close(self) -> None:
         """See `Connection`."""
+        self._transport.push()
         if self._is_open and not self.is_deaf and not self.lost.done():
             with suppress(Exception):  # an answer on the channel that publishes: what was published before is there
                 await self.during(self._publisher.channel.basic_qos(prefetch_count=0), CLOSE_S)

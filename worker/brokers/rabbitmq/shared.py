@@ -40,13 +40,14 @@ class SharedChannel:
         self._channel: Channel
         self._there: dict[str, RabbitmqSubscription] = {}
         self._asking: list[tuple[str, asyncio.Future[None]]] = []
+        self._leaving: list[RabbitmqSubscription] = []
         self._confirming: asyncio.Task[None] | None = None
         self._numbers = count(1)
 
     async def open(self) -> None:
         """Open the channel. Raises what the library raises."""
         channel = self._channel = await self._life.channel()
-        await channel.basic_qos(prefetch_count=PREFETCH)
+        await self._life.confirm(channel, PREFETCH)
         channel.on_consumer_cancel_callbacks.add(lambda frame: self._cancelled(frame.consumer_tag or ""))
         channel.closing.add_done_callback(lambda done: self._closed(channel, done))
 
@@ -59,11 +60,14 @@ class SharedChannel:
 
     async def remove(self, subscription: RabbitmqSubscription) -> None:
         """Consume no more; what the server sent before has come when this returns. Raises as `add`."""
-        self._there.pop(subscription.tag, None)
-        channel = subscription.channel
-        self._life.say(channel, spec.Basic.Cancel(consumer_tag=subscription.tag, nowait=True))
+        self.leave(subscription)
         await self._seen("")
-        channel.consumers.pop(subscription.tag, None)
+
+    def leave(self, subscription: RabbitmqSubscription) -> None:
+        """As `remove`, without waiting: what the server sent before comes until it has next answered something."""
+        self._there.pop(subscription.tag, None)
+        self._life.say(subscription.channel, spec.Basic.Cancel(consumer_tag=subscription.tag, nowait=True))
+        self._leaving.append(subscription)
 
     def _consume(self, subscription: RabbitmqSubscription) -> None:
         channel, tag, subject = self._channel, subscription.tag, subscription.subject
@@ -88,13 +92,16 @@ class SharedChannel:
         """Ask the server as long as somebody wants to know; those who come meanwhile share the next answer."""
         while self._asking:
             asked, self._asking = self._asking, []
+            leaving, self._leaving = self._leaving, []
             try:
-                await self._channel.basic_qos(prefetch_count=PREFETCH)
+                await self._life.confirm(self._channel, PREFETCH)
             except (exceptions.AMQPChannelError, exceptions.ChannelInvalidStateError):
                 await self._recover(asked + self._asking)
             except Exception as error:
                 self._life.end(explain(error))
             else:
+                for subscription in leaving:
+                    subscription.channel.consumers.pop(subscription.tag, None)
                 for _, answer in asked:
                     if not answer.done():
                         answer.set_result(None)
@@ -111,7 +118,7 @@ class SharedChannel:
             await self.open()
             for subscription in tuple(self._there.values()):
                 self._consume(subscription)
-            await self._channel.basic_qos(prefetch_count=PREFETCH)
+            await self._life.confirm(self._channel, PREFETCH)
         except Exception as error:
             self._life.end(explain(error))
 

@@ -71,6 +71,14 @@ class RabbitmqSubscription:
         self.is_over = True
         await self._close_when_done()
 
+    def leave(self) -> None:
+        """See `Subscription`."""
+        if self.shared is None:
+            self._life.begin(self.cancel())
+        elif not self.is_over:
+            self.is_over = True
+            self.shared.leave(self)
+
     async def _close_when_done(self) -> None:
         if self.is_over and not self._open_ends and self.shared is None:
             await self._life.tell(self.channel.close())

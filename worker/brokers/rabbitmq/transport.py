@@ -10,19 +10,19 @@ from aiormq.connection import TransportFactory
 from yarl import URL
 
 from job_item.connections import RabbitmqConnection
+from worker.brokers.burst import Burst
 
 HEARTBEAT_S = 10
 """As in the Go worker."""
 
 
 class Transport(TransportFactory):
-    """Opens the socket, can close it at once, and writes what is said in one turn of the loop at once."""
+    """Opens the socket, can close it at once, and writes what is said at about the same time at once."""
 
     def __init__(self, context: ssl.SSLContext | None) -> None:
         self._context = context
         self._writer: asyncio.StreamWriter | None = None
-        self._unsaid: list[bytes] = []
-        self._unsaid_bytes = 0
+        self._burst = Burst(self._write)
 
     async def create(self, url: URL, **_: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Called by the library."""
@@ -30,20 +30,18 @@ class Transport(TransportFactory):
         return reader, self._writer
 
     def say(self, frames: bytes) -> None:
-        """Write whole frames, past the library's queue, which has a task and a lock for each.
+        """Write whole frames soon, past the library's queue, which has a task and a lock for each."""
+        self._burst.put(frames)
 
-        What the library is asked to write afterwards comes afterwards: its writer has its turn later.
-        """
-        if not self._unsaid:
-            asyncio.get_running_loop().call_soon(self._write)
-        self._unsaid.append(frames)
-        self._unsaid_bytes += len(frames)
+    def push(self) -> None:
+        """Write them now: what the library is asked to write next comes after them."""
+        self._burst.push()
 
     @property
     def backlog_bytes(self) -> int:
         """What was said and is not in the hands of the system yet."""
         writer = self._writer
-        return self._unsaid_bytes + (writer.transport.get_write_buffer_size() if writer is not None else 0)
+        return self._burst.size_bytes + (writer.transport.get_write_buffer_size() if writer is not None else 0)
 
     async def drained(self) -> None:
         """Return when the link has taken nearly all of that."""
@@ -55,10 +53,9 @@ class Transport(TransportFactory):
         if self._writer is not None:
             self._writer.transport.abort()
 
-    def _write(self) -> None:
+    def _write(self, pieces: list[bytes]) -> None:
         if self._writer is not None and not self._writer.is_closing():
-            self._writer.writelines(self._unsaid)
-        self._unsaid, self._unsaid_bytes = [], 0
+            self._writer.writelines(pieces)
 
 
 def url_of(settings: RabbitmqConnection) -> URL:

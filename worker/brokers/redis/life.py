@@ -151,6 +151,11 @@ class RedisLife(Life):
                 await self.answered(await self._listen.ask("UNSUBSCRIBE", subscription.subject), ANSWER_S)
         self._forget_subscription(subscription)
 
+    def leave_subscription(self, subscription: RedisSubscription) -> None:
+        """Unsubscribe without waiting. What the server sends until then is nobody's."""
+        if self._forget_subscription(subscription) and not self.lost.done():
+            self._listen.tell("UNSUBSCRIBE", subscription.subject)
+
     async def arrive(self, subscription: RedisSubscription, body: bytes) -> None:
         """A message: the lock is asked for at once, so that waiting for a turn does not outlast it."""
         until = self._loop.time() + LOCK_S

@@ -1,6 +1,6 @@
 """One connection to a Redis server: commands go out in order, answers come in the same order, messages between them.
 
-What is asked in one turn of the loop is written at once.
+What is asked at about the same time is written at once.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from job_item.connections import RedisConnection
 from job_item.errors import Unavailable
+from worker.brokers.burst import Burst
 from worker.brokers.failure import why
 from worker.brokers.redis.subscription import RedisSubscription
 from worker.brokers.tls import tls_context
@@ -40,8 +41,7 @@ class Line:
         self._wire = wire
         self._subscriptions = subscriptions
         self._awaited: deque[asyncio.Future[Any]] = deque()
-        self._unsent: list[bytes] = []
-        self._unsent_bytes = 0
+        self._burst = Burst(self._write)
         self._reader: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
 
@@ -55,30 +55,29 @@ class Line:
 
         Its error need not be fetched.
         """
-        self._life.check()
-        answer: asyncio.Future[Any] = self._loop.create_future()
-        self._awaited.append(answer)
-        if not self._unsent:
-            self._loop.call_soon(self._write)
-        packed = self._wire.pack_command(*command)
-        self._unsent.extend(packed)
-        self._unsent_bytes += sum(map(len, packed))
+        answer = self.tell(*command)
         if self._backlog_bytes() >= BACKLOG_BYTES:
             await self._life.during(self._drain(), DRAIN_S)
         return answer
 
-    def _write(self) -> None:
+    def tell(self, *command: str | bytes | int) -> asyncio.Future[Any]:
+        """As `ask`, where the link may take its time."""
+        self._life.check()
+        answer: asyncio.Future[Any] = self._loop.create_future()
+        self._awaited.append(answer)
+        self._burst.put(*self._wire.pack_command(*command))
+        return answer
+
+    def _write(self, pieces: list[bytes]) -> None:
         if self._wire._writer is not None:
-            self._wire._writer.writelines(self._unsent)
-        self._unsent, self._unsent_bytes = [], 0
+            self._wire._writer.writelines(pieces)
 
     def _backlog_bytes(self) -> int:
         writer = self._wire._writer
-        return self._unsent_bytes + (writer.transport.get_write_buffer_size() if writer is not None else 0)
+        return self._burst.size_bytes + (writer.transport.get_write_buffer_size() if writer is not None else 0)
 
     async def _drain(self) -> None:
         """Return when the link has taken nearly all that was asked."""
-        await asyncio.sleep(0)
         try:
             if self._wire._writer is not None:
                 await self._wire._writer.drain()

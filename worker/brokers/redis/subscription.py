@@ -49,6 +49,10 @@ class RedisSubscription:
         """See `Subscription`."""
         await self._life.end_subscription(self)
 
+    def leave(self) -> None:
+        """See `Subscription`."""
+        self._life.leave_subscription(self)
+
     async def _work(self, arrived: Arrived) -> None:
         """Let one message be taken, if it is for us; the server has forgotten it already."""
         if arrived.lock is not None and not await self._won(arrived, arrived.lock):
