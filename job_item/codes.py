@@ -304,9 +304,8 @@ _ENTRIES = (
     Code("ERR-REL-016", "A key of releases cannot be used.", "Make one with `job_item release key FILE`, mode 0600, in a place where there is none yet."),
     Code("ERR-REL-017", "A new version has failed on trial; the one before runs again.", "Look at the reason and at the lines of the log before this one; its build is not taken again."),
     Code("ERR-REL-018", "What is kept of updates cannot be used.", "Remove the folder `versions` in the state folder to go on with the installed version; updates can be applied again."),
-    Code("ERR-REL-019", "Releases cannot be checked or signed here.", "Install what is missing: pip install 'job_item[update]'."),
-    Code("ERR-REL-020", "A file of a release cannot be read or written.", "Check the path."),
-    Code("ERR-REL-021", "A new version keeps the journal in another form, so there would be no way back from it.", "Install it by hand, with a copy of the state folder (deploy/README.md)."),
+    Code("ERR-REL-019", "A file of a release cannot be read or written.", "Check the path."),
+    Code("ERR-REL-020", "A new version keeps the journal in another form, so there would be no way back from it.", "Install it by hand, with a copy of the state folder (deploy/README.md)."),
     # HND: typed handlers
     Code("ERR-HND-001", "A module with handlers cannot be loaded.", "Mend what the message says; `python -c 'import MODULE'` in the folder of the configuration shows all of it."),
     Code("ERR-HND-002", "Two handlers serve the same type of job.", "Remove one of the two, or give it another type."),

@@ -45,7 +45,7 @@ class Candidate:
 def examine(candidate: Candidate, config: Path, state_dir: Path, environ: Mapping[str, str]) -> None:
     """Put a new version to the test. `config` and `state_dir` are those of the node that it is for.
 
-    Raises NodeError: ERR-REL-013 (it has failed), ERR-REL-021 (it keeps the journal in another form).
+    Raises NodeError: ERR-REL-013 (it has failed), ERR-REL-020 (it keeps the journal in another form).
     """
     become_subreaper()
     spared = frozenset(children_of(os.getpid()))
@@ -171,7 +171,7 @@ def _journal(state_dir: Path) -> int:
 def _compare_journals(theirs: int, ours: int) -> None:
     if ours and theirs != ours:
         raise NodeError(
-            "ERR-REL-021", f"The new version keeps the journal in form {theirs}, this node has it in form {ours}."
+            "ERR-REL-020", f"The new version keeps the journal in form {theirs}, this node has it in form {ours}."
         )
 
 

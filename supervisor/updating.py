@@ -64,7 +64,7 @@ def refuse(prospect: Prospect) -> None:
 def stage(loaded: Loaded, prospect: Prospect, environ: Mapping[str, str], tell: Callable[[str], None]) -> Marker:
     """Fetch, examine and put on trial what a release offers: the next start of the node runs it.
 
-    `tell` hears each step. Raises NodeError: ERR-REL-009 to ERR-REL-013, ERR-REL-015, ERR-REL-018, ERR-REL-021.
+    `tell` hears each step. Raises NodeError: ERR-REL-009 to ERR-REL-013, ERR-REL-015, ERR-REL-018, ERR-REL-020.
     """
     refuse(prospect)
     release, shelf, update = prospect.release, Shelf(loaded.state_dir), loaded.settings.update

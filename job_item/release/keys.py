@@ -1,6 +1,6 @@
 """Keys of releases: Ed25519, 32 bytes, written as base64. The one place that uses `cryptography`, and loads it late.
 
-The library is an extra (`job_item[update]`): 16 MB on disk and 60 ms of import are for those who use updates.
+Its 60 ms of import are for those who use updates.
 """
 
 from __future__ import annotations
@@ -28,9 +28,8 @@ def is_key(text: str) -> bool:
 def make_key(file: Path) -> str:
     """Write a new private key to `file` (mode 0600, never over another) and return its public key.
 
-    Raises NodeError (ERR-REL-016, ERR-REL-019).
+    Raises NodeError (ERR-REL-016).
     """
-    _need_library()
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     key = Ed25519PrivateKey.generate()
@@ -44,14 +43,14 @@ def make_key(file: Path) -> str:
 
 
 def public_key(file: Path) -> str:
-    """The public key that belongs to the private one in `file`. Raises NodeError (ERR-REL-016, ERR-REL-019)."""
+    """The public key that belongs to the private one in `file`. Raises NodeError (ERR-REL-016)."""
     return _public_text(_read_key(file))
 
 
 def sign(manifest: Manifest, file: Path) -> bytes:
     """Make the release file of a manifest, signed with the private key in `file`.
 
-    Raises NodeError (ERR-REL-016, ERR-REL-019).
+    Raises NodeError (ERR-REL-016).
     """
     unsigned = SignedRelease(b"", manifest.to_bytes())
     return SignedRelease(_read_key(file).sign(unsigned.signed()), unsigned.content).to_bytes()
@@ -60,10 +59,9 @@ def sign(manifest: Manifest, file: Path) -> bytes:
 def verify(raw: bytes, key: str) -> Manifest:
     """Read a release file that the holder of `key` has signed.
 
-    Raises NodeError: ERR-REL-002 (no release), ERR-REL-003 (not signed with this key), ERR-REL-019 (no library).
+    Raises NodeError: ERR-REL-002 (no release), ERR-REL-003 (not signed with this key).
     """
     release = take_apart(raw)
-    _need_library()
     from cryptography.exceptions import InvalidSignature
 
     try:
@@ -87,7 +85,6 @@ def _public_text(key: Ed25519PrivateKey) -> str:
 
 
 def _read_key(file: Path) -> Ed25519PrivateKey:
-    _need_library()
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     try:
@@ -106,10 +103,3 @@ def _decode(text: str) -> bytes | None:
     except ValueError:
         return None
     return content if len(content) == _KEY_BYTES else None
-
-
-def _need_library() -> None:
-    try:
-        import cryptography  # noqa: F401 - whether it is there
-    except ImportError as error:
-        raise NodeError("ERR-REL-019", "Releases cannot be checked: the library `cryptography` is missing.") from error

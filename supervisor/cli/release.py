@@ -124,4 +124,4 @@ def _measure(artifact: Path) -> tuple[int, str]:
 
 
 def _unusable(file: Path, error: OSError) -> NodeError:
-    return NodeError("ERR-REL-020", f"{file} cannot be read or written: {error.strerror}.")
+    return NodeError("ERR-REL-019", f"{file} cannot be read or written: {error.strerror}.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from base64 import b64encode
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -163,11 +162,3 @@ def test_what_is_no_version_is_none(text: str) -> None:
     assert not is_version(text)
     with pytest.raises(ValueError, match="no version"):
         rank(text)
-
-
-def test_without_the_library_it_is_said_what_to_install(key: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    raw = sign(RELEASE, key)
-    monkeypatch.setitem(sys.modules, "cryptography", None)
-    with pytest.raises(NodeError) as refused:
-        verify(raw, "A" * 43 + "=")
-    assert refused.value.code == "ERR-REL-019"

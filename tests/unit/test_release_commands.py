@@ -61,6 +61,6 @@ def test_an_artifact_that_was_changed_after_it_was_signed_is_found(artifact: Pat
 
 def test_what_cannot_be_released_is_refused(artifact: Path, key: Path) -> None:
     assert run("sign", artifact, "--key", key, "--version", "1.2.3-rc1").exit_code == 2
-    assert failure("sign", artifact.with_name("none"), "--key", key, "--version", "1.2").code == "ERR-REL-020"
+    assert failure("sign", artifact.with_name("none"), "--key", key, "--version", "1.2").code == "ERR-REL-019"
     assert failure("sign", artifact, "--key", artifact, "--version", "1.2").code == "ERR-REL-016"
     assert failure("key", key).code == "ERR-REL-016"

@@ -72,7 +72,7 @@ def test_what_the_rooms_import_is_what_the_project_depends_on() -> None:
     imported = {name.split(".")[0] for path in tracked("*.py") for name in imported_by(path)}
     foreign = imported - sys.stdlib_module_names - {"job_item", "supervisor", "worker", "execs", "pydantic_core"}
     asked = {IMPORT_NAMES.get(name, name) for name in map(name_of, PROJECT["project"]["dependencies"])}
-    extras = {"cryptography", "opentelemetry", "sentry_sdk"}
+    extras = {"opentelemetry", "sentry_sdk"}
     assert foreign - extras <= asked, "an extra is imported when asked for"
     assert asked - foreign == set()
 
