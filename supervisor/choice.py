@@ -13,6 +13,7 @@ from job_item.plainlog import PlainLog
 from job_item.release.marker import TRIES_MAX, Marker, Staged
 from job_item.release.shelf import Shelf
 from job_item.release.version import rank
+from job_item.state import StateFolder
 from supervisor.succession import is_guarded
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ def choose(loaded: Loaded, environ: Mapping[str, str], log: PlainLog) -> Marker 
     """
     key = loaded.settings.update.public_key
     if key is None or is_guarded(environ):
+        return None
+    if StateFolder(loaded.state_dir).holder("node") is not None:  # this start will be refused, and is no try
         return None
     shelf = Shelf(loaded.state_dir)
     try:

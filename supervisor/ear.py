@@ -12,9 +12,12 @@ import secrets
 import socket
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 _READ_BYTES = 64 << 10
 _FDS_MAX = 4
+_ADDRESS_MAX_BYTES = 100
+"""unix(7): 108 with the NUL at the end, on some systems less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +29,17 @@ class Saying:
 
 
 class Ear:
-    """A socket that a node can speak to. Only processes of this user can: its folder is theirs alone."""
+    """A socket that a node can speak to, in `folder`, which nobody else may enter."""
 
-    def __init__(self) -> None:
-        self._folder = f"/tmp/job_item-{os.getpid()}-{secrets.token_hex(8)}"  # noqa: S108 - made here, mode 0700; short
-        os.mkdir(self._folder, 0o700)  # noqa: PTH102
-        self.address = f"{self._folder}/ear"
+    def __init__(self, folder: Path) -> None:
+        self._folder: str | None = None
+        self.address = f"{folder}/ear-{os.getpid()}"
+        if len(os.fsencode(self.address)) > _ADDRESS_MAX_BYTES:
+            self._folder = f"/tmp/job_item-{os.getpid()}-{secrets.token_hex(8)}"  # noqa: S108 - made here, mode 0700
+            os.mkdir(self._folder, 0o700)  # noqa: PTH102
+            self.address = f"{self._folder}/ear"
+        with suppress(FileNotFoundError):  # of a process that had the same pid and was killed
+            os.unlink(self.address)  # noqa: PTH108
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         self._socket.bind(self.address)
@@ -53,7 +61,8 @@ class Ear:
         self._socket.close()
         with suppress(OSError):
             os.unlink(self.address)  # noqa: PTH108
-            os.rmdir(self._folder)  # noqa: PTH106
+            if self._folder is not None:
+                os.rmdir(self._folder)  # noqa: PTH106
 
     def _receive(self) -> Saying:
         numbers = array.array("i")

@@ -98,7 +98,7 @@ class _Examiner:
             "jobs": [{"event": _EVENT, "cmd": ["echo", _WORD]}],
         }
         self._config.write_text(json.dumps(settings))
-        with closing(Ear()) as ear:
+        with closing(Ear(self._folder)) as ear:
             node = self._start(("--config", str(self._config)), {**self._bare, "NOTIFY_SOCKET": ear.address}, "node")
             self._await_ready(ear, node)
             words = ("submit", _EVENT, "--follow", "--config", str(self._config))

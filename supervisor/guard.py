@@ -45,7 +45,7 @@ def run(plan: GuardPlan, environ: MutableMapping[str, str]) -> int:
     signals.install()
     listener = take_listener(environ)
     become_subreaper()
-    with closing(Ear()) as ear:
+    with closing(Ear(Shelf(plan.state_dir).folder)) as ear:
         guard = Guard(plan, log, signals, ear, take_wish(environ, os.getpid()))
         code = guard.run(environ, listener)
     if code is None:
@@ -195,6 +195,8 @@ class Guard:
         if self._has_given_way and code == Exit.RESTART:
             return None
         if self._trial is not None:
+            if not self._is_stopping and code == Exit.UNAVAILABLE:
+                return code  # somebody else's fault, such as a port that is taken; the start has been counted
             if not self._is_stopping and not (self._was_ready and code == Exit.DONE):
                 self._drop(f"it ended with {'exit code' if code >= 0 else 'signal'} {abs(code)}")
                 return None
