@@ -81,6 +81,7 @@ class About:
             execs_pid=self._node.execs_pid,
             settings=self._settings(),
             reefguide=self.job_api(),
+            updates=self._updates(),
         )
 
     def _updates(self) -> Marker:
