@@ -38,9 +38,10 @@ hypothesis.settings.load_profile("untimed")
 
 
 def pytest_configure() -> None:
-    """Hear Ctrl-C, and let commands hear it, also where the tests run in the background of a script."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Hear Ctrl-C and the end of a terminal, and let commands hear them, also in the background of a script."""
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -167,12 +167,11 @@ def test_a_job_that_fails_is_tried_again_as_its_spec_says_and_ends_in_the_dead_l
 
 def test_a_job_that_kills_its_worker_each_time_ends_in_the_dead_letters(stage: Stage, tmp_path: Path) -> None:
     ledger = tmp_path / "ledger"
+    # Until it is told the pid of its worker the file names the one before, which is gone.
+    cmd = f'echo x >> {ledger}; until kill -9 $(cat "{tmp_path}/worker"); do sleep 0.02; done; sleep 60'
     with (
         manager_of(stage.settings()) as manager,
-        running(
-            tmp_path / "node",
-            settings(stage, f'echo x >> {ledger}; kill -9 $(cat "{tmp_path}/worker"); sleep 60', restart={"limit": 50}),
-        ) as node,
+        running(tmp_path / "node", settings(stage, cmd, restart={"limit": 50})) as node,
     ):
         (tmp_path / "worker").write_text(str(node.child_pid("worker")))
         (name,) = ask(manager, 1)
