@@ -6,6 +6,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from tools.marks import put_between
 from worker import shelves
 from worker.api import connection, follow, guard, messages, server, share
 from worker.api.app import build
@@ -56,12 +57,8 @@ def limits() -> str:
 
 
 def fill_in(text: str) -> str:
-    """Put the tables between their marks."""
-    for name, table in (("routes", routes()), ("limits", limits())):
-        begin, end = f"<!-- {name}: written by `make docs` -->\n", f"<!-- end of {name} -->"
-        before, _, rest = text.partition(begin)
-        text = before + begin + table + "\n" + end + rest.partition(end)[2]
-    return text
+    """The page with its tables as they are now."""
+    return put_between(text, {"routes": routes(), "limits": limits()})
 
 
 if __name__ == "__main__":

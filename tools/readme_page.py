@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from tools.marks import put_between
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "README.md"
 GUARANTEES = ROOT / "docs" / "guarantees.md"
@@ -54,12 +56,8 @@ def speed() -> str:
 
 
 def fill_in(text: str) -> str:
-    """Put the tables between their marks."""
-    for name, content in (("kills", kills()), ("speed", speed())):
-        begin, end = f"<!-- {name}: written by `make docs` -->\n", f"<!-- end of {name} -->"
-        before, _, rest = text.partition(begin)
-        text = before + begin + content + "\n" + end + rest.partition(end)[2]
-    return text
+    """The page with its tables as they are now."""
+    return put_between(text, {"kills": kills(), "speed": speed()})
 
 
 if __name__ == "__main__":

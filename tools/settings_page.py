@@ -14,6 +14,7 @@ from job_item.probespec import HealthProbe, ReadyProbe
 from job_item.reefspec import ReefGuide
 from job_item.resources import Resources
 from job_item.settings import Job, Settings
+from tools.marks import put_between
 from tools.settings_models import Setting, settings_of
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
@@ -131,12 +132,8 @@ def meaning(setting: Setting) -> str:
 
 
 def fill_in(text: str) -> str:
-    """Put the tables between their marks."""
-    for name, rows in tables().items():
-        begin, end = f"<!-- {name}: written by `make docs` -->\n", f"<!-- end of {name} -->"
-        before, _, rest = text.partition(begin)
-        text = before + begin + rows + "\n" + end + rest.partition(end)[2]
-    return text
+    """The page with its tables as they are now."""
+    return put_between(text, tables())
 
 
 if __name__ == "__main__":

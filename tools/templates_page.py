@@ -8,6 +8,7 @@ from pathlib import Path
 
 from job_item.codes import REGISTER
 from job_item.template import TemplateError, compile_command
+from tools.marks import put_between
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "templates.md"
 
@@ -134,12 +135,8 @@ def tables() -> dict[str, str]:
 
 
 def fill_in(text: str) -> str:
-    """Put the tables between their marks."""
-    for name, rows in tables().items():
-        begin, end = f"<!-- {name}: written by `make docs` -->\n", f"<!-- end of {name} -->"
-        before, _, rest = text.partition(begin)
-        text = before + begin + rows + "\n" + end + rest.partition(end)[2]
-    return text
+    """The page with its tables as they are now."""
+    return put_between(text, tables())
 
 
 if __name__ == "__main__":
