@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -40,7 +41,7 @@ def find(program: str, *places: str) -> str:
     return found
 
 
-class Server:
+class Server(ABC):
     """A process that is ended by its pid. `port` stays the same over restarts."""
 
     kind: str
@@ -55,9 +56,9 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
 
+    @abstractmethod
     def command(self) -> list[str]:
         """What is run."""
-        raise NotImplementedError
 
     def environment(self) -> Mapping[str, str]:
         """Its environment."""

@@ -54,13 +54,13 @@ def command(image: Stage) -> str:
 def started_with(image: Stage, more: dict[str, str]) -> dict[str, str]:
     """The environment of a container: what the image says and what it is started with."""
     said = {name: value for name, value in image.environ.items() if name != "COMMIT"}
-    return {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(image.place("/work")), **said, **more}
+    return {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(image.place("/home/job_item")), **said, **more}
 
 
 def test_the_image_runs_the_node_as_a_user_of_its_own_and_names_its_commit(builder: Builder, image: Stage) -> None:
     assert image.user == "job_item"
     assert "--uid 10001" in (image.root.parent / "users").read_text()
-    assert (image.workdir, image.place("/work").is_dir()) == ("/work", True)
+    assert (image.workdir, image.place("/home/job_item").is_dir()) == ("/home/job_item", True)
     assert "0123456789ab" in subprocess.check_output([command(image), "--version"], text=True)
     assert not image.place("/src").exists(), "what only the build needs"
     assert builder.stages["node"].healthcheck == ["job_item", "status"]
