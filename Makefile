@@ -29,12 +29,12 @@ manager: ## A message broker, the example Job Manager and a node of it, until Ct
 test: ## Set up, servers for tests too where that may be, then run every test; TESTS=tests/unit for a part
 	@$(SETUP) dev
 	@sh tools/servers
-	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadgroup $(TESTS)
+	$(BIN)/python -m pytest --numprocesses $(PROCESSES) $(TESTS)
 
 soak: ## Chaos: kill loops, hostile values; SOAK=quick (minutes) or SOAK=night (an hour)
 	@$(SETUP) dev
 	@sh tools/servers
-	SOAK=$(SOAK) $(BIN)/python -m pytest -m soak --numprocesses $(PROCESSES) --dist loadgroup $(TESTS)
+	SOAK=$(SOAK) $(BIN)/python -m pytest -m soak --numprocesses $(PROCESSES) $(TESTS)
 
 bench: ## Measure speed and size into benchmarks/results.md; BENCH=smoke (one round, not kept), quick or night
 	@$(SETUP) dev

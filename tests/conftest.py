@@ -18,12 +18,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import hypothesis
 import pytest
 
 from job_item.reefvars import VARIABLES
+from tests.lines import Lines
 
 Found = TypeVar("Found")
 
@@ -44,15 +45,9 @@ def pytest_configure() -> None:
             signal.signal(number, handler)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run several at a time those of a file stay together; those of brokers share two RabbitMQ servers."""
-    for item in items:
-        group = item.path.stem
-        if group.startswith(("test_broker_ma", "test_manager_")):
-            group = "managers"
-        elif group.startswith("test_broker"):
-            group = "brokers"
-        item.add_marker(pytest.mark.xdist_group(group))
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Lines:
+    """Where several processes run the tests each file has one of them."""
+    return Lines(config, log)
 
 
 def eventually(look: Callable[[], Found], *, within_s: float = 10.0, what: str = "") -> Found:

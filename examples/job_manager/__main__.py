@@ -52,7 +52,7 @@ def main() -> None:
         sys.exit(f"{sys.argv[1]} cannot be used: {error}")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
     quiet: dict[str, Any] = {"log_level": "warning", "access_log": False, "timeout_graceful_shutdown": 5}
-    uvicorn.run(build(settings), host=settings.host, port=settings.port, **quiet)
+    uvicorn.run(build(settings), host=settings.host, port=settings.port, fd=settings.fd, **quiet)
 
 
 if __name__ == "__main__":

@@ -53,7 +53,10 @@ class Job(Part):
 
 
 class Settings(Part):
-    """All of it; README.md has an example. Relative paths start at the folder of the file."""
+    """All of it; README.md has an example. Relative paths start at the folder of the file.
+
+    `fd` is a socket that listens already, of whoever started this process; then `port` is of no effect.
+    """
 
     project: Project
     broker_connection: dict[str, Any]
@@ -61,6 +64,7 @@ class Settings(Part):
     jobs: tuple[Job, ...] = ()
     host: str = "127.0.0.1"
     port: int = 9000
+    fd: int | None = None
     folder: Path = Path("state")
     tls_bundle: Path | None = None
 

@@ -7,6 +7,7 @@ write is in `.manager/`, or the folder that is named; key and password are made 
 from __future__ import annotations
 
 import os
+import random
 import secrets
 import shutil
 import signal
@@ -44,17 +45,23 @@ class Stage:
         self.folder = folder
         self.running: dict[str, subprocess.Popen[bytes]] = {}
 
-    def run(self, name: str, *command: str, **environ: str) -> None:
-        """Start a program, in a session of its own so that Ctrl-C is ours. None waits for another: they do so."""
+    def run(
+        self, name: str, *command: str, handed: tuple[int, ...] = (), environ: dict[str, str] | None = None
+    ) -> None:
+        """Start a program, in a session of its own so that Ctrl-C is ours. None waits for another: they do so.
+
+        `handed` are descriptors that it inherits.
+        """
         with (self.folder / f"{name}.log").open("wb") as log:
             self.running[name] = subprocess.Popen(
                 command,
                 cwd=self.folder,
-                env={**os.environ, "PYTHONPATH": str(ROOT), **environ},
+                env={**os.environ, "PYTHONPATH": str(ROOT), **(environ or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                pass_fds=handed,
             )
 
     def wait(self) -> str:
@@ -118,20 +125,19 @@ def start_rabbitmq(stage: Stage, program: str, port: int) -> None:
     home, names = stage.folder / "rabbitmq", str(free_port())
     local = {"HOME": str(home), "ERL_EPMD_ADDRESS": "127.0.0.1", "ERL_EPMD_PORT": names}
     home.mkdir(exist_ok=True)
-    stage.run("names", find("epmd") or "epmd", **local)
-    stage.run(
-        *("broker", program),
-        **local,
-        RABBITMQ_NODENAME="manager@localhost",
-        RABBITMQ_NODE_IP_ADDRESS="127.0.0.1",
-        RABBITMQ_NODE_PORT=str(port),
-        RABBITMQ_DIST_PORT=str(free_port()),
-        RABBITMQ_MNESIA_BASE=str(home),
-        RABBITMQ_LOGS="-",
-        RABBITMQ_ENABLED_PLUGINS_FILE=str(home / "plugins"),
-        RABBITMQ_CONF_ENV_FILE="/dev/null",
-        RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="-kernel inet_dist_use_interface {127,0,0,1}",
-    )
+    stage.run("names", find("epmd") or "epmd", environ=local)
+    environ = {
+        "RABBITMQ_NODENAME": "manager@localhost",
+        "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+        "RABBITMQ_NODE_PORT": str(port),
+        "RABBITMQ_DIST_PORT": str(free_port()),
+        "RABBITMQ_MNESIA_BASE": str(home),
+        "RABBITMQ_LOGS": "-",
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "plugins"),
+        "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+    }
+    stage.run("broker", program, environ=local | environ)
 
 
 def start_manager_and_node(stage: Stage, broker: dict[str, Any]) -> None:
@@ -139,11 +145,12 @@ def start_manager_and_node(stage: Stage, broker: dict[str, Any]) -> None:
     kept = stage.folder / "secrets.yaml"
     if not kept.exists():
         stage.write(kept.name, key=secrets.token_urlsafe(24), password=secrets.token_urlsafe(12))
-    secret, port = yaml.safe_load(kept.read_text()), free_port(9000)
-    url, project = f"http://127.0.0.1:{port}", {"id": "demo", "key": secret["key"], "name": "Demo"}
+    secret, door = yaml.safe_load(kept.read_text()), listen(9000)
+    url, project = f"http://127.0.0.1:{door.getsockname()[1]}", {"id": "demo", "key": secret["key"], "name": "Demo"}
     settings = {"project": project, "broker_connection": broker, "password": secret["password"], "jobs": EVENTS}
-    manager = stage.write("manager.yaml", **settings, port=port)
-    stage.run("manager", sys.executable, "-m", "examples.job_manager", manager)
+    manager = stage.write("manager.yaml", **settings, fd=door.fileno())
+    with door:
+        stage.run("manager", sys.executable, "-m", "examples.job_manager", manager, handed=(door.fileno(),))
     credential = {"project_id": "demo", "secret_key": secret["key"]}
     node = stage.write("node/config.yaml", end_point=url, credential=credential, jobs=JOBS)
     stage.run("node", sys.executable, "-m", "supervisor", "--config", node)
@@ -158,15 +165,19 @@ def find(program: str) -> str | None:
     return shutil.which(program, path=os.pathsep.join(PLACES))
 
 
-def free_port(wanted: int = 0) -> int:
-    """A port that nobody has: the wanted one if that may be."""
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", wanted))
-        except OSError:
-            probe.bind(("127.0.0.1", 0))
+def free_port() -> int:
+    """A port that nobody has; the server that gets it finds it so."""
+    with listen() as probe:
         port: int = probe.getsockname()[1]
         return port
+
+
+def listen(wanted: int = 0) -> socket.socket:
+    """Listen on a port: the wanted one if that may be, else one that the kernel gives to no outgoing connection."""
+    for port in [wanted] * (wanted > 0) + random.sample(range(10240, 32768), 100):
+        with suppress(OSError):
+            return socket.create_server(("127.0.0.1", port))
+    sys.exit("No port is free.")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from tests.artifacts import BASE, run
 from tests.conftest import ROOT, eventually
 from tests.nodes import running
 
-pytestmark = [pytest.mark.xdist_group("dist"), pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 SCRIPT = 'echo "job of {{name}}"; echo saved | job_item save; command -v job_item'
 BARE = {"PYTHONPATH": "", "PATH": "/usr/local/bin:/usr/bin:/bin"}

@@ -16,7 +16,7 @@ from tests.dockerfile import Builder, Stage
 from tests.nodes import is_alive, tree_of
 from tests.reefguide.nodes import variables
 
-pytestmark = [pytest.mark.xdist_group("dist"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from tests.artifacts import BASE, run
 from tests.conftest import ROOT, free_port
 from tests.units import read_unit
 
-pytestmark = [pytest.mark.xdist_group("dist"), pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 PAGE = (ROOT / "deploy" / "README.md").read_text()
 OWN = {
