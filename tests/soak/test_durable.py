@@ -148,7 +148,7 @@ async def _is_empty(stage: Stage) -> bool:
     queue = await connection.queues.open("P.note", 1)
     try:
         async with asyncio.timeout(LEASE_S * 1.5):
-            await queue.next()
+            await queue.borrow(1)
     except TimeoutError:
         return True
     finally:

@@ -67,7 +67,7 @@ async def test_a_drain_at_any_moment_runs_a_job_or_hands_it_back(
             await putting
             if made.journal.record(f"T{number}") is None:  # handed back: whoever is next has it at once
                 queue = await queues.open(SUBJECT, 1)
-                loan = await asyncio.wait_for(queue.next(), SOON_S)
+                (loan,) = await asyncio.wait_for(queue.borrow(1), SOON_S)
                 assert loan.body == body
                 # RabbitMQ takes back by itself what meets the end of a consumer under way, and counts that.
                 assert loan.losses <= (stage.kind == "rabbitmq")
