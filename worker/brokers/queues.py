@@ -61,7 +61,8 @@ class Queue(Protocol):
     async def borrow(self, limit: int) -> Sequence[Loan]:
         """Borrow what there is, `limit` jobs at most, as soon as there is one; never none.
 
-        May be cancelled: what comes nevertheless is kept for the next call. Raises Unavailable (ERR-BRK-002) when the connection is lost.
+        May be cancelled: what comes nevertheless is kept for the next call. Raises Unavailable (ERR-BRK-002) when the
+        connection is lost.
         """
 
     def widen(self, resting: int) -> None:
