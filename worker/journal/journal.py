@@ -15,7 +15,7 @@ from worker.desk import Note
 from worker.faults import FaultPoints
 from worker.journal.batch import GiveBack, SettleAll, TakeAll
 from worker.journal.grants import AskGrant, DropGrant, Grant, Granted, TakeGrant
-from worker.journal.loans import Borrow, Drop, GiveUp, Leave, Own, Revive
+from worker.journal.loans import Borrow, Drop, GiveUp, Leave, Own, Prolong, Revive
 from worker.journal.operations import Accept, AddNote, AskCancel, Forget, Recover, Settle, TakeJob
 from worker.journal.queries import Reader
 from worker.journal.sayings import Said, Say
@@ -27,6 +27,7 @@ from worker.journal.values import (
     Ended,
     LastWords,
     Loaned,
+    Pledge,
     Recovered,
     Saying,
     SayingKind,
@@ -150,6 +151,14 @@ class Journal:
     async def own(self, task_id: str) -> None:
         """The broker has forgotten a job: what was held back of it goes to the outbox."""
         await self._writer.submit(Own(task_id))
+
+    async def prolong(self, task_id: str, until_s: float) -> None:
+        """A loan lasts for longer."""
+        await self._writer.submit(Prolong(task_id, until_s))
+
+    def pledges(self, boot: str) -> Sequence[Pledge]:
+        """The jobs on loan that a process of this boot can let go of."""
+        return self._reader.pledges(boot)
 
     async def leave(self, task_id: str, at: float) -> bool:
         """Give up a job on loan that waits; False when it does not."""
