@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import signal
+import socket
 import time
 from collections.abc import Callable, MutableMapping
 from dataclasses import replace
@@ -28,16 +29,20 @@ from supervisor.progress import Progress
 from supervisor.reload import Reload
 from supervisor.signals import STOP_SIGNALS
 from supervisor.sleep import end_of_wait_s, slept_s
+from supervisor.succession import pass_on
 from supervisor.tables import Life, Phase, Room
 
 
 def run(plan: Plan, environ: MutableMapping[str, str]) -> int:
     """Run the node that `plan` has prepared; returns its exit code."""
+    before = dict(environ)
     with outfit_for(plan, environ) as outfit:
-        code = Parent(plan, outfit).run()
+        parent = Parent(plan, outfit)
+        code = parent.run()
+        left = parent.leave_listener()
         outfit.holdings.close()
         outfit.log.info("node.stopped", exit_code=code)
-    return code
+    return code if left is None else pass_on(left, before)
 
 
 class Parent:
@@ -54,19 +59,29 @@ class Parent:
         self._exchange = Exchange()
         self._reload = Reload(plan, outfit.births, outfit.holdings, outfit.log, self._enforce)
         self._announcer = Announcer(outfit.notifier, outfit.holdings, outfit.log)
+        self._is_giving_way = False
 
     def run(self) -> int:
         """Keep the node going until it has stopped; returns its exit code."""
         try:
             self._apply(moves.Ticked())
             self._announce()
-            while self._node.phase is not Phase.STOPPED or self._children.sweep.is_active:
+            while not self._has_ended() or self._children.sweep.is_active:
                 self._turn()
         finally:
             for child in self._children.all():
                 child.kill()
             self._reload.close()
         return int(self._node.exit_code)
+
+    def leave_listener(self) -> socket.socket | None:
+        """The API's socket for the version that this node makes room for; None where it has just ended."""
+        if self._node.phase is not Phase.RUNNING or not self._is_giving_way:
+            return None
+        return self._holdings.listener(self._reload.plan).dup()
+
+    def _has_ended(self) -> bool:
+        return self._node.phase is Phase.STOPPED or (self._is_giving_way and not self._node.children)
 
     def _turn(self) -> None:
         """The one wait, and what came of it. Links go before deaths: last words count."""
@@ -206,7 +221,11 @@ class Parent:
         self._exchange.lose(child)
         if child.room is Room.EXECS:
             self._announcer.execs = [replace(state, state="waiting", pid=None) for state in self._announcer.execs]
+        if exit_code:
+            self._announcer.deaths += 1
         self._apply(moves.Died(child.room, exit_code))
+        if self._is_giving_way:
+            self._give_way()
         if Room.EXECS not in self._reload.plan.rooms:
             self._announcer.execs = ()
         self._let_go()
@@ -220,10 +239,25 @@ class Parent:
                 self._reload.ask()
             elif number == signal.SIGUSR1:
                 self._dump()
+            elif number == signal.SIGUSR2:
+                self._give_way()
         if signal.SIGCONT in numbers:
             self._wake(0.0)
         if signal.SIGCHLD in numbers:
             self._children.reap_orphans(self._reload.pids)
+
+    def _give_way(self) -> None:
+        """Make room for another version: what runs may take its time, nothing new begins, background commands last."""
+        if self._node.phase is not Phase.RUNNING:
+            return
+        if not self._is_giving_way:
+            self._log.info("node.gives_way")
+            self._is_giving_way = True
+            self._reload.close()
+        rooms = {child.room for child in self._node.children}
+        kept = (Room.EXECS,) if rooms == {Room.WORKER, Room.EXECS} else ()
+        plan = self._reload.plan
+        self._apply(moves.Renewed(plan.rules, plan.early_deaths, kept, frozenset()))
 
     def _dump(self) -> None:
         """Write down what this node holds, and have the children do so."""

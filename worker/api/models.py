@@ -250,6 +250,24 @@ class UpdateAnswer(BaseModel):
     notice: Text
 
 
+class OutcomeAnswer(BaseModel):
+    """What became of the last update."""
+
+    version: str
+    result: str = Field(description="`staged`, `on trial`, `confirmed` or `fell back`.")
+    reason: Text = Field(description="Why it fell back; empty else.")
+    at: Moment
+
+
+class VersionsAnswer(BaseModel):
+    """The versions that updates have brought."""
+
+    current: str | None = Field(description="The one that is to run; null for what was installed.")
+    previous: str | None = Field(description="The one that runs where that fails; null for what was installed.")
+    on_trial: bool
+    last: OutcomeAnswer
+
+
 class HealthAnswer(BaseModel):
     """Who this node is, its processes and its settings."""
 
@@ -266,6 +284,7 @@ class HealthAnswer(BaseModel):
     settings: SettingsAnswer
     manager: ManagerAnswer | None = Field(description="Null where the node has no Job Manager.")
     update: UpdateAnswer | None = Field(description="Null where no newer version is offered.")
+    versions: VersionsAnswer | None = Field(description="Null where no update was ever applied.")
 
 
 class ReloadRequest(BaseModel):
