@@ -208,6 +208,7 @@ class Settings(Section):
     reload: Literal["auto", "manual"] = "auto"
     """`auto`: an edit of this file takes effect by itself. `manual`: only with `job_item reload` or SIGHUP."""
     update: Update = Update()
+    """Releases that this node takes: off without a key."""
 
     @property
     def project(self) -> str:
