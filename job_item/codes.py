@@ -283,7 +283,7 @@ _ENTRIES = (
     Code("ERR-MGR-010", "The answer of the Job Manager cannot be kept.", "Check the disk and the permissions of the state folder; the node works, but not while the Job Manager is away."),
     # UPD: updates
     Code("ERR-UPD-001", "An update cannot be fetched or applied.", "The running version stays in use; look at the message.", was="ERR-25230903100"),
-    Code("ERR-UPD-002", "The Job Manager offers a newer version of the worker.", "Nothing is downloaded or run: install a release that you trust when it suits you. `job_item update --check` asks again."),
+    Code("ERR-UPD-002", "The Job Manager offers a newer version of the worker.", "With `update.public_key` the node takes it if it is signed with that key. Without one nothing is downloaded or run: install a release that you trust when it suits you."),
     Code("ERR-UPD-003", "There is nobody to ask for a newer version.", "Versions are announced by a Job Manager (`end_point`); without one, look where you installed job_item from."),
     # REL: releases, and the updates made of them
     Code("ERR-REL-001", "Updates are off: there is no key to check them with.", "Set `update.public_key` to the key of whoever makes your releases (`job_item release key`)."),

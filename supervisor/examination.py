@@ -20,7 +20,7 @@ from pathlib import Path
 
 from job_item.environ import BASE
 from job_item.errors import NodeError
-from job_item.process import become_subreaper, children_of, pidfd
+from job_item.process import become_subreaper, children_of, pidfd, signal_when_orphaned
 from job_item.release.launch import environment, interpreter
 from job_item.sdk.answer import shown
 from supervisor.clearing import clear_away
@@ -137,6 +137,7 @@ class _Examiner:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - no other thread of this process holds anything by now
             )
         self._started.append(process)
         return process
@@ -153,6 +154,11 @@ class _Examiner:
         """The end of what a process has written, for a message."""
         raw = (self._folder / name).read_bytes()[-_SAID_BYTES:].decode(errors="replace").strip()
         return f": {shown(raw.splitlines()[-1])}" if raw else ""
+
+
+def _die_with_parent() -> None:
+    """Nothing on trial outlives a kill of whoever tries it. In the child, before it becomes the command."""
+    signal_when_orphaned(signal.SIGKILL)
 
 
 def _journal(state_dir: Path) -> int:

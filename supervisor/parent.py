@@ -31,6 +31,7 @@ from supervisor.signals import STOP_SIGNALS
 from supervisor.sleep import end_of_wait_s, slept_s
 from supervisor.succession import pass_on
 from supervisor.tables import Life, Phase, Room
+from supervisor.updates import Updates
 
 
 def run(plan: Plan, environ: MutableMapping[str, str]) -> int:
@@ -59,6 +60,7 @@ class Parent:
         self._exchange = Exchange()
         self._reload = Reload(plan, outfit.births, outfit.holdings, outfit.log, self._enforce)
         self._announcer = Announcer(outfit.notifier, outfit.holdings, outfit.log)
+        self._updates = Updates(outfit.births, outfit.log, self._give_way)
         self._is_giving_way = False
 
     def run(self) -> int:
@@ -72,6 +74,7 @@ class Parent:
             for child in self._children.all():
                 child.kill()
             self._reload.close()
+            self._updates.close()
         return int(self._node.exit_code)
 
     def leave_listener(self) -> socket.socket | None:
@@ -91,7 +94,7 @@ class Parent:
         }
         sources[self._signals.fileno()] = self._take_signals
         sources |= {child.grave: partial(self._bury, child) for child in children}
-        sources |= self._reload.sources()
+        sources |= {**self._reload.sources(), **self._updates.sources()}
         everything = [*sources, *self._children.sweep.graves]
         # A signal that comes when the time is over (we were stopped ourselves) ends the first wait without a look at
         # the links, and a child that did speak would pass for hung.
@@ -103,8 +106,9 @@ class Parent:
                 take()
         self._take_signals()  # a CONT of just now comes before a look at the clock
         self._apply(moves.Ticked())
-        self._children.collect_strays(self._reload.pids)
+        self._children.collect_strays(self._others)
         self._go_on_reloading()
+        self._updates.turn(self._reload.plan, self._reload.offer)
         self._announce()
 
     def _deadline_s(self) -> float | None:
@@ -113,6 +117,7 @@ class Parent:
             self._children.sweep.deadline_s,
             self._reload.next_moment_s(),
             self._announcer.deadline_s,
+            self._updates.due_s,
         )
         due_s = min((moment for moment in moments if moment is not None), default=None)
         return end_of_wait_s(due_s, self._node.rules.silence_s, time.monotonic())
@@ -131,6 +136,7 @@ class Parent:
     def _go_on_reloading(self) -> None:
         if self._node.phase is not Phase.RUNNING:
             self._reload.close()
+            self._updates.close()
         self._reload.turn()
         if not self._node.is_adopting:
             self._reload.settle()
@@ -244,7 +250,7 @@ class Parent:
         if signal.SIGCONT in numbers:
             self._wake(0.0)
         if signal.SIGCHLD in numbers:
-            self._children.reap_orphans(self._reload.pids)
+            self._children.reap_orphans(self._others)
 
     def _give_way(self) -> None:
         """Make room for another version: what runs may take its time, nothing new begins, background commands last."""
@@ -254,6 +260,7 @@ class Parent:
             self._log.info("node.gives_way")
             self._is_giving_way = True
             self._reload.close()
+            self._updates.close()
         rooms = {child.room for child in self._node.children}
         kept = (Room.EXECS,) if rooms == {Room.WORKER, Room.EXECS} else ()
         plan = self._reload.plan
@@ -278,6 +285,11 @@ class Parent:
     def _let_go(self) -> None:
         """Close what only older plans name; a living child counts with the plan that it was born with."""
         self._holdings.keep((self._reload.plan, *self._children.plans.values()))
+
+    @property
+    def _others(self) -> frozenset[int]:
+        """Processes of the node that are no children of a room."""
+        return self._reload.pids | self._updates.pids
 
     def _taker(self) -> Child | None:
         """The execs child, if it takes orders."""

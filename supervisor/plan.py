@@ -67,6 +67,8 @@ class Plan:
     """How often it is asked whether anything is new."""
     doubts: tuple[Finding, ...]
     """What is doubtful in these settings."""
+    takes_updates: bool
+    """Whether releases are taken at all, also those that the Job Manager offers."""
     lock: int
     """The descriptor that holds the lock `node`."""
     listener: int

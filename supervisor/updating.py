@@ -8,11 +8,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from job_item import __version__
-from job_item.errors import NodeError
-from job_item.identity import resolve_identity
+from job_item.errors import NodeError, Unavailable
 from job_item.release import place
 from job_item.release.decide import Ground, Objection, decide, share_of
 from job_item.release.fetch import fetch_artifact, fetch_release
@@ -22,10 +20,18 @@ from job_item.release.marker import Marker, Staged
 from job_item.release.shelf import Shelf
 from job_item.release.version import rank
 from job_item.state import StateFolder
+from job_item.updatespec import Update
 from supervisor.examination import Candidate, examine
 
-if TYPE_CHECKING:
-    from job_item.load import Loaded
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The node that an update is for."""
+
+    update: Update
+    config_path: Path
+    state_dir: Path
+    identity: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +45,18 @@ class Prospect:
     objections: tuple[Objection, ...]
 
 
-def look_at(loaded: Loaded, url: str, environ: Mapping[str, str]) -> Prospect:
+def look_at(target: Target, url: str) -> Prospect:
     """Fetch a release and decide on it; nothing is changed.
 
     Raises NodeError: ERR-REL-001 (no key), ERR-REL-002, ERR-REL-003, ERR-REL-009, ERR-REL-010, ERR-REL-018.
     """
-    key = loaded.settings.update.public_key
+    key = target.update.public_key
     if key is None:
         raise NodeError("ERR-REL-001", "Updates are off: the settings name no `update.public_key`.")
-    marker = Shelf(loaded.state_dir).read()
+    marker = Shelf(target.state_dir).read()
     raw = fetch_release(url)
     release = verify(raw, key)
-    ground = _ground(loaded, marker, environ)
+    ground = _ground(target, marker)
     return Prospect(url, raw, release, ground, decide(release, ground))
 
 
@@ -61,13 +67,13 @@ def refuse(prospect: Prospect) -> None:
         raise NodeError(prospect.objections[0].code, f"The release is not taken. {reasons}")
 
 
-def stage(loaded: Loaded, prospect: Prospect, environ: Mapping[str, str], tell: Callable[[str], None]) -> Marker:
+def stage(target: Target, prospect: Prospect, environ: Mapping[str, str], tell: Callable[[str], None]) -> Marker:
     """Fetch, examine and put on trial what a release offers: the next start of the node runs it.
 
     `tell` hears each step. Raises NodeError: ERR-REL-009 to ERR-REL-013, ERR-REL-015, ERR-REL-018, ERR-REL-020.
     """
     refuse(prospect)
-    release, shelf, update = prospect.release, Shelf(loaded.state_dir), loaded.settings.update
+    release, shelf, update = prospect.release, Shelf(target.state_dir), target.update
     with shelf.locked():
         _refuse_while_on_trial(shelf.read())
         tell(f"fetching version {release.version}, {release.size} bytes")
@@ -77,7 +83,7 @@ def stage(loaded: Loaded, prospect: Prospect, environ: Mapping[str, str], tell: 
         tell("examining it: its name, the settings, a job")
         candidate = Candidate(shelf.artifact(release.version), release.version)
         try:
-            examine(candidate, loaded.config_path, loaded.state_dir, environ)
+            examine(candidate, target.config_path, target.state_dir, environ)
             staged = Staged(release.version, release.sha256)
             marker = shelf.change(lambda marker: marker.stage(staged, release.sequence, update.watch, time.time()))
         except BaseException:
@@ -102,11 +108,11 @@ def change_over(state_dir: Path) -> bool:
 
 def _refuse_while_on_trial(marker: Marker) -> None:
     if marker.is_on_trial and marker.current is not None:
-        raise NodeError("ERR-REL-015", f"Version {marker.current.version} is on trial.")
+        raise Unavailable("ERR-REL-015", f"Version {marker.current.version} is on trial.")
 
 
-def _ground(loaded: Loaded, marker: Marker, environ: Mapping[str, str]) -> Ground:
-    update = loaded.settings.update
+def _ground(target: Target, marker: Marker) -> Ground:
+    update = target.update
     versions = [__version__, *([marker.current.version] if marker.current else [])]
     return Ground(
         version=max(versions, key=rank),
@@ -114,7 +120,7 @@ def _ground(loaded: Loaded, marker: Marker, environ: Mapping[str, str]) -> Groun
         platform=place.platform(),
         python=place.python(),
         canary=update.canary,
-        share=share_of(resolve_identity(loaded, environ)),
+        share=share_of(target.identity),
         size_max_bytes=update.size_max,
         sequence=marker.sequence,
         refused=frozenset(marker.refused),

@@ -211,13 +211,18 @@ def others(node: Record) -> dict[str, str | Text]:
 
 
 def versions_line(versions: Record | None) -> dict[str, Text]:
-    """What became of the last update; nothing where there was none."""
+    """Whose releases the node takes, and what became of the last update; nothing where they are off."""
     if versions is None:
         return {}
-    last = versions["last"]
-    reason = f": {last['reason']}" if last["reason"] else ""
-    style = "yellow" if reason or versions["on_trial"] else ""
-    return {"versions": Text(harmless(f"{last['version']} {last['result']} {moment(last['at'])}{reason}"), style=style)}
+    line = f"channel {versions['channel']}" if versions["channel"] else "updates are off"
+    last, style = versions["last"], ""
+    if last:
+        reason = f": {last['reason']}" if last["reason"] else ""
+        line += f", {last['version']} {last['result']} {moment(last['at'])}{reason}"
+        style = "yellow" if reason or versions["on_trial"] else ""
+    if before := versions["previous"]:
+        line += f"; before it {before}"
+    return {"versions": Text(harmless(line), style=style)}
 
 
 def settings_line(settings: Record) -> Text:

@@ -16,7 +16,7 @@ import threading
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -47,17 +47,32 @@ def build(file: Path, version: str, faults: Mapping[str, str] | None = None) -> 
     with TemporaryDirectory() as name, zipfile.ZipFile(file, "w") as archive:
         archive.writestr("__main__.py", f"PYTHON = {sys.executable!r}{_START}")
         tree = Path(name)
-        for room in ROOMS:
-            shutil.copytree(ROOT / room, tree / room, ignore=shutil.ignore_patterns("__pycache__"))
         for changed, (old, new) in changes.items():
-            text, count = re.subn(old, new, (tree / changed).read_text(), count=1)
+            text, count = re.subn(old, new, (ROOT / changed).read_text(), count=1)
             assert count
+            (tree / changed).parent.mkdir(exist_ok=True)
             (tree / changed).write_text(text)
-        compileall.compile_dir(tree, quiet=1, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
-        for path in sorted(tree.rglob("*")):
-            if path.is_file():
-                archive.write(path, path.relative_to(tree))
+        compile_all(tree)
+        for part in (tree, Path(compiled().name)):
+            for path in sorted(part.rglob("*")):
+                if path.is_file() and str(path.relative_to(part)) not in archive.NameToInfo:
+                    archive.write(path, path.relative_to(part))
     return file
+
+
+@cache
+def compiled() -> TemporaryDirectory[str]:
+    """The node of this tree, compiled: once for all versions that a process makes."""
+    folder = TemporaryDirectory()
+    for room in ROOMS:
+        shutil.copytree(ROOT / room, Path(folder.name) / room, ignore=shutil.ignore_patterns("__pycache__"))
+    compile_all(Path(folder.name))
+    return folder
+
+
+def compile_all(tree: Path) -> None:
+    """Compile a tree so that nobody compares it with its sources."""
+    compileall.compile_dir(tree, quiet=1, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
 
 
 class Releases:

@@ -38,6 +38,8 @@ class About:
 
     def __init__(self, start: ChildStart, say: Callable[[Order | StopNode], None] | None = None) -> None:
         self.start = start
+        self.update = start.settings.update
+        """What the settings in force say of updates."""
         self._say = say
         self.orders = Orders(say)
         self.job_api: Callable[[], JobApiState | None] = lambda: None
@@ -81,11 +83,20 @@ class About:
             execs_pid=self._node.execs_pid,
             settings=self._settings(),
             reefguide=self.job_api(),
-            updates=self._updates(),
+            updates=self.updates(),
+            channel=self.channel,
         )
 
-    def _updates(self) -> Marker:
-        """A small file, which changes while this child lives; one that cannot be read is told at the next start."""
+    @property
+    def channel(self) -> str | None:
+        """The channel of the releases that the node takes; None where updates are off."""
+        return None if self.update.public_key is None else self.update.channel
+
+    def updates(self) -> Marker:
+        """What is known of updates: a small file, which changes while this child lives.
+
+        One that cannot be read is told at the next start.
+        """
         with suppress(NodeError):
             return Shelf(self.start.state_dir).read()
         return Marker()

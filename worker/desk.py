@@ -94,6 +94,8 @@ class Health:
     settings: SettingsState = SettingsState()
     updates: Marker = Marker()
     """What is known of updates that were applied to the node."""
+    channel: str | None = None
+    """The channel of the releases that the node takes; None where updates are off."""
     broker: BrokerState | None = None
     """None where the node has none."""
     outbox: OutboxState | None = None

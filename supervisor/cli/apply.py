@@ -20,14 +20,17 @@ def apply_release(url: str, config: Path | None, *, is_dry: bool, is_json: bool)
     """Update to the release at `url`, or with `is_dry` show what would be done. Raises NodeError, or typer.Exit (1)
     for a dry run of what would not be taken.
     """
-    from supervisor.updating import change_over, look_at, stage
+    from job_item.identity import resolve_identity
+    from supervisor.updating import Target, change_over, look_at, stage
 
     loaded = load_settings(config)
-    prospect = look_at(loaded, url, os.environ)
+    identity = resolve_identity(loaded, os.environ)
+    target = Target(loaded.settings.update, loaded.config_path, loaded.state_dir, identity)
+    prospect = look_at(target, url)
     if is_dry:
         _show(prospect, is_json)
         raise typer.Exit(Exit.FAILURE if prospect.objections else Exit.DONE)
-    stage(loaded, prospect, os.environ, lambda step: typer.echo(f"job_item: {step}", err=True))
+    stage(target, prospect, os.environ, lambda step: typer.echo(f"job_item: {step}", err=True))
     is_told = change_over(loaded.state_dir)
     if is_json:
         print_json({"version": prospect.release.version, "is_running": is_told})

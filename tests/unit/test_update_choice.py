@@ -17,10 +17,11 @@ from job_item.release.keys import make_key, sign
 from job_item.release.marker import TRIES_MAX, Marker, Staged
 from job_item.release.shelf import Shelf
 from job_item.release.version import is_version
+from job_item.updatespec import Update
 from supervisor.choice import choose
 from supervisor.start import log_of
 from supervisor.succession import GUARDED_VARIABLE
-from supervisor.updating import look_at
+from supervisor.updating import Target, look_at
 from tests.unit.test_release import RELEASE
 
 
@@ -124,8 +125,7 @@ def test_a_marker_that_cannot_be_read_does_not_keep_the_node_from_starting(
 
 
 def test_without_a_key_nothing_is_asked_for(tmp_path: Path) -> None:
-    config = tmp_path / "config.yaml"
-    config.write_text("{}\n")
+    target = Target(Update(), tmp_path / "config.yaml", tmp_path, "node")
     with pytest.raises(NodeError) as refused:
-        look_at(load(config, {}), "https://192.0.2.1/release", {})
+        look_at(target, "https://192.0.2.1/release")
     assert refused.value.code == "ERR-REL-001"

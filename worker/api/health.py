@@ -57,7 +57,7 @@ async def healthz(request: Request) -> HealthAnswer:
         settings=show_settings(health.settings),
         manager=show_manager(health.settings.manager),
         update=show_update(health.settings.manager),
-        versions=show_versions(health.updates),
+        versions=show_versions(health.updates, health.channel),
     )
 
 

@@ -214,16 +214,20 @@ def show_update(state: ManagerState | None) -> UpdateAnswer | None:
     )
 
 
-def show_versions(marker: Marker) -> VersionsAnswer | None:
-    """Show what updates have brought, where there were any."""
+def show_versions(marker: Marker, channel: str | None) -> VersionsAnswer | None:
+    """Show what updates have brought, where they are on or there were any."""
     last = marker.last
-    if last is None:
+    if last is None and channel is None:
         return None
+    outcome = None
+    if last is not None:
+        outcome = OutcomeAnswer(version=last.version, result=last.result, reason=last.reason, at=moment(last.at))
     return VersionsAnswer(
+        channel=channel,
         current=marker.current.version if marker.current else None,
         previous=marker.previous.version if marker.previous else None,
         on_trial=marker.is_on_trial,
-        last=OutcomeAnswer(version=last.version, result=last.result, reason=last.reason, at=moment(last.at)),
+        last=outcome,
     )
 
 

@@ -27,7 +27,7 @@ Samples = list[tuple[Labels, float]]
 def families(seen: Observation) -> Iterator[Family]:
     """All metrics of a node."""
     yield from _node(seen)
-    yield from _updates(seen.health.updates)
+    yield from _updates(seen.health.updates, seen.health.channel)
     yield from _manager(seen, time.time())
     yield from _outbox(seen.health.outbox)
     if seen.jobs is not None:
@@ -78,7 +78,9 @@ def _outbox(outbox: OutboxState | None) -> Iterator[Family]:
     yield Family("job_item_outbox_said_total", "counter", about, said)
 
 
-def _updates(marker: Marker) -> Iterator[Family]:
+def _updates(marker: Marker, channel: str | None) -> Iterator[Family]:
+    about: Samples = [({"channel": channel}, 1)] if channel else []
+    yield Family("job_item_update_info", "gauge", "Which releases this node takes; always 1.", about)
     current: Samples = [({"version": marker.current.version}, not marker.is_on_trial)] if marker.current else []
     yield Family("job_item_update_confirmed", "gauge", "Whether the version of an update has proved itself.", current)
     last = marker.last
