@@ -3,7 +3,7 @@
 A busy server says nothing for a while, and so does a link whose other end has gone without a word. The difference is at
 the other end's system: it goes on acknowledging what is sent to it, whatever its server does, unless it is gone or cut
 off. So a link on which nothing is acknowledged is given up soon, and a server whose system acknowledges gets ten times
-as long. What else stands between and acknowledges in its place (a proxy, a load balancer) costs that time too.
+as long. What stands between and acknowledges in its place (a proxy, a load balancer) costs that time too.
 """
 
 from __future__ import annotations
@@ -17,40 +17,42 @@ PATIENCE = 10
 calls a peer dead after 20 s, and client libraries after that or some more."""
 
 _TCP_INFO = getattr(socket, "TCP_INFO", None)
-_TCP_INFO_FORMAT = struct.Struct("=8x13I")
-_UNACKED, _LAST_ACK_RECEIVED_MS = 4, 12
-"""Where they stand in `struct tcp_info` of linux/tcp.h, behind its first eight bytes."""
+_TCP_INFO_FORMAT = struct.Struct("=8x16xI92xQ")
+"""`tcpi_unacked` and `tcpi_bytes_acked` in `struct tcp_info` of linux/tcp.h (Linux 4.1 and newer)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Acknowledgement:
-    """What the other end's system has acknowledged."""
+class Sent:
+    """What became of what was sent."""
 
     is_due: bool
-    """Something is on its way that it has not acknowledged."""
-    since_s: float
-    """How long ago it last acknowledged anything, in seconds."""
+    """Something is on its way that the other end's system has not acknowledged; a full window is not."""
+    acknowledged_bytes: int
+    """All that it has."""
 
 
-UNKNOWN = Acknowledgement(False, 0.0)
+UNKNOWN = Sent(False, 0)
 """Where the system does not tell."""
 
 
-def is_patient(silent_s: float, acknowledgement: Acknowledgement, limit_s: float) -> bool:
-    """Whether to wait on for an answer. `silent_s`: how long something is due, and nothing at all has come in;
-    `limit_s`: how long a link may acknowledge nothing. All in seconds."""
-    if acknowledgement.is_due and acknowledgement.since_s >= limit_s:
-        return False
-    return silent_s < PATIENCE * limit_s
+def is_patient(silent_s: float, before: Sent, now: Sent, limit_s: float) -> bool:
+    """Whether to wait on for an answer.
+
+    Parameters: `silent_s`, how long something is due and nothing at all has come in, in seconds; `before` and `now`,
+    how the link was `limit_s` seconds ago, and is.
+    """
+    is_dead = now.is_due and now.acknowledged_bytes == before.acknowledged_bytes
+    return not is_dead and silent_s < PATIENCE * limit_s
 
 
-def acknowledgement_of(link: socket.socket) -> Acknowledgement:
+def sent_over(link: socket.socket) -> Sent:
     """Ask the system about a TCP connection (Linux); `UNKNOWN` where it cannot be asked."""
     if _TCP_INFO is None:
         return UNKNOWN
     try:
-        found = link.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _TCP_INFO_FORMAT.size)
-        numbers = _TCP_INFO_FORMAT.unpack(found)
+        due, acknowledged_bytes = _TCP_INFO_FORMAT.unpack(
+            link.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _TCP_INFO_FORMAT.size)
+        )
     except (OSError, struct.error):
         return UNKNOWN
-    return Acknowledgement(numbers[_UNACKED] > 0, numbers[_LAST_ACK_RECEIVED_MS] / 1000)
+    return Sent(due > 0, acknowledged_bytes)

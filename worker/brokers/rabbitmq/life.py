@@ -262,10 +262,13 @@ class RabbitmqLife(Life):
         A busy server gets more time (`worker.brokers.patience`), as the queues go with a connection that is given up.
         """
         self.check()
-        asked_s = self._loop.time()
+        asked_s, before = self._loop.time(), self._transport.sent
 
         def may_be_late() -> bool:
-            is_trusted = is_patient(self._loop.time() - asked_s, self._transport.acknowledgement, limit_s)
+            nonlocal before
+            now = self._transport.sent
+            is_trusted = is_patient(self._loop.time() - asked_s, before, now, limit_s)
+            before = now
             if is_trusted and self._transport.heard_s > asked_s and not came.done():
                 came.set_result(None)  # a heartbeat is a sign of life as good as the answer
             return is_trusted

@@ -5,22 +5,21 @@ from __future__ import annotations
 import asyncio
 import math
 import ssl
-from collections.abc import Iterable
-from typing import Any, SupportsIndex
+from typing import Any
 
 from aiormq.connection import TransportFactory
 from yarl import URL
 
 from job_item.connections import RabbitmqConnection
 from worker.brokers.burst import Burst
-from worker.brokers.patience import UNKNOWN, Acknowledgement, acknowledgement_of
+from worker.brokers.patience import UNKNOWN, Sent, sent_over
 
 HEARTBEAT_S = 10
 """As in the Go worker."""
 
 
 class Ear(asyncio.StreamReader):
-    """Knows when something last came in."""
+    """Knows when the library last took in something that came."""
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
@@ -28,10 +27,11 @@ class Ear(asyncio.StreamReader):
         self.time = loop.time
         self.heard_s = self.time()
 
-    def feed_data(self, data: Iterable[SupportsIndex]) -> None:
-        """Called by asyncio."""
+    async def readexactly(self, n: int) -> bytes:
+        """Called by the library, for each part of a frame."""
+        found = await super().readexactly(n)
         self.heard_s = self.time()
-        super().feed_data(data)
+        return found
 
 
 class Transport(TransportFactory):
@@ -53,13 +53,13 @@ class Transport(TransportFactory):
 
     @property
     def heard_s(self) -> float:
-        """When something last came in, heartbeats too, by the clock of the loop; minus infinity before it is open."""
+        """When a frame last came in, a heartbeat too, by the clock of the loop; minus infinity before it is open."""
         return self._ear.heard_s if self._ear is not None else -math.inf
 
     @property
-    def acknowledgement(self) -> Acknowledgement:
-        """How the other end's system takes what is sent to it."""
-        return acknowledgement_of(self._writer.get_extra_info("socket")) if self._writer is not None else UNKNOWN
+    def sent(self) -> Sent:
+        """What became of what was sent."""
+        return sent_over(self._writer.get_extra_info("socket")) if self._writer is not None else UNKNOWN
 
     def say(self, frames: bytes) -> None:
         """Write whole frames soon, past the library's queue, which has a task and a lock for each."""
