@@ -1,9 +1,10 @@
 """Tasks of which something is said that nobody takes, and when each is tried again.
 
-Two ways. Without a Job Manager nobody may ever want to know: each is tried for about a minute, and of too many the
-oldest are given up. With one, what is said is kept for it however long it is away: each is tried some times, then waits
-until somebody takes anything, and meanwhile a few at a time are tried as scouts, in turns. So a manager that comes back
-is noticed within a second or so, and an absent one costs next to nothing.
+Two ways. Without a Job Manager nobody may ever want to know: each is tried for about a minute, at moments of its own,
+and of too many the oldest are given up. With one, what is said is kept for it however long it is away: each is tried
+some times, then a few at a time are tried as scouts, in turns. A scout that is heard wakes more, and each of these more
+again. So a manager that comes back is noticed within a second or so and then gets all at the pace at which it takes
+it, an absent one costs next to nothing, and they are never all tried at the same moment.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ QUICK_TRIES = 6
 """So often each is tried by itself; then it waits to be woken."""
 SCOUTS, SCOUT_S = 8, 1.0
 """So many are woken at a time, and how often."""
-HOPEFUL_TRIES = 60
-"""After so many it is no longer woken when somebody takes something: he may never take this."""
+FOLLOWERS = 64
+"""So many are woken when one that had waited is heard."""
 
 
 def pause_s(tries: int, rivals: int) -> float:
@@ -55,7 +56,6 @@ class Unheard:
         self._places: OrderedDict[str, _Place] = OrderedDict()
         self._loop = asyncio.get_running_loop()
         self._alarm: asyncio.TimerHandle | None = None
-        self._quiet_until_s = 0.0
 
     def __len__(self) -> int:
         return len(self._places)
@@ -96,13 +96,13 @@ class Unheard:
             place.is_let_go = True
             place.wake.set()
 
-    def heard(self) -> None:
-        """Somebody has taken something: he may take more. Said often, it wakes at most once in a while."""
-        if self._places and self._loop.time() >= self._quiet_until_s:
-            self._quiet_until_s = self._loop.time() + SCOUT_S
-            for place in self._places.values():
-                if place.tries < HOPEFUL_TRIES:
-                    place.wake.set()
+    def heard(self, task_id: str) -> None:
+        """Something of a task was taken; if it had waited, others may be taken too.
+
+        What is taken at once tells nothing of those that wait: their tries are not to follow the pace of a busy node.
+        """
+        if self.is_patient and task_id in self._places:
+            self._wake(FOLLOWERS)
 
     def stop(self) -> None:
         """Wake nobody any more."""
@@ -111,6 +111,10 @@ class Unheard:
 
     def _send_scouts(self) -> None:
         self._alarm = self._loop.call_later(SCOUT_S, self._send_scouts) if self._places else None
-        for task_id in list(self._places)[:SCOUTS]:
+        self._wake(SCOUTS)
+
+    def _wake(self, count: int) -> None:
+        """Wake those whose turn it is."""
+        for task_id in list(islice(self._places, count)):
             self._places.move_to_end(task_id)
             self._places[task_id].wake.set()
