@@ -62,7 +62,7 @@ class Post:
 
 
 @asynccontextmanager
-async def post(path: Path, spec: Job, *, lease_s: float = LEASE_S) -> AsyncIterator[Post]:
+async def post(path: Path, spec: Job, *, lease_s: float = LEASE_S, slots: int = 2) -> AsyncIterator[Post]:
     """Everything, at work; the outbox says nothing."""
     hub = Hub(store=Store(lease_s))
     session = Session(EmbeddedBroker(hub), 60.0)
@@ -72,7 +72,7 @@ async def post(path: Path, spec: Job, *, lease_s: float = LEASE_S) -> AsyncItera
         made_leases.append(Leases(session, journal, term_s=lease_s, grow=lambda: None, node="me"))
         return made_leases[0]
 
-    async with company(path, spec, lessor=lend) as made:
+    async with company(path, spec, concurrency=slots, lessor=lend) as made:
         (leases,) = made_leases
         leases.kill = made.dispatcher.kill
         outbox = Outbox(made.journal, session, path, lambda: 0.0)
@@ -140,6 +140,23 @@ async def test_a_job_that_is_asked_for_again_is_not_run_again(tmp_path: Path) ->
         await at.put("T1")
         await at.made.until(lambda: at.is_empty)
         assert at.made.stage.started == ["T1"]
+
+
+@in_loop
+async def test_the_same_job_lent_twice_at_once_runs_once_and_another_with_its_id_is_refused(tmp_path: Path) -> None:
+    async with post(tmp_path, spec(), slots=3) as at:
+        for number in (1, 1, 2):  # all lie there before the queue is asked
+            at.store.known.clear()
+            await at.put("T1", {"n": number})
+        await at.made.until(lambda: bool(at.store.fallen))
+        await at.made.until(lambda: not at.store.waiting[SUBJECT])
+        assert at.leases.has("T1")
+        await at.made.play("T1")
+        await at.made.until_status("T1", Status.FINISH)
+        await at.made.until(lambda: at.is_empty)
+        assert at.made.stage.started == ["T1"]
+        assert at.made.journal.body("T1") == b'{"n":1}'
+        assert [letter.error_code for letter in await at.dead.list(10)] == ["ERR-JOB-009"]
 
 
 @in_loop

@@ -108,7 +108,11 @@ class DurableSource:
     async def _take(self, event: str, connection: Connection, loans: Sequence[Loan]) -> None:
         """Take what was lent; what finds no slot, as others have come meanwhile, one after the other."""
         free = self._intake.dispatcher.free(event)
-        await asyncio.gather(*(self._take_one(event, connection, loan) for loan in loans[:free]))
+        takes = (self._take_one(event, connection, loan) for loan in loans[:free])
+        faults = await asyncio.gather(*takes, return_exceptions=True)
+        for fault in faults:
+            if fault is not None:
+                raise fault
         for loan in loans[free:]:
             await self._take_one(event, connection, loan)
 
