@@ -24,9 +24,9 @@ pytestmark = pytest.mark.parametrize("stage", DURABLE, indirect=True)
 
 
 @asynccontextmanager
-async def connected(stage: Stage) -> AsyncIterator[tuple[Connection, Any]]:
-    """A connection, and its queues."""
-    connection = await stage.broker().connect()
+async def connected(stage: Stage, **change: Any) -> AsyncIterator[tuple[Connection, Any]]:
+    """A connection by settings that are changed so, and its queues."""
+    connection = await stage.broker(**change).connect()
     assert connection.queues is not None
     try:
         yield connection, connection.queues
@@ -118,33 +118,28 @@ async def test_a_job_is_lent_to_one_at_a_time_and_to_the_next_when_the_first_is_
 async def test_what_a_dead_process_had_on_loan_can_be_released_by_its_successor_and_counts_as_a_loss(
     stage: Stage,
 ) -> None:
-    async with connected(stage) as (_, first), connected(stage) as (_, second):
+    async with connected(stage, lease=600) as (_, first), connected(stage, lease=600) as (_, second):
         queue = await first.open(WORK, 3)
         for number in range(3):
             await first.put(WORK, f"T{number}", b"%d" % number)
         loans = [await borrow(queue) for _ in range(3)]
-        if not loans[0].pledge:  # what ends with its connection needs no word
-            for loan in loans:
-                await first.accept(loan)
-            return
         await queue.close()
         await first.accept(loans[2])
-        renewed = await first.renew(loans[0])
-        for loan in (renewed, *loans[1:]):
-            await second.release(WORK, loan.pledge, loan.until_s)
-        other = await second.open(WORK, 3)
-        again = [await borrow(other, LEASE_S / 2) for _ in range(2)]
-        assert sorted((loan.body, loan.delivery, loan.losses) for loan in again) == [(b"0", 2, 1), (b"1", 2, 1)]
-        await asyncio.sleep(max(renewed.until_s - asyncio.get_running_loop().time(), 0))
-        again = [await second.renew(loan) for loan in again]
-        for loan in loans:  # these are somebody else's by now
-            await first.release(WORK, loan.pledge, loan.until_s)
-        with pytest.raises(TimeoutError):
-            await borrow(other, LEASE_S / 4)
-        for loan in again:
-            await second.accept(loan)
-        assert await is_empty(other)
-        await other.close()
+        if loans[0].pledge:  # what ends with its connection needs no word
+            loans[0] = await first.renew(loans[0])
+            for loan in loans:
+                await second.release(WORK, loan.pledge, loan.until_s)
+            other = await second.open(WORK, 3)
+            again = [await borrow(other) for _ in range(2)]
+            assert sorted((loan.body, loan.delivery, loan.losses) for loan in again) == [(b"0", 2, 1), (b"1", 2, 1)]
+            for loan in loans:  # these are over
+                await first.release(WORK, loan.pledge, 0.0)
+            with pytest.raises(TimeoutError):
+                await borrow(other, LEASE_S / 4)
+            await other.close()
+            loans = again
+        for loan in loans[:2]:
+            await second.accept(loan) if loan.pledge else await first.accept(loan)
 
 
 @in_loop
@@ -246,6 +241,28 @@ async def test_two_who_draw_get_each_job_once(stage: Stage) -> None:
             task.cancel()
         await asyncio.gather(*drawing, return_exceptions=True)
         assert sorted(bodies) == sorted(b"%d" % number for number in range(200))
+
+
+@in_loop
+async def test_no_more_is_lent_at_a_time_than_was_asked_for(stage: Stage) -> None:
+    async with connected(stage) as (_, first), connected(stage) as (_, second):
+        for number in range(10):
+            await first.put(WORK, f"T{number}", b"%d" % number)
+        queue = await first.open(WORK, 3)
+        loans: list[Loan] = []
+        async with asyncio.timeout(SOON_S):
+            while len(loans) < 3:
+                loans.extend(await queue.borrow(3 - len(loans)))
+        other = await second.open(WORK, 7)
+        others = [await borrow(other) for _ in range(7)]
+        assert {loan.losses for loan in (*loans, *others)} == {0}
+        assert sorted(loan.body for loan in (*loans, *others)) == [b"%d" % number for number in range(10)]
+        for loan in loans:
+            await first.accept(loan)
+        for loan in others:
+            await second.accept(loan)
+        await queue.close()
+        await other.close()
 
 
 @in_loop
