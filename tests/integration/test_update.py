@@ -127,6 +127,7 @@ def test_update_explains_itself_without_a_manager_and_without_check(shell: Shell
     assert "[ERR-UPD-001]" in ended.err and "update --check" in ended.err
 
 
+@pytest.mark.timeout(900)
 def test_what_the_manager_offers_is_taken_where_it_is_signed_and_the_node_is_among_those_that_take_it(
     nats: Callable[[Access], NatsServer], tmp_path: Path
 ) -> None:
