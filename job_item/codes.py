@@ -124,6 +124,7 @@ _ENTRIES = (
     Code("ERR-RFG-013", "An entry of the ReefGuide API's list of jobs cannot be read.", "Look at the reason; the entry is left alone. The API may be of another version."),
     Code("ERR-RFG-014", "The metadata of the ECS task cannot be read.", "Nothing has to be done: a name is made up for this node."),
     Code("ERR-RFG-015", "Errors cannot be reported to Sentry.", "Install what is missing (pip install 'job_item[sentry]'), or correct or unset SENTRY_DSN; jobs are not touched by it."),
+    Code("ERR-RFG-016", "A node that was idle has ended before the ReefGuide API had all its results.", "Start it again with the same state folder: what is left is posted then. It had waited for three hours."),
     # JOB: jobs as they come in
     Code("ERR-JOB-001", "No job is configured for this event.", "Use an event of `jobs` in the configuration file."),
     Code("ERR-JOB-002", "The request names another project.", "Use the project id of this node, or leave app_id out."),
@@ -225,6 +226,7 @@ _ENTRIES = (
     Code("ERR-STG-009", "The storage refuses a file.", "Look at the reason that it gives; the same again would be refused again."),
     Code("ERR-STG-010", "A download cannot be written.", "Name a file in a folder that is there and that you may write to."),
     Code("ERR-STG-011", "A storage is used in another process than the one that opened it.", "Open it anew in each process, and start processes by `spawn` or `forkserver` rather than by `fork`."),
+    Code("ERR-STG-012", "A job has more files than its clients can fetch.", "Store fewer: pack what belongs together into one file, and delete what is needed on the way only. What earlier attempts stored counts."),
     # EXE: background commands
     Code("ERR-EXE-001", "A background command could not be started.", "Check `cmd` and `working_dir` of the exec."),
     Code("ERR-EXE-002", "A background command failed.", "Look at its output in the folder `execs` of the state folder."),

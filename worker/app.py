@@ -330,7 +330,7 @@ def _open_reef(
         return None
     from worker.reefguide.gateway import ReefGateway
 
-    return ReefGateway(settings, about, board, journal, places.logs, end_node)
+    return ReefGateway(settings, about, board, journal, places.logs, end_node, _die)
 
 
 def _owner(start: ChildStart) -> Owner:

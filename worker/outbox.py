@@ -192,10 +192,10 @@ class Outbox:
         for saying in chain:
             self._drop(saying)
 
-    def _heard(self, kind: SayingKind) -> None:
+    def _heard(self, kind: SayingKind, task_id: str) -> None:
         """Somebody has taken something: what waits may be taken, too."""
         self.voice.wanted[kind] = True
-        self._unheard.heard()
+        self._unheard.heard(task_id)
         if self._aside and self._again is None:
             self._again = self._loop.call_later(AGAIN_S, self._read_again)
 
@@ -240,9 +240,9 @@ class Outbox:
                     return "taken" if self.voice.wanted[saying.kind] else "unheard"
                 if not await self._unheard.next_try(saying.task_id):
                     return self._give_up(saying)
+            self._heard(saying.kind, saying.task_id)
         finally:
             self._unheard.leave(saying.task_id)
-        self._heard(saying.kind)
         return "taken"
 
     def _left_s(self, saying: Saying) -> float:
@@ -283,7 +283,7 @@ class Outbox:
             await self._strike(end)
             self._drop(chain.pop())
             is_first_taken = await self._until_sent(send)
-        self._heard("finish")
+        self._heard("finish", saying.task_id)
         self.voice.wanted[saying.kind] = is_first_taken
         return True
 
