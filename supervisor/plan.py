@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from job_item.manager.state import ManagerState
+from job_item.release.marker import Staged
 from job_item.sign import Sign
 from job_item.state import NodeInfo
 from supervisor.finding import Finding
@@ -66,7 +67,22 @@ class Plan:
     """How often it is asked whether anything is new."""
     doubts: tuple[Finding, ...]
     """What is doubtful in these settings."""
+    takes_updates: bool
+    """Whether releases are taken at all, also those that the Job Manager offers."""
     lock: int
     """The descriptor that holds the lock `node`."""
     listener: int
     """The descriptor of the API's socket."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuardPlan:
+    """What a guard knows: which version it guards, and where what is known of it is kept.
+
+    `watch_s` is how long a version on trial must be ready; None for one that is confirmed.
+    """
+
+    state_dir: Path
+    staged: Staged
+    watch_s: float | None
+    log: LogWish

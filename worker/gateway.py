@@ -32,7 +32,7 @@ from worker.parcels import Parcels
 from worker.post import Post
 from worker.recovery import Follow, Rules, follow
 from worker.reporters.subjects import SubjectReporter
-from worker.reports import Reports
+from worker.reports import Reports, Versions
 from worker.sources.broker import KEEPERS, BrokerSource
 from worker.sources.durable import DurableSource
 from worker.sources.summons import Summons
@@ -68,9 +68,7 @@ class Gateway:
         )
         folders = (Path("/"), about.start.work_dir, about.start.state_dir)
         self._reports = (
-            Reports(self.session, host, settings.project, folders, lambda: board.standing.offer)
-            if settings.end_point
-            else None
+            Reports(self.session, host, settings.project, folders, self._versions) if settings.end_point else None
         )
         self.leases = self._open_leases(settings, journal)
         """The jobs on loan; None where `delivery` is compat."""
@@ -83,6 +81,9 @@ class Gateway:
         self._tasks: set[asyncio.Task[None]] = set()
         self._source: BrokerSource | DurableSource
         self._stopper: Stopper
+
+    def _versions(self) -> Versions:
+        return Versions(self._board.standing.offer, self._about.channel, self._about.updates())
 
     def join(self, intake: Intake, desk: FleetDesk) -> None:
         """Connect to the rest of the job child; the intake's reporter hears of every step of a job."""

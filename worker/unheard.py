@@ -21,6 +21,10 @@ TRIES = 17
 JOBS_MAX = 1_000
 """How often (that is about a minute), and for how many jobs at most, something is tried without a Job Manager."""
 REPEATS = Backoff(0.1, 2.0, 5.0, 0.0)
+TRIES_PER_S = 100.0
+"""How often all of them together are tried at most: where nobody listens at all, that is not to slow the work down."""
+PATIENCE_S = 60.0
+"""How long something is tried at most without a Job Manager."""
 QUICK_TRIES = 6
 """So often each is tried by itself; then it waits to be woken."""
 SCOUTS, SCOUT_S = 8, 1.0
@@ -33,6 +37,7 @@ FOLLOWERS = 64
 class _Place:
     """One task that waits."""
 
+    since_s: float
     tries: int = 0
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     is_let_go: bool = False
@@ -52,17 +57,23 @@ class Unheard:
 
     async def next_try(self, task_id: str) -> bool:
         """Wait until a task is to be tried again; False where it is not, as it was let go."""
-        place = self._places.setdefault(task_id, _Place())
+        place = self._places.get(task_id)
+        if place is None:
+            place = self._places[task_id] = _Place(self._loop.time())
         place.tries += 1
         if not self.is_patient:
             self.let_go(len(self._places) - JOBS_MAX)
-            if place.tries >= TRIES or place.is_let_go:
+            is_tried_long = self._loop.time() - place.since_s >= PATIENCE_S
+            if place.tries >= TRIES or is_tried_long or place.is_let_go:
                 return False
         is_quick = not self.is_patient or place.tries < QUICK_TRIES
         if not is_quick and self._alarm is None:
             self._alarm = self._loop.call_later(SCOUT_S, self._send_scouts)
+        pause_s = REPEATS.delay_s(place.tries, 0.0)
+        if not self.is_patient:
+            pause_s = max(pause_s, len(self._places) / TRIES_PER_S)
         with suppress(TimeoutError):
-            async with asyncio.timeout(REPEATS.delay_s(place.tries, 0.0) if is_quick else None):
+            async with asyncio.timeout(pause_s if is_quick else None):
                 await place.wake.wait()
         place.wake.clear()
         return not place.is_let_go
@@ -78,7 +89,7 @@ class Unheard:
 
     def let_go(self, count: int) -> None:
         """Let those that wait longest go."""
-        for place in list(self._places.values())[: max(0, count)]:
+        for place in tuple(islice(self._places.values(), max(0, count))):
             place.is_let_go = True
             place.wake.set()
 

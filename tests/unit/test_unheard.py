@@ -22,7 +22,7 @@ class Waiting:
 
     async def _wait(self, task_id: str) -> None:
         for _ in range(module.QUICK_TRIES - 1):  # it has had the tries that come by themselves
-            self.unheard._places.setdefault(task_id, module._Place()).tries += 1
+            self.unheard._places.setdefault(task_id, module._Place(0.0)).tries += 1
         await self.unheard.next_try(task_id)
         self.tried.append(task_id)
 

@@ -58,10 +58,11 @@ class Fallen:
 class Queue(Protocol):
     """The jobs of one subject."""
 
-    async def next(self) -> Loan:
-        """Borrow one job, as soon as there is one. May be cancelled: what comes nevertheless is kept for the next call.
+    async def borrow(self, limit: int) -> Sequence[Loan]:
+        """Borrow what there is, `limit` jobs at most, as soon as there is one; never none.
 
-        Raises Unavailable (ERR-BRK-002) when the connection is lost.
+        May be cancelled: what comes nevertheless is kept for the next call. Raises Unavailable (ERR-BRK-002) when the
+        connection is lost.
         """
 
     def widen(self, resting: int) -> None:

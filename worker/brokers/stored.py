@@ -162,13 +162,15 @@ class StoredQueue:
         self._store = store
         self._subject = subject
 
-    async def next(self) -> Loan:
+    async def borrow(self, limit: int) -> Sequence[Loan]:
         """See `Queue`."""
         while True:
             self._life.check()
-            loan = self._store.lend(self._subject)
-            if loan is not None:
-                return loan
+            loans: list[Loan] = []
+            while len(loans) < limit and (loan := self._store.lend(self._subject)) is not None:
+                loans.append(loan)
+            if loans:
+                return loans
             news: asyncio.Future[Any] = asyncio.ensure_future(self._store.changed.wait())
             try:
                 await asyncio.wait({news, self._life.lost}, return_when=asyncio.FIRST_COMPLETED)
