@@ -166,6 +166,28 @@ async def test_a_status_waits_for_its_moment_and_no_longer_than_it_may(tmp_path:
 
 
 @in_loop
+async def test_a_status_waits_for_who_though_the_broker_was_away_when_the_job_began(tmp_path: Path) -> None:
+    hub = Hub()
+    audience, moments = Audience(hub), list[float]()
+
+    async def take(delivery: Delivery) -> None:
+        moments.append(time.monotonic())
+
+    async with office(tmp_path, hub, settle_s=0.2) as made:
+        await made.session.connected()
+        hub.stop()
+        await made.say("a", ("who", b"host"))
+        await made.say("a", ("finish", b"finish"), due_at=1.0)
+        hub.is_open = True
+        audience.connection = await EmbeddedBroker(hub).connect()
+        for subject in (subjects.who("a"), subjects.finish("a")):
+            await audience.connection.subscribe(subject, None, take)
+        await until(lambda: len(moments) == 2)
+        await until(made.is_empty)
+    assert moments[1] - moments[0] >= 0.19
+
+
+@in_loop
 async def test_what_is_said_during_an_outage_is_heard_after_it(tmp_path: Path) -> None:
     hub = Hub()
     audience = Audience(hub)

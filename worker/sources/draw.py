@@ -15,7 +15,8 @@ from job_item.log import get
 from worker import subjects
 from worker.brokers.queues import Loan, Queue
 from worker.brokers.seam import Connection, Delivery
-from worker.brokers.session import Session, Wish
+from worker.brokers.session import Session
+from worker.brokers.wish import Wish
 from worker.intake import Intake
 from worker.lease import queues_of
 from worker.leases import Leases
