@@ -41,5 +41,9 @@ class Update(Section):
     """How many versions stay on the disk; the one that runs and the one before it always do."""
     watch: Seconds = Field(default=60.0, gt=0)
     """A new version is kept once it has been ready for so long and lost no child; else the one before runs again."""
+    ready: Seconds = Field(default=40.0, gt=0)
+    """A new version that is not ready by then is given up, unless it asks for more time, as one does that waits for its
+    Job Manager.
+    """
     size_max: Bytes = Field(default=1 << 30, gt=0)
     """Larger releases are not taken."""

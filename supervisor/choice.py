@@ -34,12 +34,16 @@ def choose(loaded: Loaded, environ: Mapping[str, str], log: PlainLog) -> Marker 
     shelf = Shelf(loaded.state_dir)
     try:
         marker = shelf.read()
-        while marker.current is not None and rank(marker.current.version) > rank(__version__):
-            fault = _fault(shelf, marker, marker.current, key)
+        while (staged := marker.current) is not None and rank(staged.version) > rank(__version__):
+            fault = _fault(shelf, marker, staged, key)
             if fault is None:
-                return shelf.change(partial(Marker.begin_try, at=time.time())) if marker.is_on_trial else marker
-            log.error("update.failed", code="ERR-REL-017", version=marker.current.version, reason=fault)
-            marker = shelf.change(partial(Marker.fall_back, reason=fault, at=time.time()))
+                counted = shelf.change(partial(Marker.begin_try, at=time.time())) if marker.is_on_trial else marker
+                if counted.current == staged:
+                    return counted
+                marker = counted  # another was staged at this moment
+            else:
+                log.error("update.failed", code="ERR-REL-017", version=staged.version, reason=fault)
+                marker = shelf.change(partial(Marker.fall_back, reason=fault, at=time.time()))
     except NodeError as error:
         log.error("update.unusable", code=error.code, reason=error.message)
     return None

@@ -74,9 +74,9 @@ class Guard:
     def run(self, environ: Mapping[str, str], listener: socket.socket | None) -> int | None:
         """Start the version and stay with it; returns its exit code, None where another version is to be run."""
         self.listener = listener
-        self._log.info("update.started", version=self._plan.staged.version, is_on_trial=self._plan.watch_s is not None)
-        if self._plan.watch_s is not None:
-            self._trial = Trial.begin(self._plan.watch_s, time.monotonic())
+        self._log.info("update.started", version=self._plan.staged.version, is_on_trial=self._plan.terms is not None)
+        if self._plan.terms is not None:
+            self._trial = Trial.begin(self._plan.terms, time.monotonic())
         self._node = self._start(environ)
         while True:
             end_s = self._trial.due_s if self._trial is not None else None

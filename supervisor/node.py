@@ -19,6 +19,7 @@ from supervisor.signals import hold
 from supervisor.start import keep_answer, log_of, node_of, refuse_faults, refuse_own_faults, start_of, wish_of
 from supervisor.succession import take_listener
 from supervisor.tables import ENTRIES, Room
+from supervisor.trial import Terms
 
 if TYPE_CHECKING:
     from job_item.load import Loaded
@@ -31,8 +32,8 @@ def run(loaded: Loaded, environ: MutableMapping[str, str]) -> int:
     """
     marker = choose(loaded, environ, log_of(loaded, environ))
     if marker is not None and marker.current is not None:
-        watch_s = marker.watch_s if marker.is_on_trial else None
-        guarded = GuardPlan(loaded.state_dir, marker.current, watch_s, wish_of(loaded))
+        terms = Terms(loaded.settings.update.ready, marker.watch_s) if marker.is_on_trial else None
+        guarded = GuardPlan(loaded.state_dir, marker.current, terms, wish_of(loaded))
         become_guard(guarded, environ)
         from supervisor import guard
 

@@ -17,6 +17,7 @@ from job_item.state import NodeInfo
 from supervisor.finding import Finding
 from supervisor.moves import Rules
 from supervisor.tables import Room
+from supervisor.trial import Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +80,10 @@ class Plan:
 class GuardPlan:
     """What a guard knows: which version it guards, and where what is known of it is kept.
 
-    `watch_s` is how long a version on trial must be ready; None for one that is confirmed.
+    `terms` are those of a version on trial; None for one that is confirmed.
     """
 
     state_dir: Path
     staged: Staged
-    watch_s: float | None
+    terms: Terms | None
     log: LogWish

@@ -9,8 +9,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-READY_S = 40.0
-"""A version that is not ready by then is given up, unless it asks for more time (EXTEND_TIMEOUT_USEC)."""
 SILENCE_S = 20.0
 """How long nothing may be heard of it; it is asked to speak twice as often."""
 DEATHS = "X_JOB_ITEM_DEATHS"
@@ -27,8 +25,19 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """How soon a version must be ready, and for how long."""
+
+    ready_s: float
+    watch_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Trial:
-    """One run of a version on trial. Moments are of the monotonic clock, in seconds."""
+    """One run of a version on trial. Moments are of the monotonic clock, in seconds.
+
+    It is given up when it is not ready in time, unless it asks for more (EXTEND_TIMEOUT_USEC).
+    """
 
     watch_s: float
     ready_end_s: float
@@ -37,9 +46,9 @@ class Trial:
     deaths: int = 0
 
     @classmethod
-    def begin(cls, watch_s: float, now_s: float) -> Trial:
+    def begin(cls, terms: Terms, now_s: float) -> Trial:
         """The version has just been started."""
-        return cls(watch_s, now_s + READY_S, now_s + READY_S + SILENCE_S)
+        return cls(terms.watch_s, now_s + terms.ready_s, now_s + terms.ready_s + SILENCE_S)
 
     def hear(self, lines: Iterable[str], now_s: float) -> Trial:
         """It has said something; what cannot be understood is ignored."""

@@ -57,7 +57,8 @@ def look_at(target: Target, url: str) -> Prospect:
     raw = fetch_release(url)
     release = verify(raw, key)
     ground = _ground(target, marker)
-    return Prospect(url, raw, release, ground, decide(release, ground))
+    objections = () if _is_staged(release, marker) else decide(release, ground)
+    return Prospect(url, raw, release, ground, objections)
 
 
 def refuse(prospect: Prospect) -> None:
@@ -70,12 +71,17 @@ def refuse(prospect: Prospect) -> None:
 def stage(target: Target, prospect: Prospect, environ: Mapping[str, str], tell: Callable[[str], None]) -> Marker:
     """Fetch, examine and put on trial what a release offers: the next start of the node runs it.
 
+    Where that was done already and the node has not been started since, there is nothing left to do.
+
     `tell` hears each step. Raises NodeError: ERR-REL-009 to ERR-REL-013, ERR-REL-015, ERR-REL-018, ERR-REL-020.
     """
     refuse(prospect)
     release, shelf, update = prospect.release, Shelf(target.state_dir), target.update
     with shelf.locked():
-        _refuse_while_on_trial(shelf.read())
+        marker = shelf.read()
+        if _is_staged(release, marker):
+            return marker
+        _refuse_while_on_trial(marker)
         tell(f"fetching version {release.version}, {release.size} bytes")
         with shelf.draft(release.version) as draft:
             fetch_artifact(prospect.url, release, draft / shelf.artifact(release.version).name)
@@ -106,8 +112,13 @@ def change_over(state_dir: Path) -> bool:
     return True
 
 
+def _is_staged(release: Manifest, marker: Marker) -> bool:
+    """Whether somebody has come so far before, and no farther."""
+    return marker.is_waiting and marker.current == Staged(release.version, release.sha256)
+
+
 def _refuse_while_on_trial(marker: Marker) -> None:
-    if marker.is_on_trial and marker.current is not None:
+    if marker.is_on_trial and not marker.is_waiting and marker.current is not None:
         raise Unavailable("ERR-REL-015", f"Version {marker.current.version} is on trial.")
 
 

@@ -63,6 +63,11 @@ class Marker:
         return self.current is not None and not self.is_confirmed
 
     @property
+    def is_waiting(self) -> bool:
+        """Whether the version is still to be started for the first time."""
+        return self.is_on_trial and self.tries == 0
+
+    @property
     def is_exhausted(self) -> bool:
         """Whether the version on trial has been started as often as it may be."""
         return self.is_on_trial and self.tries >= TRIES_MAX

@@ -127,6 +127,7 @@ def test_update_explains_itself_without_a_manager_and_without_check(shell: Shell
     assert "[ERR-UPD-001]" in ended.err and "update --check" in ended.err
 
 
+@pytest.mark.timeout(900)
 def test_what_the_manager_offers_is_taken_where_it_is_signed_and_the_node_is_among_those_that_take_it(
     nats: Callable[[Access], NatsServer], tmp_path: Path
 ) -> None:
@@ -134,23 +135,23 @@ def test_what_the_manager_offers_is_taken_where_it_is_signed_and_the_node_is_amo
     with standing_in(content(server)) as manager, releasing(releases) as maker, releasing(forgeries) as forger:
         forged = forger.sign(build(forgeries / "job_item.pyz", "9.0"), "9.0")
         told = {"jobs": [{"event": "hello", "cmd": "true"}], "manager": {"refresh": "1s"}}
-        update = {"public_key": maker.public_key, "watch": 1}
+        update = {"public_key": maker.public_key, "watch": 1, "ready": 180}
         with running(tmp_path / "node", manager.settings(**told, update={**update, "canary": 0})) as node:
             job, pid, port = submit(node), node.pid, node.port
             manager.content |= {**OFFER, "job_item_link": forged}
-            eventually(lambda: [line["code"] for line in refused(node)] == ["ERR-REL-003"], what="it is refused")
+            eventually(lambda: [line["code"] for line in refused(node)] == ["ERR-REL-003"], within_s=60, what="refused")
             manager.content |= {"job_item_link": f"{maker.release('9.0')}?token=hush"}
-            eventually(lambda: len(refused(node)) == 2, what="others take it")
+            eventually(lambda: len(refused(node)) == 2, within_s=60, what="others take it")
             assert (refused(node)[1]["code"], refused(node)[1]["version"]) == ("ERR-REL-007", "9.0")
             assert not (node.state / "versions").exists()
             node.configure(manager.settings(**told, update=update))
-            eventually(lambda: node.health()["version"] == "9.0", within_s=120, what=node.log.read_text()[-2000:])
-            eventually(lambda: node.health()["versions"]["last"]["result"] == "confirmed", within_s=60, what="kept")
+            eventually(lambda: node.health()["version"] == "9.0", within_s=180, what=node.log.read_text()[-2000:])
+            eventually(lambda: node.health()["versions"]["last"]["result"] == "confirmed", within_s=180, what="kept")
             assert (node.pid, node.port) == (pid, port)
             assert node.health()["versions"]["channel"] == "stable"
             assert node.await_status(job)["status"] == "finish"
             assert node.await_status(submit(node))["status"] == "finish"
-            eventually(lambda: refused(node)[2:], what="it has looked at what it runs already")
+            eventually(lambda: refused(node)[2:], within_s=60, what="it has looked at what it runs already")
             assert refused(node)[2]["code"] == "ERR-REL-005"
             assert "hush" not in node.log.read_text()
             assert node.stop() == 0

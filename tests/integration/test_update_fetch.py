@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.server
 import os
-import resource
+import shlex
 import subprocess
 import sys
 import threading
@@ -125,36 +125,59 @@ def test_an_update_comes_over_https_or_from_this_machine(address: str) -> None:
 
 
 FULL = """
-import resource, signal, sys
+import sys
 from pathlib import Path
 from tests.integration.test_update_fetch import RELEASE
 from job_item.errors import NodeError
 from job_item.release.fetch import fetch_artifact
+from job_item.release.marker import Marker
 from job_item.release.shelf import Shelf
-resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-shelf = Shelf(Path(sys.argv[1]))
-try:
+folder = Path(sys.argv[1])
+shelf = Shelf(folder)
+shelf.write(Marker(sequence=5))
+def fetch():
     with shelf.locked(), shelf.draft("2.0") as draft:
         fetch_artifact(sys.argv[2], RELEASE, draft / "job_item.pyz")
+try:
+    fetch()
 except NodeError as error:
-    print(error.code, error.message)
+    print(error.code, error.message, error.remedy)
+print(sorted(path.name for path in shelf.folder.iterdir()))
+ballast = folder / "ballast"
+try:
+    with ballast.open("wb", buffering=0) as file:
+        while file.write(bytes(4096)):
+            pass
+except OSError:
+    pass
+try:
+    shelf.write(Marker(sequence=6))
+except NodeError as error:
+    print(error.code, shelf.read().sequence)
+ballast.unlink()
+shelf.write(Marker(sequence=6))
+print("room again", shelf.read().sequence)
 """
+SMALL = "mount -t tmpfs -o size=200k tmpfs {folder} && exec {python} -c {code} {folder} {url}"
 
 
-def test_a_disk_that_takes_no_more_is_one_clear_error_and_leaves_nothing_behind(url: str, tmp_path: Path) -> None:
+def test_a_full_disk_is_one_clear_error_and_leaves_what_was_there(url: str, tmp_path: Path) -> None:
+    """The folder is a small file system of memory in a mount namespace of its own."""
+    words = {"folder": tmp_path, "python": sys.executable, "code": FULL, "url": f"{url}release"}
+    script = SMALL.format(**{name: shlex.quote(str(word)) for name, word in words.items()})
+    outside = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
     ended = subprocess.run(
-        [sys.executable, "-c", FULL, str(tmp_path), f"{url}release"],
+        [*outside, "sh", "-c", script],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=100,
         check=False,
     )
-    assert ended.stdout.startswith("ERR-REL-012 The update cannot be kept"), ended
-    assert "File too large" in ended.stdout
-    assert [path.name for path in (tmp_path / "versions").iterdir()] == ["lock"]
-    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 100_000
+    said = ended.stdout.splitlines()
+    assert said[0].startswith("ERR-REL-012 The update cannot be kept"), ended
+    assert "No space left on device" in said[0] and "Make room on the disk" in said[0]
+    assert said[1:] == ["['current.json', 'lock']", "ERR-REL-012 5", "room again 6"], ended
 
 
 def _put(shelf: Shelf, version: str) -> None:

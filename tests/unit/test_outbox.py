@@ -143,6 +143,15 @@ async def test_of_too_many_that_nobody_wants_the_oldest_are_given_up(
         await until(lambda: len(audience.heard) == 3)
 
 
+def test_what_nobody_wants_is_tried_soon_and_all_of_it_together_no_oftener_than_it_may() -> None:
+    assert waiting.pause_s(1, 1) < 0.2
+    assert all(
+        rivals / waiting.pause_s(tries, rivals) <= waiting.TRIES_PER_S
+        for tries in range(1, waiting.TRIES)
+        for rivals in (1, 10, 100, waiting.JOBS_MAX)
+    )
+
+
 @in_loop
 async def test_a_status_waits_for_its_moment_and_no_longer_than_it_may(tmp_path: Path) -> None:
     hub = Hub()

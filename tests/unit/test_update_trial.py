@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from supervisor.trial import DEATHS, READY_S, SILENCE_S, Trial, Verdict
+from supervisor.trial import DEATHS, SILENCE_S, Terms, Trial, Verdict
 
-WATCH_S = 60.0
+READY_S = 40.0
+TERMS = Terms(READY_S, watch_s=60.0)
 FED = ("WATCHDOG=1",)
 
 
 def judged(*said: tuple[float, str], at: float) -> tuple[Verdict, str]:
-    trial = Trial.begin(WATCH_S, 0.0)
+    trial = Trial.begin(TERMS, 0.0)
     for moment, line in said:
         assert trial.judge(moment)[0] is not Verdict.DROP
         trial = trial.hear(line.split("\n"), moment)
@@ -50,7 +51,7 @@ def test_a_version_is_kept_when_it_has_been_well_for_long_enough(
 
 
 def test_what_is_due_is_due_when_the_verdict_changes() -> None:
-    trial = Trial.begin(WATCH_S, 0.0)
+    trial = Trial.begin(TERMS, 0.0)
     assert trial.due_s == READY_S
     trial = trial.hear(["READY=1"], 1.0)
     assert trial.due_s == 1.0 + SILENCE_S
@@ -59,6 +60,6 @@ def test_what_is_due_is_due_when_the_verdict_changes() -> None:
 
 
 def test_time_in_which_nobody_could_run_counts_for_nothing() -> None:
-    trial = Trial.begin(WATCH_S, 0.0).hear(["READY=1"], 1.0).wake(1000.0)
+    trial = Trial.begin(TERMS, 0.0).hear(["READY=1"], 1.0).wake(1000.0)
     assert trial.judge(1015.0)[0] is Verdict.WAIT
     assert trial.judge(1021.0)[0] is Verdict.DROP
