@@ -122,7 +122,7 @@ def test_a_broker_that_is_away_at_the_start_is_waited_for(stage: Stage, tmp_path
     node = Node(tmp_path / "node", settings(stage, "echo hi"))
     try:
         node.start(ready=False)
-        eventually(lambda: "broker.lost" in node.log.read_text(), within_s=20)
+        eventually(lambda: "broker.lost" in node.log.read_text(), within_s=60)
         stage.comes_back()
         node.await_ready()
         with manager_of(stage.settings()) as manager:

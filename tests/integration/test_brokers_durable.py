@@ -15,6 +15,7 @@ from tests.brokers.servers import LEASE_S
 from tests.brokers.stages import DURABLE, Stage
 from tests.journals import in_loop
 from worker.brokers.queues import Expired, Loan, Queue, Queues
+from worker.brokers.redis.life import RedisLife
 from worker.brokers.seam import Connection
 
 WORK = "P.work"
@@ -38,6 +39,16 @@ async def borrow(queue: Queue, within_s: float = SOON_S) -> Loan:
     """The next job."""
     async with asyncio.timeout(within_s):
         return (await queue.borrow(1))[0]
+
+
+async def asked(connection: Connection) -> None:
+    """Return when the server knows what was asked: a round trip later, and with Redis, which has a link for each draw,
+    when it says that somebody waits.
+    """
+    await connection.probe(SOON_S)
+    async with asyncio.timeout(SOON_S):
+        while isinstance(connection, RedisLife) and b"blocked_clients:0" in await connection.call("INFO", "clients"):
+            pass
 
 
 async def work_for(limit_s: float, queues: Queues, queue: Queue) -> None:
@@ -284,10 +295,10 @@ async def test_a_draw_that_is_called_off_loses_nothing(stage: Stage) -> None:
 
 @in_loop
 async def test_what_came_and_was_not_asked_for_goes_back_when_the_queue_is_closed(stage: Stage) -> None:
-    async with connected(stage) as (_, queues):
+    async with connected(stage) as (connection, queues):
         queue = await queues.open(WORK, 1)
         drawing = asyncio.ensure_future(queue.borrow(1))
-        await asyncio.sleep(0.05)
+        await asked(connection)
         drawing.cancel()
         await asyncio.wait({drawing})
         await queues.put(WORK, "T1", b"1")
