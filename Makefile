@@ -31,7 +31,7 @@ test: ## Set up, servers for tests too where that may be, then run every test; T
 	@sh tools/servers
 	$(BIN)/python -m pytest --numprocesses $(PROCESSES) $(TESTS)
 
-soak: ## Chaos: kill loops, hostile values; SOAK=quick (minutes) or SOAK=night (an hour)
+soak: ## Chaos: kill loops, hostile values; SOAK=quick (minutes) or SOAK=night (an hour), SOAK_SLICE=3/20 a part of it
 	@$(SETUP) dev
 	@sh tools/servers
 	SOAK=$(SOAK) $(BIN)/python -m pytest -m soak --numprocesses $(PROCESSES) $(TESTS)

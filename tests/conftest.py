@@ -28,7 +28,7 @@ from tests.lines import Lines
 
 Found = TypeVar("Found")
 
-pytest_plugins = ("tests.artifacts", "tests.brokers.fixtures", "tests.commanding", "tests.s3")
+pytest_plugins = ("tests.artifacts", "tests.brokers.fixtures", "tests.commanding", "tests.reefguide.nodes", "tests.s3")
 
 ROOT = Path(__file__).resolve().parent.parent
 """The folder of the checkout."""

@@ -19,8 +19,10 @@ def storage_of(facts: Facts) -> Storage:
     if facts.storage_uri is None:
         raise NodeError("ERR-HND-015", "There is no storage for this job: its source names no storage_uri.")
     from job_item.storage import open_storage
+    from job_item.storage.limited import LimitedStorage
 
-    return open_storage(facts.storage_uri, region=facts.aws_region, endpoint=facts.s3_endpoint)
+    storage = open_storage(facts.storage_uri, region=facts.aws_region, endpoint=facts.s3_endpoint)
+    return storage if facts.files_max is None else LimitedStorage(storage, facts.files_max)
 
 
 def api_of(facts: Facts) -> ApiClient:

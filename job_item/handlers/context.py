@@ -59,6 +59,8 @@ class Facts:
 
     storage_uri: str | None = None
     """Where the files of this assignment go."""
+    files_max: int | None = None
+    """How many files the storage may hold."""
     assignment_id: str | None = None
     job_id: str | None = None
     """As the source names the job; else it is the task id."""

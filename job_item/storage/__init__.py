@@ -5,7 +5,8 @@
     storage = open_storage("s3://bucket/results/test/1", region="ap-southeast-2")
     storage.upload("suitable.geojson")
 
-`names` and `place` are pure; `local` and `bucket` are the two implementations of `seam.Storage`. The library for S3 is
+`names` and `place` are pure; `local` and `bucket` are the two implementations of `seam.Storage`, `limited` counts the
+files of either. The library for S3 is
 loaded with the first bucket, so local files cost nothing of it.
 """
 

@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from examples.reefguide.api import StandIn
 from tests.conftest import ROOT, eventually
 from tests.nodes import is_alive, tree_of
@@ -40,12 +38,6 @@ def assess(area: Area, context: HandlerContext) -> Cog:
     assert left_s is not None and 3000 < left_s <= 3600
     return Cog(cog_path="|".join(map(str, names)))
 """
-
-
-@pytest.fixture
-def api() -> Iterator[StandIn]:
-    with StandIn() as made:
-        yield made
 
 
 @contextmanager

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from examples.reefguide.api import StandIn
 from examples.reefguide.api.store import Job
@@ -48,12 +45,6 @@ def draw(given: Region, context: HandlerContext) -> Drawn:
     context.storage.write("facts.json", json.dumps(facts).encode())
     return Drawn(cog_path=stored.name)
 """
-
-
-@pytest.fixture
-def api() -> Iterator[StandIn]:
-    with StandIn() as made:
-        yield made
 
 
 def test_a_handler_stores_its_file_and_its_typed_output_is_the_result(api: StandIn, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,12 +15,6 @@ from worker.faults import CALL_MOMENTS, CALLS, VARIABLE
 
 JOB = {**TEST_JOB, "retries": {"attempts": 50}}
 POINTS = [f"{call}.{moment}" for call in CALLS for moment in CALL_MOMENTS if call != "login"]
-
-
-@pytest.fixture
-def api() -> Iterator[StandIn]:
-    with StandIn() as made:
-        yield made
 
 
 def deaths(node: Node) -> int:

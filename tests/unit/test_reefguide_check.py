@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,6 @@ from supervisor.doctor.running import judge
 from supervisor.reefcheck import look
 from tests.conftest import free_port
 from tests.doctors import HEALTH, READY, case, only
-
-
-@pytest.fixture
-def api() -> Iterator[StandIn]:
-    with StandIn() as made:
-        yield made
 
 
 def settings_of(url: str, **members: Any) -> ReefGuide:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import stat
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -22,12 +22,6 @@ from worker.reefguide import exchange as exchanges
 from worker.reefguide.access import Access, Busy
 from worker.reefguide.client import Client, Unanswered
 from worker.reefguide.exchange import Exchange, Request
-
-
-@pytest.fixture
-def api() -> Iterator[StandIn]:
-    with StandIn() as made:
-        yield made
 
 
 @asynccontextmanager

@@ -47,7 +47,9 @@ class Claimant:
 
 
 class Claims:
-    """Claims jobs. `on_taken` is told of each job that is now one of this node."""
+    """Claims jobs. `on_taken` is told of each job that is now one of this node, `on_clear` whenever it has become known
+    what came of a claim that had no answer.
+    """
 
     def __init__(
         self,
@@ -55,6 +57,7 @@ class Claims:
         journal: Journal,
         claimant: Claimant,
         on_taken: Callable[[Grant, JobRecord], None],
+        on_clear: Callable[[], None],
     ) -> None:
         self.doubtful: set[int] = set()
         """Jobs of which is not known whether they were granted: nobody may ask for them again meanwhile."""
@@ -62,8 +65,15 @@ class Claims:
         self._journal = journal
         self._claimant = claimant
         self._on_taken = on_taken
+        self._on_clear = on_clear
+        self._knows_left = False
         self._hurry = asyncio.Event()
         self._later: set[asyncio.Task[None]] = set()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there may be a claim of which nobody knows what came of it."""
+        return bool(self.doubtful) or not self._knows_left
 
     async def claim(self, job: Listed) -> bool | None:
         """Try to get a job; tells whether it is one of this node now, None while nobody knows.
@@ -87,6 +97,8 @@ class Claims:
     async def find_left(self) -> None:
         """Find what became of the claims that an earlier process made and did not hear of."""
         left = [grant for grant in await self._grants() if grant.task_id is None]
+        self.doubtful.update(grant.job_id for grant in left)
+        self._knows_left = True
         await asyncio.gather(*(self._find(grant) for grant in left))
 
     def hurry(self) -> None:
@@ -104,7 +116,7 @@ class Claims:
         self.doubtful.add(grant.job_id)
         is_taken = await self._look(grant, LOOKS_S[:PATIENT_LOOKS])
         if is_taken is not None:
-            self.doubtful.discard(grant.job_id)
+            self._clear(grant)
             return is_taken
         task = asyncio.get_running_loop().create_task(self._look_on(grant))
         self._later.add(task)
@@ -116,7 +128,11 @@ class Claims:
             if await self._look(grant, LOOKS_S[PATIENT_LOOKS:]) is None:
                 await self._drop(grant)
         finally:
-            self.doubtful.discard(grant.job_id)
+            self._clear(grant)
+
+    def _clear(self, grant: Grant) -> None:
+        self.doubtful.discard(grant.job_id)
+        self._on_clear()
 
     async def _look(self, grant: Grant, pauses_s: tuple[float, ...]) -> bool | None:
         """Whether the claim was granted and its job taken; None when that is still open after so many looks."""
@@ -152,7 +168,7 @@ class Claims:
         except BadMessage as error:
             get("worker").warning("job.unreadable", code="ERR-RFG-013", task_id=task_id, reason=error.message)
             body = b"{}"
-        _, record = await self._until_kept(
+        _, record = await until_kept(
             lambda: self._journal.take_grant(grant.number, granted, task_id, grant.job_type, body)
         )
         found = self._journal.grant(task_id)
@@ -178,10 +194,10 @@ class Claims:
         async def read() -> list[Grant]:
             return [each for each in self._journal.grants(GRANTS_MAX) if each.api == self._claimant.api]
 
-        return await self._until_kept(read)
+        return await until_kept(read)
 
     async def _drop(self, grant: Grant) -> None:
-        await self._until_kept(lambda: self._journal.drop_grant(grant.number))
+        await until_kept(lambda: self._journal.drop_grant(grant.number))
 
     async def _pause(self, pause_s: float) -> None:
         if pause_s:
@@ -191,15 +207,15 @@ class Claims:
             except TimeoutError:
                 return
 
-    @staticmethod
-    async def _until_kept(work: Callable[[], Awaitable[Found]]) -> Found:
-        """Do it until the journal takes it: what was granted is ours, whatever the disk says."""
-        while True:
-            try:
-                return await work()
-            except Unavailable as error:
-                get("worker").error("grant.unkept", code=error.code, reason=error.message)
-                await asyncio.sleep(JOURNAL_PAUSE_S)
+
+async def until_kept(work: Callable[[], Awaitable[Found]]) -> Found:
+    """Do it until the journal takes it, or tells it: what was granted is ours, whatever the disk says."""
+    while True:
+        try:
+            return await work()
+        except Unavailable as error:
+            get("worker").error("grant.unkept", code=error.code, reason=error.message)
+            await asyncio.sleep(JOURNAL_PAUSE_S)
 
 
 def task_id_of(grant: Grant, assignment_id: int) -> str:

@@ -14,6 +14,7 @@ from worker.reefguide.access import Busy
 from worker.reefguide.client import Client
 from worker.reefguide.reason import Reasons
 from worker.reefguide.result import FAILED
+from worker.reefguide.variables import FILES_MAX
 from worker.reefguide.verdicts import Delivery, judge_delivery, may_post_failure
 
 AGAIN = Backoff(0.5, 2.0, 60.0, 0.5)
@@ -22,10 +23,18 @@ PAGE = 10_000
 
 
 class Courier:
-    """Delivers, one coroutine for each result. `on_delivered` is told of each that is over."""
+    """Delivers, one coroutine for each result. `on_delivered` is told of each that is over.
+
+    A success whose files no client could fetch is none, and is told as failed (section 14, row 14).
+    """
 
     def __init__(
-        self, client: Client, journal: Journal, api: str, reasons: Reasons, on_delivered: Callable[[], None]
+        self,
+        client: Client,
+        journal: Journal,
+        api: str,
+        reasons: Reasons,
+        on_delivered: Callable[[], None],
     ) -> None:
         self._reasons = reasons
         self._client = client
@@ -74,8 +83,11 @@ class Courier:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _deliver(self, grant: Grant) -> None:
-        body = grant.result or FAILED
-        telling = self._tell_reason(grant) if body == FAILED else None
+        body, refusal = grant.result or FAILED, ""
+        if body != FAILED and (refusal := await self._too_many_files(grant)):
+            self._warn("result.unfetchable", "ERR-STG-012", grant, refusal)
+            body = FAILED
+        telling = self._tell_reason(grant, refusal) if body == FAILED else None
         failures = 0
         while True:
             try:
@@ -89,12 +101,18 @@ class Courier:
             if following is None:
                 break
             body = following
-            telling = self._tell_reason(grant, "the API does not take it")
+            telling = self._tell_reason(grant, "ERR-RFG-009: the API does not take it")
         if telling is not None:
             await telling
         await self._strike(grant)
         del self._tasks[grant.number]
         self._on_delivered()
+
+    async def _too_many_files(self, grant: Grant) -> str:
+        """Why no client could fetch what a job has stored; empty where they can, or nobody can tell."""
+        number = await self._reasons.stock.count(grant.storage_uri or "", FILES_MAX + 1)
+        is_over = number is not None and number > FILES_MAX
+        return f"ERR-STG-012: it stored more than {FILES_MAX} files, and clients can fetch no more" if is_over else ""
 
     def _tell_reason(self, grant: Grant, refusal: str = "") -> asyncio.Task[None]:
         """Beside the posting: clients do not wait for a storage that is slow."""

@@ -7,11 +7,16 @@ the zone may be missing: none of that matters here.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import requests
 
+from job_item.job import new_task_id
+from job_item.log import get
 from job_item.reefvars import ECS_METADATA
+from worker.aside import aside
 
 UNKNOWN = "Unknown - metadata lookup failure"
 """What the original sends where it does not know."""
@@ -49,3 +54,28 @@ def read(raw: bytes) -> EcsTask:
     if not isinstance(arn, str) or not arn or not isinstance(cluster, str) or not cluster:
         raise ValueError("TaskARN or Cluster is missing")
     return EcsTask(arn, cluster)
+
+
+class Naming:
+    """Under which names this node asks for jobs. `identity` is the node's own name."""
+
+    def __init__(self, identity: str, environ: Mapping[str, str]) -> None:
+        self._identity = identity
+        self._uri = environ.get(ECS_METADATA)
+        self._task: EcsTask | None = None
+
+    async def learn(self) -> None:
+        """Ask ECS, where this runs in it. What cannot be learnt is told in the log."""
+        if self._uri:
+            try:
+                self._task = await aside(partial(look_up, self._uri))
+            except ValueError as error:
+                get("worker").warning("ecs.unknown", code="ERR-RFG-014", reason=str(error))
+
+    def task(self) -> str:
+        """The name for a claim: it finds a claim again whose answer was lost."""
+        return self._task.arn if self._task is not None else f"job_item:{self._identity}:{new_task_id()}"
+
+    def cluster(self) -> str:
+        """The name of the cluster."""
+        return self._task.cluster if self._task is not None else UNKNOWN

@@ -6,35 +6,32 @@ import asyncio
 import os
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from job_item import reeftokens
-from job_item.errors import Unavailable
 from job_item.handlers.context import Facts
-from job_item.job import JobRecord, Status, new_task_id
+from job_item.job import JobRecord, Status
 from job_item.log import get
 from job_item.redact import Redactor
 from job_item.reefspec import ReefGuide
-from job_item.reefvars import ECS_METADATA
 from worker.about import About
-from worker.aside import aside
 from worker.desk import JobApiState
 from worker.dispatch import Dispatcher
 from worker.faults import FaultPoints
-from worker.journal import Grant, Journal, Settlement
+from worker.journal import Grant, Journal
 from worker.reefguide.access import Access
-from worker.reefguide.claims import GRANTS_MAX, Claimant, Claims
+from worker.reefguide.claims import GRANTS_MAX, Claimant, Claims, until_kept
 from worker.reefguide.client import Client
 from worker.reefguide.courier import Courier
-from worker.reefguide.ecs import UNKNOWN, EcsTask, look_up
+from worker.reefguide.ecs import Naming
 from worker.reefguide.exchange import Exchange
-from worker.reefguide.idle import Idle
+from worker.reefguide.idle import Idle, Load
 from worker.reefguide.reason import Reasons
 from worker.reefguide.reporter import ReefReporter
-from worker.reefguide.sentry import Sentry, open_sentry
+from worker.reefguide.sentry import Sentry
 from worker.reefguide.source import Slots, Source
+from worker.reefguide.stock import Stock
 from worker.reefguide.variables import facts_of, variables_of
 from worker.reefguide.watch import Watch
 from worker.seams import Assignment, Reporter
@@ -51,6 +48,7 @@ class ReefGateway:
     """The parts between the API and the dispatcher, and their life. `join` follows when that is made.
 
     `on_idle` ends the node; it is called with the reason when there was no job for as long as the settings say.
+    `on_fatal` is called with a failure of ours after which nothing would be polled.
     """
 
     def __init__(
@@ -61,33 +59,39 @@ class ReefGateway:
         journal: Journal,
         logs: Path,
         on_idle: Callable[[str], None],
+        on_fatal: Callable[[BaseException], None],
     ) -> None:
         self._settings = settings
         self._about = about
         self._board = board
         self._journal = journal
         self._on_idle = on_idle
+        self._on_fatal = on_fatal
         self._grants: dict[str, Grant] = {}
-        self.reporter = ReefReporter(self._grants, logs, self._ended, self._failed)
-        self._ecs: EcsTask | None = None
+        dsn = settings.sentry_dsn.get_secret_value() if settings.sentry_dsn is not None else None
+        self._sentry = Sentry(dsn, about.start.identity)
+        self.reporter = ReefReporter(self._grants, logs, self._ended, self._sentry.tell_failure)
+        self._naming = Naming(about.start.identity, os.environ)
         self._exchange = Exchange(settings.api_endpoint, settings.request_timeout)
         passing = FaultPoints.from_environ(os.environ).passing
         self._tokens = about.start.state_dir / reeftokens.FILE
         self._access = Access(settings, self._exchange, self._tokens, passing)
         self._client = Client(settings.api_endpoint, self._exchange, self._access, passing)
         about.job_api = self._state
-        claimant = Claimant(self._name, self._cluster, settings.settle, settings.api_endpoint)
-        self._claims = Claims(self._client, journal, claimant, self._take)
+        node = board.standing.settings
+        is_alone = node.broker_connection is None and not node.end_point
+        self._idle = Idle(settings.idle_timeout if is_alone else 0.0, self._load, self._tell_idle)
+        claimant = Claimant(self._naming.task, self._naming.cluster, settings.settle, settings.api_endpoint)
+        self._claims = Claims(self._client, journal, claimant, self._take, self._idle.look)
         environ = {**about.start.dotenv, **os.environ}
-        reasons = Reasons(settings, journal, logs, environ, Redactor(about.start.secrets()))
+        self._stock = Stock(settings, environ)
+        reasons = Reasons(journal, logs, self._stock, Redactor(about.start.secrets()))
         self._courier = Courier(self._client, journal, settings.api_endpoint, reasons, self._delivered)
         self._watch = Watch(self._client, settings, self._stop)
         self._slots = Slots(settings.max_concurrent_jobs)
-        self._sentry: Sentry | None = None
         self._is_over = self._is_final = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._source: Source
-        self._idle: Idle
         self._dispatcher: Dispatcher
         self._reporters: Reporter
         self._stopper: Stopper
@@ -99,10 +103,8 @@ class ReefGateway:
         self._stopper = stopper
         stopper.on_ended = self._ended
         self._source = Source(self._client, self._claims, self._settings, self._slots, dispatcher.has_slot)
-        self._source.on_bug = self._tell_bug
-        settings = self._board.standing.settings
-        is_alone = settings.broker_connection is None and not settings.end_point
-        self._idle = Idle(self._settings.idle_timeout if is_alone else 0.0, self._is_busy, self._tell_idle)
+        self._source.on_bug = self._sentry.tell_bug
+        self._source.on_settled = self._idle.look
 
     def know(self) -> None:
         """Know the jobs that an earlier process has taken, before what became of them is decided.
@@ -139,38 +141,36 @@ class ReefGateway:
 
     async def close(self) -> None:
         """Post what can be posted in time, and let the connections go."""
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._end_tasks()
         self._courier.grow()
         if self._is_final:
+            self._stock.hurry()
             await self._courier.flush(FLUSH_S)
         await self._claims.stop()
         await self._watch.close()
         await self._courier.stop()
         self._exchange.close()
-        if self._sentry is not None:
-            await asyncio.wait({aside(self._sentry.close)}, timeout=1.0)
+        await self._sentry.close()
+
+    async def _end_tasks(self) -> None:
+        """Let come to its end what is under way, but wait for no API that is silent: the journal knows the rest."""
+        tasks = tuple(self._tasks)
+        if tasks:
+            await asyncio.wait(tasks, timeout=CLAIMS_S)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _start(self) -> None:
         """Who this node is, what it holds, and then: more."""
-        if self._settings.sentry_dsn is not None:
-            dsn = self._settings.sentry_dsn.get_secret_value()
-            self._sentry = await aside(partial(open_sentry, dsn, self._about.start.identity))
-        await self._look_ecs_up()
-        await self._go_on()
+        await self._sentry.open()
+        await self._naming.learn()
+        await until_kept(self._go_on)
         if self._is_over:
             return
         self._idle.start()
         self._spawn(self._claims.find_left())
         self._source.start()
-
-    async def _look_ecs_up(self) -> None:
-        uri = os.environ.get(ECS_METADATA)
-        if not uri:
-            return
-        try:
-            self._ecs = await aside(partial(look_up, uri))
-        except ValueError as error:
-            get("worker").warning("ecs.unknown", code="ERR-RFG-014", reason=str(error))
 
     async def _go_on(self) -> None:
         """Watch over the jobs that are here already, end those that nobody serves any more, post what is due."""
@@ -181,7 +181,7 @@ class ReefGateway:
                 self._slots.held.add(task_id)
                 self._watch.begin(task_id, grant)
             else:
-                await self._stop(task_id, Status.TERMINATE)
+                self._spawn(self._watch.end_job(task_id, Status.TERMINATE))
         self._courier.grow()
 
     def _take(self, grant: Grant, record: JobRecord) -> None:
@@ -195,19 +195,19 @@ class ReefGateway:
         self._idle.touch()
         get("worker").info("job.claimed", task_id=task_id, job_id=grant.job_id, job_event=grant.job_type)
         if self._is_final or grant.job_type not in self._board.standing.specs:
-            self._spawn(self._stop(task_id, Status.TERMINATE))
+            self._spawn(self._watch.end_job(task_id, Status.TERMINATE))
             return
         self._reporters.accepted(record)
         self._watch.begin(task_id, grant)
         self._dispatcher.offer(grant.job_type)
 
     def _ended(self, task_id: str) -> None:
-        """A job has ended: its slot is free, and its result is due."""
+        """A job has ended, wherever it came from; of one of the API the slot is free and the result is due."""
+        self._idle.touch()
         if self._grants.pop(task_id, None) is None:
             return
         self._slots.held.discard(task_id)
         self._watch.end(task_id)
-        self._idle.touch()
         self._courier.grow()
         self._source.wake()
 
@@ -219,44 +219,41 @@ class ReefGateway:
         running = {task_id for task_id, _ in self._dispatcher.running()}
         for task_id in tuple(self._grants):
             if task_id not in running:
-                try:
-                    await self._stop(task_id, Status.TERMINATE)
-                except Unavailable as error:
-                    get("worker").error("job.unended", code=error.code, task_id=task_id, reason=error.message)
-
-    def _failed(self, grant: Grant, end: Settlement) -> None:
-        if self._sentry is not None:
-            message = f"Job {grant.job_id} of type {grant.job_type} failed: {end.error_code}: {end.error}"
-            tags = {"job_id": str(grant.job_id), "job_type": grant.job_type, "code": str(end.error_code)}
-            self._sentry.tell(message, tags)
-
-    def _tell_bug(self, bug: Exception) -> None:
-        if self._sentry is not None:
-            self._sentry.tell(f"Polling failed: {bug!r}", {"code": "ERR-HST-003"})
+                await self._watch.end_job(task_id, Status.TERMINATE)
 
     def _delivered(self) -> None:
         self._idle.touch()
+        self._idle.look()
 
     def _state(self) -> JobApiState:
         return replace(self._client.state, unposted=self._courier.waiting)
 
-    def _is_busy(self) -> bool:
-        holds = self._slots.held or self._slots.asking or self._claims.doubtful
-        return bool(holds or self._dispatcher.running() or self._journal.queued or not self._courier.is_idle)
+    def _load(self) -> Load:
+        """What there is to do. Jobs that wait for an event which nothing serves any more are none of it (row 16)."""
+        specs = self._board.standing.specs
+        waiting = {
+            event
+            for (event, status), number in self._journal.counts_by_event().items()
+            if number and status is Status.QUEUED
+        }
+        return Load(
+            has_jobs=bool(self._slots.held or self._dispatcher.running() or waiting & specs.keys()),
+            has_open_claims=bool(self._slots.asking or self._claims.is_open),
+            has_results=not self._courier.is_idle,
+        )
 
-    def _tell_idle(self) -> None:
+    def _tell_idle(self, load: Load) -> None:
+        if load.has_open_claims or load.has_results:
+            get("worker").error("results.stranded", code="ERR-RFG-016", waiting=self._courier.waiting)
         self._on_idle(f"there was no job for {self._settings.idle_timeout:g} s")
-
-    def _name(self) -> str:
-        """The name for a claim: it finds a claim again whose answer was lost."""
-        if self._ecs is not None:
-            return self._ecs.arn
-        return f"job_item:{self._about.start.identity}:{new_task_id()}"
-
-    def _cluster(self) -> str:
-        return self._ecs.cluster if self._ecs is not None else UNKNOWN
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        bug = None if task.cancelled() else task.exception()
+        if bug is not None:
+            self._on_fatal(bug)

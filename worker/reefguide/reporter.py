@@ -17,7 +17,10 @@ from worker.seams import Assignment
 
 @dataclass(frozen=True, slots=True)
 class ReefReporter:
-    """A reporter and spokesman of the jobs in `grants` (by task id); `ended` is told of each that is over."""
+    """A reporter and spokesman of the jobs in `grants` (by task id).
+
+    `ended` is told of each job that is over, wherever it came from.
+    """
 
     grants: dict[str, Grant]
     logs: Path
@@ -64,5 +67,5 @@ class ReefReporter:
 
     def settled(self, assignment: Assignment, end: Settlement, status: Status, details: dict[str, Any]) -> None:  # noqa: ARG002 - given by the seam
         """An attempt has ended: what is to be posted is in the journal."""
-        if status.is_final and self.is_mine(assignment.task_id):
+        if status.is_final:
             self.ended(assignment.task_id)

@@ -53,6 +53,8 @@ class Source:
     ) -> None:
         self.on_bug: Callable[[Exception], None] = lambda _: None
         """Called when a round failed for a reason of our own."""
+        self.on_settled: Callable[[], None] = lambda: None
+        """Called whenever a claim has come to its end."""
         self._client = client
         self._claims = claims
         self._settings = settings
@@ -145,6 +147,7 @@ class Source:
             is_won = await self._claims.claim(job)
         finally:
             self._slots.asking -= 1
+            self.on_settled()
         if is_won is False:
             self._avoided[job.id] = time.monotonic() + AVOID_S
         return is_won

@@ -12,6 +12,9 @@ from job_item.handlers.context import Facts
 from job_item.reefspec import ReefGuide
 from worker.journal import Grant
 
+FILES_MAX = 25
+"""Files below the storage URI of a job that the API hands out; with one more it hands out none (section 5.5)."""
+
 
 def variables_of(grant: Grant, settings: ReefGuide) -> dict[str, str]:
     """Where files go, which job this is, and until when; `DATA_PATH` and the like under the names of the deployment."""
@@ -47,6 +50,7 @@ def facts_of(grant: Grant | None, settings: ReefGuide, token: str | None, tokens
     return replace(
         places,
         storage_uri=grant.storage_uri,
+        files_max=FILES_MAX,
         assignment_id=str(grant.assignment_id),
         job_id=str(grant.job_id),
         deadline_at=(grant.taken_at or 0.0) + lasts_s,

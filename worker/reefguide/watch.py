@@ -53,7 +53,7 @@ class Watch:
     async def _keep_time(self, task_id: str, grant: Grant) -> None:
         await asyncio.sleep(time_left_s(grant, self._settings.deadline, time.time()))
         get("worker").warning("job.overdue", code="ERR-RFG-012", task_id=task_id, job_id=grant.job_id)
-        await self._end(task_id, Status.TIMEOUT)
+        await self.end_job(task_id, Status.TIMEOUT)
 
     async def _look(self, task_id: str, grant: Grant) -> None:
         while True:
@@ -68,11 +68,11 @@ class Watch:
                 get("worker").warning(
                     "job.unwanted", code="ERR-RFG-011", task_id=task_id, job_id=grant.job_id, reason=reason
                 )
-                await self._end(task_id, Status.TERMINATE)
+                await self.end_job(task_id, Status.TERMINATE)
                 return
 
-    async def _end(self, task_id: str, status: Status) -> None:
-        """Have it ended, however long the journal takes to note it."""
+    async def end_job(self, task_id: str, status: Status) -> None:
+        """Have a job ended, however long the journal takes to note it."""
         while True:
             try:
                 await self._stop(task_id, status)

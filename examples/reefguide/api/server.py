@@ -16,6 +16,8 @@ from examples.reefguide.api.faults import Faults, Rule
 from examples.reefguide.api.store import Store
 
 KEEP_ALIVE_S = 5.0
+FILES_MAX = 25
+"""Objects below the prefix of a job that are handed out; where there are more, none is."""
 
 Call = Callable[["Request"], Answer]
 
@@ -90,7 +92,11 @@ def _download(request: Request) -> Answer:
     job = request.store.detail(request.id()).body["job"]
     if job["status"] != "SUCCEEDED":
         raise domain(400, "Job has no results to download")
-    return Answer(200, {"job": {name: job[name] for name in ("id", "type", "status")}, "files": {}})
+    first = min((one for one in job["assignments"] if one["result"]), key=lambda one: one["id"])
+    files = request.store.list_files(first["storage_uri"])
+    if len(files) > FILES_MAX:
+        raise domain(400, "Too many files to download")
+    return Answer(200, {"job": {name: job[name] for name in ("id", "type", "status")}, "files": files})
 
 
 def _time_out(request: Request) -> Answer:

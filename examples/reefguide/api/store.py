@@ -6,6 +6,7 @@ import hashlib
 import json
 import threading
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -117,7 +118,7 @@ class Job:
 
 class Store:
     """What the API knows. `claim_window_s` is the time between its look at a job and its claim, which nothing guards;
-    `expiry_s` takes the place of the time that an assignment has.
+    `on_look` is called in between too, and may raise; `expiry_s` takes the place of the time that an assignment has.
     """
 
     def __init__(self, accounts: Accounts | None = None) -> None:
@@ -126,7 +127,10 @@ class Store:
         self.jobs: dict[int, Job] = {}
         self.claim_window_s = 0.005
         self.expiry_s: float | None = None
+        self.on_look: Callable[[Job], None] = lambda _: None
         self.bucket = "reef"
+        self.list_files: Callable[[str], Mapping[str, str]] = lambda _: {}
+        """What lies below a storage URI: each relative path with where it is fetched."""
         self._assignments: dict[int, Assignment] = {}
         self._results = 0
         self._lock = threading.RLock()
@@ -176,6 +180,7 @@ class Store:
             raise domain(404, "Job not found")
         if job.status != "PENDING":
             raise domain(400, "Job is not available for assignment")
+        self.on_look(job)
         if self.claim_window_s:
             time.sleep(self.claim_window_s)
         with self._lock:
