@@ -58,6 +58,16 @@ class GoWorker(Manager):
         await asyncio.sleep(FINISH_AFTER_S)
         await self.connection.publish(f"{task_id}_finish", b"error" if stderr else b"finish")
 
+    def close(self) -> None:
+        """Leave, whatever still waits to say its status."""
+        self.run(self._let_go())
+        super().close()
+
+    async def _let_go(self) -> None:
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
     async def _ignore(self, delivery: Delivery) -> None:
         await delivery.accept()
 
