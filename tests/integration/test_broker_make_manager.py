@@ -40,5 +40,5 @@ def test_one_command_starts_all_and_ctrl_c_ends_all(
         assert process.wait(60) == 0
         eventually(lambda: not any(map(is_alive, all_of_it)), within_s=10)
     finally:
-        process.kill()
-        process.wait()
+        process.terminate()  # it ends all three; killed, it would leave them behind
+        process.wait(60)
