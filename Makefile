@@ -24,14 +24,14 @@ run: ## Set up, then run the node in the foreground with config.yaml; Ctrl-C sto
 
 manager: ## A message broker, the example Job Manager and a node of it, until Ctrl-C; BROKER=nats, redis or rabbitmq
 	@$(SETUP) run
-	@exec $(BIN)/python -m examples.job_manager.start
+	@exec $(BIN)/python -m tools.stage
 
 test: ## Set up, servers for tests too where that may be, then run every test; TESTS=tests/unit for a part
 	@$(SETUP) dev
 	@sh tools/servers
 	$(BIN)/python -m pytest --numprocesses $(PROCESSES) $(TESTS)
 
-soak: ## Chaos: kill loops, hostile values; SOAK=quick (minutes) or SOAK=night (an hour)
+soak: ## Chaos: kill loops, hostile values; SOAK=quick (minutes) or SOAK=night (an hour), SOAK_SLICE=3/20 a part of it
 	@$(SETUP) dev
 	@sh tools/servers
 	SOAK=$(SOAK) $(BIN)/python -m pytest -m soak --numprocesses $(PROCESSES) $(TESTS)

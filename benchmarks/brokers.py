@@ -140,15 +140,19 @@ def _latency(kind: str, node: Node, manager: Manager, rounds: int) -> list[Figur
 
 
 def _delays_ms(node: Node, manager: Manager) -> Sequence[float]:
+    task_ids = [new_task_id() for _ in range(TRIGGERS)]
     sent_ns: dict[str, int] = {}
 
-    def send(_: int) -> None:
-        task_id = new_task_id()
+    def send(number: int) -> None:
+        task_id = task_ids[number]
         sent_ns[task_id] = time.time_ns()
         manager.trigger("clock", task_id=task_id, listen=False)
 
-    at_an_even_pace(PER_S, TRIGGERS, send)
-    for task_id in sent_ns:
+    with manager_of(manager.settings, manager.project) as ear:
+        ear.listen_to_all(task_ids, LAST)
+        at_an_even_pace(PER_S, TRIGGERS, send)
+        eventually(lambda: all(ear.said(task_id, LAST) for task_id in task_ids), within_s=60, what="all heard")
+    for task_id in task_ids:
         node.await_status(task_id, "finish")
     return [(int(node.output(task_id)) - sent) / 1e6 for task_id, sent in sent_ns.items()]
 

@@ -33,6 +33,7 @@ from job_item.redact import secret_values
 from job_item.reefspec import ReefGuide
 from job_item.resources import Resources
 from job_item.section import Section
+from job_item.updatespec import Update
 
 
 class Retries(Section):
@@ -206,6 +207,8 @@ class Settings(Section):
     """
     reload: Literal["auto", "manual"] = "auto"
     """`auto`: an edit of this file takes effect by itself. `manual`: only with `job_item reload` or SIGHUP."""
+    update: Update = Update()
+    """Releases that this node takes: off without a key."""
 
     @property
     def project(self) -> str:

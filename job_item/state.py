@@ -97,6 +97,18 @@ class StateFolder:
             os.write(descriptor, f"{os.getpid():<20}".encode())
         return Lock(descriptor)
 
+    def holder(self, name: str) -> int | None:
+        """The pid of the process that holds the lock `<name>.lock`; None where nobody does."""
+        try:
+            with (self.path / f"{name}.lock").open("rb") as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    return int(file.read(20))
+        except (OSError, ValueError):
+            pass
+        return None
+
     def write_node(self, info: NodeInfo) -> None:
         """Tell others of this node; they see the whole file or none. Raises NodeError."""
         draft = self.path / "node.json.new"

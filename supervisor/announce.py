@@ -25,6 +25,7 @@ class Announcer:
 
     def __init__(self, notifier: Notifier, holdings: Holdings, log: PlainLog) -> None:
         self.execs: Sequence[ExecState] = ()
+        self.deaths = 0
         self._notifier = notifier
         self._holdings = holdings
         self._log = log
@@ -57,6 +58,7 @@ class Announcer:
             self.execs,
             is_reloading=reload.is_busy,
             settings_faults=len(state.faults),
+            deaths=self.deaths,
         )
         self._notifier.tell(outlook, progress, time.monotonic())
 

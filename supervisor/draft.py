@@ -53,6 +53,7 @@ def draft(loaded: Loaded, start: ChildStart, node: NodeInfo, ground: Ground, dou
         manager=loaded.supply.state() if loaded.supply else None,
         refresh_s=settings.manager.refresh,
         doubts=doubts,
+        takes_updates=settings.update.public_key is not None,
         lock=ground.lock,
         listener=ground.listener,
     )

@@ -33,6 +33,14 @@ def main() -> int:
         from supervisor.saving import save
 
         return save()
+    from supervisor.helps import kept_help
+
+    if (text := kept_help(sys.argv[1:], os.environ)) is not None:
+        try:
+            os.write(1, text.encode())
+        except BrokenPipeError:
+            return 1  # who reads it has seen enough
+        return 0
     from supervisor.cli.app import main as run
 
     return run()

@@ -42,6 +42,19 @@ def bind(api: Api, beside: Sequence[socket.socket] = ()) -> socket.socket:
         ) from error
 
 
+def take_up(api: Api, left: socket.socket | None) -> socket.socket:
+    """Go on with the socket that the version before has left, if it is where `api` asks for; else bind. Raises as
+    `bind`.
+    """
+    if left is None:
+        return bind(api)
+    host, port = left.getsockname()[:2]
+    if api.host in (host, "localhost") and (port == api.port or not (api.port and api.port_was_set)):
+        return left
+    left.close()
+    return bind(api)
+
+
 def _listen(family: int, address: tuple[object, ...], beside: Sequence[socket.socket]) -> socket.socket:
     # With any other protocol number, 0 included, asyncio sets no TCP_NODELAY and each answer may wait 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from job_item.plainlog import PlainLog
 from supervisor.outlook import Outlook, status_of
 from supervisor.progress import Progress
+from supervisor.trial import DEATHS
 
 VARIABLES = (
     "NOTIFY_SOCKET",
@@ -91,6 +92,7 @@ class Notifier:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             self._socket.setblocking(False)
         self._status = ""
+        self._deaths = 0
         self._was_ready = self._was_reloading = self._was_stopping = False
         self._feed_at_s: float | None = None
         self._extend_at_s: float | None = None
@@ -135,6 +137,8 @@ class Notifier:
             lines += ["RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}"]
         elif outlook.is_ready and not outlook.is_reloading and (self._was_reloading or not self._was_ready):
             lines += ["READY=1", f"MAINPID={os.getpid()}"]
+        if outlook.deaths != self._deaths:
+            lines.append(f"{DEATHS}={outlook.deaths}")
         status = status_of(outlook, self._was_ready)
         if status != self._status:
             lines.append(f"STATUS={' '.join(status.split())[:_STATUS_CHARACTERS]}")
@@ -146,6 +150,7 @@ class Notifier:
 
     def _remember(self, outlook: Outlook, now_s: float) -> None:
         self._status = status_of(outlook, self._was_ready)
+        self._deaths = outlook.deaths
         self._was_stopping = outlook.is_stopping
         if outlook.is_ready and not outlook.is_reloading:
             self._was_ready, self._was_reloading = True, False

@@ -25,6 +25,8 @@ class Outlook:
     """Whether new settings are being read and brought into force."""
     settings_faults: int = 0
     """How many faults keep the newest settings from being in force."""
+    deaths: int = 0
+    """How many children have failed, since the start of the node."""
 
     @property
     def is_ready(self) -> bool:

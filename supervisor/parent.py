@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import signal
+import socket
 import time
 from collections.abc import Callable, MutableMapping
 from dataclasses import replace
@@ -28,16 +29,21 @@ from supervisor.progress import Progress
 from supervisor.reload import Reload
 from supervisor.signals import STOP_SIGNALS
 from supervisor.sleep import end_of_wait_s, slept_s
+from supervisor.succession import pass_on
 from supervisor.tables import Life, Phase, Room
+from supervisor.updates import Updates
 
 
 def run(plan: Plan, environ: MutableMapping[str, str]) -> int:
     """Run the node that `plan` has prepared; returns its exit code."""
+    before = dict(environ)
     with outfit_for(plan, environ) as outfit:
-        code = Parent(plan, outfit).run()
+        parent = Parent(plan, outfit)
+        code = parent.run()
+        left = parent.leave_listener()
         outfit.holdings.close()
         outfit.log.info("node.stopped", exit_code=code)
-    return code
+    return code if left is None else pass_on(left, before)
 
 
 class Parent:
@@ -54,19 +60,31 @@ class Parent:
         self._exchange = Exchange()
         self._reload = Reload(plan, outfit.births, outfit.holdings, outfit.log, self._enforce)
         self._announcer = Announcer(outfit.notifier, outfit.holdings, outfit.log)
+        self._updates = Updates(outfit.births, outfit.log, self._give_way)
+        self._is_giving_way = False
 
     def run(self) -> int:
         """Keep the node going until it has stopped; returns its exit code."""
         try:
             self._apply(moves.Ticked())
             self._announce()
-            while self._node.phase is not Phase.STOPPED or self._children.sweep.is_active:
+            while not self._has_ended() or self._children.sweep.is_active:
                 self._turn()
         finally:
             for child in self._children.all():
                 child.kill()
             self._reload.close()
+            self._updates.close()
         return int(self._node.exit_code)
+
+    def leave_listener(self) -> socket.socket | None:
+        """The API's socket for the version that this node makes room for; None where it has just ended."""
+        if self._node.phase is not Phase.RUNNING or not self._is_giving_way:
+            return None
+        return self._holdings.listener(self._reload.plan).dup()
+
+    def _has_ended(self) -> bool:
+        return self._node.phase is Phase.STOPPED or (self._is_giving_way and not self._node.children)
 
     def _turn(self) -> None:
         """The one wait, and what came of it. Links go before deaths: last words count."""
@@ -76,7 +94,7 @@ class Parent:
         }
         sources[self._signals.fileno()] = self._take_signals
         sources |= {child.grave: partial(self._bury, child) for child in children}
-        sources |= self._reload.sources()
+        sources |= {**self._reload.sources(), **self._updates.sources()}
         everything = [*sources, *self._children.sweep.graves]
         # A signal that comes when the time is over (we were stopped ourselves) ends the first wait without a look at
         # the links, and a child that did speak would pass for hung.
@@ -88,8 +106,9 @@ class Parent:
                 take()
         self._take_signals()  # a CONT of just now comes before a look at the clock
         self._apply(moves.Ticked())
-        self._children.collect_strays(self._reload.pids)
+        self._children.collect_strays(self._others)
         self._go_on_reloading()
+        self._updates.turn(self._reload.plan, self._reload.offer)
         self._announce()
 
     def _deadline_s(self) -> float | None:
@@ -98,6 +117,7 @@ class Parent:
             self._children.sweep.deadline_s,
             self._reload.next_moment_s(),
             self._announcer.deadline_s,
+            self._updates.due_s,
         )
         due_s = min((moment for moment in moments if moment is not None), default=None)
         return end_of_wait_s(due_s, self._node.rules.silence_s, time.monotonic())
@@ -116,6 +136,7 @@ class Parent:
     def _go_on_reloading(self) -> None:
         if self._node.phase is not Phase.RUNNING:
             self._reload.close()
+            self._updates.close()
         self._reload.turn()
         if not self._node.is_adopting:
             self._reload.settle()
@@ -206,7 +227,11 @@ class Parent:
         self._exchange.lose(child)
         if child.room is Room.EXECS:
             self._announcer.execs = [replace(state, state="waiting", pid=None) for state in self._announcer.execs]
+        if exit_code:
+            self._announcer.deaths += 1
         self._apply(moves.Died(child.room, exit_code))
+        if self._is_giving_way:
+            self._give_way()
         if Room.EXECS not in self._reload.plan.rooms:
             self._announcer.execs = ()
         self._let_go()
@@ -220,10 +245,26 @@ class Parent:
                 self._reload.ask()
             elif number == signal.SIGUSR1:
                 self._dump()
+            elif number == signal.SIGUSR2:
+                self._give_way()
         if signal.SIGCONT in numbers:
             self._wake(0.0)
         if signal.SIGCHLD in numbers:
-            self._children.reap_orphans(self._reload.pids)
+            self._children.reap_orphans(self._others)
+
+    def _give_way(self) -> None:
+        """Make room for another version: what runs may take its time, nothing new begins, background commands last."""
+        if self._node.phase is not Phase.RUNNING:
+            return
+        if not self._is_giving_way:
+            self._log.info("node.gives_way")
+            self._is_giving_way = True
+            self._reload.close()
+            self._updates.close()
+        rooms = {child.room for child in self._node.children}
+        kept = (Room.EXECS,) if rooms == {Room.WORKER, Room.EXECS} else ()
+        plan = self._reload.plan
+        self._apply(moves.Renewed(plan.rules, plan.early_deaths, kept, frozenset()))
 
     def _dump(self) -> None:
         """Write down what this node holds, and have the children do so."""
@@ -244,6 +285,11 @@ class Parent:
     def _let_go(self) -> None:
         """Close what only older plans name; a living child counts with the plan that it was born with."""
         self._holdings.keep((self._reload.plan, *self._children.plans.values()))
+
+    @property
+    def _others(self) -> frozenset[int]:
+        """Processes of the node that are no children of a room."""
+        return self._reload.pids | self._updates.pids
 
     def _taker(self) -> Child | None:
         """The execs child, if it takes orders."""

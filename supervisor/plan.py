@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from job_item.manager.state import ManagerState
+from job_item.release.marker import Staged
 from job_item.sign import Sign
 from job_item.state import NodeInfo
 from supervisor.finding import Finding
 from supervisor.moves import Rules
 from supervisor.tables import Room
+from supervisor.trial import Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,22 @@ class Plan:
     """How often it is asked whether anything is new."""
     doubts: tuple[Finding, ...]
     """What is doubtful in these settings."""
+    takes_updates: bool
+    """Whether releases are taken at all, also those that the Job Manager offers."""
     lock: int
     """The descriptor that holds the lock `node`."""
     listener: int
     """The descriptor of the API's socket."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuardPlan:
+    """What a guard knows: which version it guards, and where what is known of it is kept.
+
+    `terms` are those of a version on trial; None for one that is confirmed.
+    """
+
+    state_dir: Path
+    staged: Staged
+    terms: Terms | None
+    log: LogWish

@@ -13,6 +13,7 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
+from job_item.manager.offer import Offer
 from job_item.orders import Answer, Refusal, ReloadOrder
 from job_item.plainlog import PlainLog
 from job_item.reload import ReloadReport, SettingsState
@@ -71,6 +72,11 @@ class Reload:
     def pids(self) -> frozenset[int]:
         """The process that reads just now."""
         return frozenset({self._reader.pid} if self._reader is not None else ())
+
+    @property
+    def offer(self) -> Offer | None:
+        """The newer worker that the Job Manager would have, as it is known now."""
+        return self._envoy.state.offer if self._envoy.state else None
 
     @property
     def is_busy(self) -> bool:

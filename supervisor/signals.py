@@ -1,7 +1,8 @@
 """Signals as the parent takes them: the handlers do nothing but wake the one wait.
 
-TERM and INT climb the ladder of a stop, QUIT goes to its end at once, HUP asks for a reload, USR1 for a dump. CONT says
-that this process had been stopped, CHLD that a child of it has ended, which may be an orphan that fell to it.
+TERM and INT climb the ladder of a stop, QUIT goes to its end at once, HUP asks for a reload, USR1 for a dump, USR2 for
+room for another version. CONT says that this process had been stopped, CHLD that a child of it has ended, which may be
+an orphan that fell to it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import signal
 from types import FrameType
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
-HELD_SIGNALS = (*STOP_SIGNALS, signal.SIGUSR1, signal.SIGHUP)
+HELD_SIGNALS = (*STOP_SIGNALS, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP)
 """Signals that would end a process which does not know them yet."""
 HEARD_SIGNALS = (*HELD_SIGNALS, signal.SIGCONT, signal.SIGCHLD)
 

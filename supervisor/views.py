@@ -162,6 +162,7 @@ def node_view(node: Record) -> RenderableType:
                 "processes": ", ".join(f"{room} {process['pid'] or '-'}" for room, process in rooms),
                 "settings": settings_line(node["settings"]),
                 **update_line(node.get("update")),
+                **versions_line(node.get("versions")),
                 "slots": f"{running} of {node['slots'] or '?'} in use",
                 "queued": str(queued),
                 **({"job api": job_api_line(node["reefguide"])} if node.get("reefguide") else {}),
@@ -207,6 +208,21 @@ def others(node: Record) -> dict[str, str | Text]:
         waiting = ", ".join(f"{number} {kind}" for kind, number in outbox["waiting"].items() if number)
         facts["to be said"] = waiting or "nothing"
     return facts
+
+
+def versions_line(versions: Record | None) -> dict[str, Text]:
+    """Whose releases the node takes, and what became of the last update; nothing where they are off."""
+    if versions is None:
+        return {}
+    line = f"channel {versions['channel']}" if versions["channel"] else "updates are off"
+    last, style = versions["last"], ""
+    if last:
+        reason = f": {last['reason']}" if last["reason"] else ""
+        line += f", {last['version']} {last['result']} {moment(last['at'])}{reason}"
+        style = "yellow" if reason or versions["on_trial"] else ""
+    if before := versions["previous"]:
+        line += f"; before it {before}"
+    return {"versions": Text(harmless(line), style=style)}
 
 
 def settings_line(settings: Record) -> Text:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
-from tools.dist import build
-from tools.wheelhouse import Target
+from tools.dist import ROOT, build, commit_time, pack
+from tools.wheelhouse import Target, gather, read_lock
 
 BASE = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"
 """The machine's own Python."""
@@ -22,6 +25,23 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dist")
     build(folder, [Target(sys.version_info.minor, platform.machine())])
     return folder
+
+
+def built_as(dist: Path, version: str, pyz: Path) -> Path:
+    """The pyz of `dist` once more, as a later version of the same code."""
+    (wheel,) = dist.glob("*.whl")
+    later = pyz.with_name(wheel.name)
+    with zipfile.ZipFile(wheel) as before, zipfile.ZipFile(later, "w") as after:
+        for entry in before.infolist():
+            content = before.read(entry)
+            if entry.filename == "job_item/__init__.py":
+                content = re.sub(rb'__version__ = ".*"', f'__version__ = "{version}"'.encode(), content)
+            after.writestr(entry, content)
+    target = Target(sys.version_info.minor, platform.machine())
+    pins = read_lock((ROOT / "requirements.lock").read_text())
+    wheels = gather(ROOT / "build" / "wheels", wheel, pins, [target])
+    pack(pyz, [later, *wheels], [target], {**os.environ, "SOURCE_DATE_EPOCH": str(commit_time())})
+    return pyz
 
 
 def run(*words: str | Path, environ: dict[str, str] | None = None, cwd: Path | None = None) -> str:

@@ -1,8 +1,9 @@
-"""A TCP proxy with bad weather: stalled and half-open links, resets, delay, silence."""
+"""A TCP proxy with bad weather: stalled, half-open and vanished links, resets, delay, silence."""
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import socket
 import ssl
 import struct
@@ -14,15 +15,19 @@ from typing import Any, Literal
 
 CHUNK_BYTES = 64 << 10
 
-Weather = Literal["fair", "stalled", "half-open"]
+Weather = Literal["fair", "stalled", "half-open", "vanished"]
+
+SO_ATTACH_FILTER = 26
+"""Of asm-generic/socket.h."""
 
 
 class Proxy:
     """Passes bytes on between whoever connects and a target, as the weather allows.
 
     `stalled`: nothing is read any more, so the sender's buffers fill. `half-open`: everything is read and thrown away,
-    as if the other end had gone without a word. In both the connections stand. Runs in a thread of its own; all methods
-    may be called from any thread.
+    as if the other end had gone without a word. `vanished`: its machine has gone too, so nothing is acknowledged any
+    more (Linux; for good). In all three the connections stand. Runs in a thread of its own; all methods may be called
+    from any thread.
 
     Parameters: `host`, the loopback address to listen on; `tls`, to be a TLS server in front of a plain target.
     """
@@ -73,6 +78,9 @@ class Proxy:
 
     async def _change(self, weather: Weather) -> None:
         self._weather = weather
+        if weather == "vanished":
+            for writer in self._writers:
+                _drop_all(writer.get_extra_info("socket"))
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -133,3 +141,17 @@ class Proxy:
         finally:
             if not sink.transport.is_closing():
                 sink.close()
+
+
+class _Instruction(ctypes.Structure):
+    _fields_ = (("code", ctypes.c_uint16), ("jt", ctypes.c_uint8), ("jf", ctypes.c_uint8), ("k", ctypes.c_uint32))
+
+
+class _Program(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_uint16), ("first", ctypes.POINTER(_Instruction)))
+
+
+def _drop_all(link: socket.socket) -> None:
+    """Let the system drop each segment that comes for a socket before TCP sees it: the filter program `ret #0`."""
+    program = _Program(1, ctypes.pointer(_Instruction(0x06, 0, 0, 0)))
+    link.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, bytes(program))

@@ -1,4 +1,4 @@
-"""Write docs/cli.md from the commands that the command line itself has."""
+"""Write docs/cli.md, and the texts of `--help` that are kept, from the commands that the command line itself has."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typer.main import get_command
 
 from job_item.exits import Exit
 from supervisor.cli.app import NAME, app
+from supervisor.helps import FOLDER, WIDTH, file_of
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "cli.md"
 
@@ -98,5 +99,20 @@ def page() -> str:
     return HEAD + "\n" + "\n\n".join(sections) + "\n"
 
 
+def helps() -> dict[Path, str]:
+    """What `--help` says of each command on a terminal that is wide enough, by the file that keeps it."""
+    root = get_command(app)
+    context = typer.Context(root, info_name=NAME, terminal_width=WIDTH - 2, **root.context_settings)
+    texts = {file_of(()): root.get_help(context)}
+    for path, command, inner in commands(root, context):
+        texts[file_of(path.split()[1:])] = command.get_help(inner)
+    return {file: text + "\n" for file, text in texts.items()}
+
+
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
+    FOLDER.mkdir(exist_ok=True)
+    for file in FOLDER.iterdir():
+        file.unlink()
+    for file, text in helps().items():
+        file.write_text(text, encoding="utf-8")

@@ -29,6 +29,7 @@ AREAS = {
     "MGR": "The Job Manager",
     "OUT": "What waits for the Job Manager",
     "UPD": "Updates",
+    "REL": "Releases",
 }
 
 HEAD = """# Error codes

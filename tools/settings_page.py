@@ -22,7 +22,7 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
 APART = (Job, Exec, Resources, ReadyProbe, HealthProbe)
 """Sections with a table of their own, in which keys stand without what is around them."""
 PROJECT = ("end_point", "manager", "allow_remote_commands", "credential", "uuid", "project", "job_item_")
-SECTIONS = ("api", "limits", "keep", "log", "restart", "heartbeat", "handlers", "recycle")
+SECTIONS = ("api", "limits", "keep", "log", "restart", "heartbeat", "update", "handlers", "recycle")
 ELSEWHERE = ("jobs", "execs", "broker_connection", "reefguide")
 
 

@@ -9,14 +9,17 @@ import os
 import signal
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from job_item import __version__
+from job_item.errors import NodeError
 from job_item.exits import Exit
 from job_item.link import ChildStart, ExecState, NodeState, StopNode
 from job_item.orders import Order
+from job_item.release.marker import Marker
+from job_item.release.shelf import Shelf
 from job_item.reload import SettingsState
 from job_item.state import exec_log
 from worker.desk import Health, JobApiState, Watch
@@ -35,6 +38,8 @@ class About:
 
     def __init__(self, start: ChildStart, say: Callable[[Order | StopNode], None] | None = None) -> None:
         self.start = start
+        self.update = start.settings.update
+        """What the settings in force say of updates."""
         self._say = say
         self.orders = Orders(say)
         self.job_api: Callable[[], JobApiState | None] = lambda: None
@@ -78,7 +83,23 @@ class About:
             execs_pid=self._node.execs_pid,
             settings=self._settings(),
             reefguide=self.job_api(),
+            updates=self.updates(),
+            channel=self.channel,
         )
+
+    @property
+    def channel(self) -> str | None:
+        """The channel of the releases that the node takes; None where updates are off."""
+        return None if self.update.public_key is None else self.update.channel
+
+    def updates(self) -> Marker:
+        """What is known of updates: a small file, which changes while this child lives.
+
+        One that cannot be read is told at the next start.
+        """
+        with suppress(NodeError):
+            return Shelf(self.start.state_dir).read()
+        return Marker()
 
     def stop(self) -> None:
         """Have the node stop as after one TERM; a room that is run by hand gets that TERM."""

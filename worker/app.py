@@ -161,6 +161,7 @@ class JobChild:
 
     def __init__(self, about: About, board: Board, room: Room, journal: Journal) -> None:
         start = about.start
+        self._about = about
         self._board = board
         self._room = room
         self._journal = journal
@@ -242,6 +243,7 @@ class JobChild:
     def refresh(self, before: Standing) -> None:
         """Go by what the board shows now, in place of `before`."""
         standing = self._board.standing
+        self._about.update = standing.settings.update
         self._handlers.prepare()
         self._dispatcher.refresh()
         if self._gateway:

@@ -5,41 +5,36 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from job_item.errors import Unavailable
 from job_item.log import get
 from worker import subjects
 from worker.brokers.seam import Delivery
-from worker.brokers.session import Session, Wish
+from worker.brokers.session import Session
+from worker.brokers.wish import Wish
 from worker.sources.trigger import Action, Refused, read_control
 
 WAITING_MAX = 1_000
 """For so many tasks the subjects are listened to while they wait; the others follow as these end."""
 WAITING_MAX_RABBITMQ = 250
 """There each subject may need a channel, and a connection has 2,047. No more jobs than slots wait here for long."""
-PING_AFTER_S = 0.1
-"""With RabbitMQ the subject of pings is subscribed so much later than the one where the end is asked for: each is a
-queue, which costs the server more than a short job costs us, and to a ping nobody answers before a second is over."""
 LATER_MAX = 100_000
 """Of so many others it is known that they wait."""
 PONG_S = 1.0
 PONG = b"world"
 
 
-@dataclass(slots=True)
-class Ears:
-    """What is subscribed for one task."""
+class Ears(NamedTuple):
+    """What is subscribed for one task: where its end is asked for, and the pings."""
 
     worker: Wish
-    listen: Wish | None = None
-    later: asyncio.TimerHandle | None = None
-    """What subscribes `listen` when the task has been here for a while."""
+    listen: Wish
 
     def missing(self) -> list[Wish]:
         """What the broker has not confirmed yet."""
-        return [wish for wish in (self.worker, self.listen) if wish is not None and not wish.is_confirmed.is_set()]
+        return [wish for wish in self if not wish.is_confirmed.is_set()]
 
 
 class Controls:
@@ -52,8 +47,7 @@ class Controls:
         self._ears: dict[str, Ears] = {}
         self._later: dict[str, None] = {}
         """Tasks that wait and are not listened to yet, the oldest first."""
-        self._has_queues = session.broker.name == "rabbitmq"
-        self.waiting_max = WAITING_MAX_RABBITMQ if self._has_queues else WAITING_MAX
+        self.waiting_max = WAITING_MAX_RABBITMQ if session.broker.name == "rabbitmq" else WAITING_MAX
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
 
@@ -69,17 +63,12 @@ class Controls:
         self._later.pop(task_id, None)
         ears = self._ears.get(task_id)
         if ears is None:
-            take = partial(self._control, task_id)
-            ears = self._ears[task_id] = Ears(self._session.subscribe(subjects.worker(task_id), self._group, take))
-            if self._has_queues:
-                ears.later = self._loop.call_later(PING_AFTER_S, self._listen_for_pings, task_id, ears)
-            else:
-                self._listen_for_pings(task_id, ears)
+            subscribe, group = self._session.subscribe, self._group
+            ears = self._ears[task_id] = Ears(
+                subscribe(subjects.worker(task_id), group, partial(self._control, task_id)),
+                subscribe(subjects.listen(task_id), group, partial(self._ping, task_id)),
+            )
         return ears
-
-    def _listen_for_pings(self, task_id: str, ears: Ears) -> None:
-        ears.later = None
-        ears.listen = self._session.subscribe(subjects.listen(task_id), self._group, partial(self._ping, task_id))
 
     async def confirmed(self, task_id: str, limit_s: float) -> None:
         """Listen for a task, and return when the broker has confirmed it; no later than after `limit_s` seconds."""
@@ -98,11 +87,8 @@ class Controls:
         self._later.pop(task_id, None)
         ears = self._ears.pop(task_id, None)
         if ears is not None:
-            if ears.later is not None:
-                ears.later.cancel()
-            for wish in (ears.worker, ears.listen):
-                if wish is not None:
-                    wish.leave()
+            for wish in ears:
+                wish.leave()
             while self._later and len(self._ears) < self.waiting_max:
                 self.listen(next(iter(self._later)))
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from job_item.job import JobRecord, Status
 from job_item.link import ExecState
 from job_item.orders import Refusal, Verb
+from job_item.release.marker import Marker
 from job_item.reload import ReloadReport, SettingsState
 from job_item.trace import Trace
 from worker.execlog import KeptLog
@@ -91,6 +92,10 @@ class Health:
     worker_pid: int
     execs_pid: int | None
     settings: SettingsState = SettingsState()
+    updates: Marker = Marker()
+    """What is known of updates that were applied to the node."""
+    channel: str | None = None
+    """The channel of the releases that the node takes; None where updates are off."""
     broker: BrokerState | None = None
     """None where the node has none."""
     outbox: OutboxState | None = None

@@ -94,9 +94,14 @@ class Dispatcher:
 
     def has_slot(self, event: str | None = None) -> bool:
         """Whether a job (of `event`, where one is named) would start at once."""
-        if not self._open or self._taken >= self._board.standing.settings.limits.concurrency:
-            return False
-        return event is None or ((line := self._turns.get(event)) is not None and line.is_free())
+        if event is not None:
+            return self.free(event) > 0
+        return self._open and self._taken < self._board.standing.settings.limits.concurrency
+
+    def free(self, event: str) -> int:
+        """How many jobs of `event` would start at once."""
+        line = self._turns.get(event)
+        return min(self.slots_free, line.free(self.slots_free)) if self._open and line is not None else 0
 
     async def slot(self, event: str, within_s: float) -> bool:
         """Wait until a job of `event` would start at once, for so long at most; tells whether it would."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from job_item.job import Status
 from job_item.log import get
 from job_item.orders import Refusal
 from job_item.settings import Settings
+from worker import subjects
 from worker.about import About
 from worker.brokers.seam import Broker
 from worker.brokers.session import Session
@@ -32,7 +34,7 @@ from worker.parcels import Parcels
 from worker.post import Post
 from worker.recovery import Follow, Rules, follow
 from worker.reporters.subjects import SubjectReporter
-from worker.reports import Reports
+from worker.reports import Reports, Versions
 from worker.sources.broker import KEEPERS, BrokerSource
 from worker.sources.durable import DurableSource
 from worker.sources.summons import Summons
@@ -68,9 +70,7 @@ class Gateway:
         )
         folders = (Path("/"), about.start.work_dir, about.start.state_dir)
         self._reports = (
-            Reports(self.session, host, settings.project, folders, lambda: board.standing.offer)
-            if settings.end_point
-            else None
+            Reports(self.session, host, settings.project, folders, self._versions) if settings.end_point else None
         )
         self.leases = self._open_leases(settings, journal)
         """The jobs on loan; None where `delivery` is compat."""
@@ -83,6 +83,9 @@ class Gateway:
         self._tasks: set[asyncio.Task[None]] = set()
         self._source: BrokerSource | DurableSource
         self._stopper: Stopper
+
+    def _versions(self) -> Versions:
+        return Versions(self._board.standing.offer, self._about.channel, self._about.updates())
 
     def join(self, intake: Intake, desk: FleetDesk) -> None:
         """Connect to the rest of the job child; the intake's reporter hears of every step of a job."""
@@ -136,7 +139,7 @@ class Gateway:
         for task_id in self._journal.queue(LATER_MAX):
             self.reporter.controls.wait_with(task_id)
         if self.leases is not None:
-            self.leases.recover()
+            self.leases.recover(partial(subjects.trigger, self._project))
 
     def refresh(self) -> None:
         """Go by what is in force now."""

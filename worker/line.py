@@ -30,10 +30,11 @@ class Line:
         """The journal has a new job for this line."""
         self._more = True
 
-    def is_free(self) -> bool:
-        """Whether one more job would not have to wait here."""
-        is_full = self.spec.concurrency is not None and self.running >= self.spec.concurrency
-        return not (is_full or self._waiting or self._more)
+    def free(self, slots: int) -> int:
+        """How many of so many more jobs would not have to wait here."""
+        if self._waiting or self._more:
+            return 0
+        return slots if self.spec.concurrency is None else min(slots, max(0, self.spec.concurrency - self.running))
 
     def put_back(self, waiting: Waiting) -> None:
         """A job that has to be given a slot again: it stands where it came in."""

@@ -7,7 +7,6 @@ import struct
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from job_item.keeper.spool import GAP, RECORD_BYTES, STDERR, STDOUT
@@ -22,14 +21,14 @@ _RECORD = struct.Struct(">QB")
 class Output:
     """The bytes of both streams in their order of arrival. Nothing there yet is the same as empty."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._index = Path(f"{path}.idx")
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = os.fspath(path)
+        self._index = f"{self._path}.idx"
 
     def size(self) -> int:
         """Bytes written so far."""
         try:
-            return self._path.stat().st_size
+            return os.stat(self._path).st_size  # noqa: PTH116 - asked for each job, and a Path costs more than the call
         except (FileNotFoundError, NotADirectoryError):
             return 0
 

@@ -10,6 +10,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,22 @@ from job_item.hardware.processor import processor_times, utilisation
 from job_item.hardware.report import counters, disks, wrap
 from job_item.log import get
 from job_item.manager.offer import NUMBER, Offer
+from job_item.release.marker import Marker
 from worker import subjects
 from worker.aside import aside
 from worker.brokers.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """What is told of versions: a newer worker that the Job Manager would have, which releases are taken (None: none),
+    and what became of them.
+    """
+
+    offer: Offer | None = None
+    channel: str | None = None
+    updates: Marker = Marker()
+
 
 SAMPLE_S = 1.0
 """How long the processors are watched for a report on them."""
@@ -38,8 +52,8 @@ Query = Callable[[], Any]
 class Reports:
     """Reports as long as it runs.
 
-    `project` is the project's UUID; `folders` are those whose disks are told of; `offered` gives the newer worker that
-    the Job Manager would have, as it is known now.
+    `project` is the project's UUID; `folders` are those whose disks are told of; `versions` gives what is known of
+    versions now.
     """
 
     def __init__(
@@ -48,13 +62,13 @@ class Reports:
         host_id: str,
         project: str,
         folders: tuple[Path, ...],
-        offered: Callable[[], Offer | None],
+        versions: Callable[[], Versions],
         period_s: float = MINUTE_S,
     ) -> None:
         self._session = session
         self._wrap = partial(wrap, host_id=host_id, project=project)
         self._folders = folders
-        self._offered = offered
+        self._versions = versions
         self._period_s = period_s
         self._host_s = period_s * HOST_S / MINUTE_S
         self._silent: set[str] = set()
@@ -94,8 +108,8 @@ class Reports:
         await self._tell("host", host_information, lambda data: data)
 
     async def _tell_version(self) -> None:
-        """Which worker this is, and the newer one that it has heard of: a report of our own, like that on disks."""
-        await self._tell("version", lambda: version(self._offered()), self._wrap)
+        """Which worker this is, which ones it had, and a newer one: a report of our own, like that on disks."""
+        await self._tell("version", lambda: version(self._versions()), self._wrap)
 
     async def _tell_load(self) -> None:
         """Processors over a second, then memory (sections 8.2 and 8.3)."""
@@ -138,7 +152,16 @@ class Reports:
         return found
 
 
-def version(offer: Offer | None) -> dict[str, Any]:
-    """The members of the report on versions; `offered` is null where this worker will do."""
-    offered = None if offer is None else {"number": offer.number, "version": offer.version}
-    return {"version": __version__, "number": NUMBER, "offered": offered}
+def version(versions: Versions) -> dict[str, Any]:
+    """The members of the report on versions.
+
+    `offered` is null where this worker will do, `channel` where updates are off, `last` where there was none.
+    """
+    offer, last = versions.offer, versions.updates.last
+    return {
+        "version": __version__,
+        "number": NUMBER,
+        "offered": None if offer is None else {"number": offer.number, "version": offer.version},
+        "channel": versions.channel,
+        "last": None if last is None else {"version": last.version, "result": last.result, "reason": last.reason},
+    }

@@ -56,7 +56,7 @@ class Voice:
         subject = _SUBJECTS[saying.kind](saying.task_id)
         if saying.kind == "output":
             attempt, _, offset = saying.body.decode().partition(":")
-            output = Output(Path(spool_path(self._logs, saying.task_id, int(attempt))))
+            output = Output(spool_path(self._logs, saying.task_id, int(attempt)))
             return partial(self._say_output, Stdout(output, int(offset)), output.size(), subject)
         return partial(self._say_once, saying, subject)
 

@@ -1,7 +1,8 @@
-"""A newer worker that the Job Manager offers: judged and shown, never fetched and never run.
+"""A newer worker that the Job Manager offers: judged and shown here; taken only as a signed release.
 
 Protocol job-item.md, sections 2.5 and 6.5: an answer with a `job_item_version_number` above the worker's own asks it to
-replace itself by what lies at `job_item_link`. What lies there bears no signature, so here it is news and nothing else.
+replace itself by what lies at `job_item_link`. A node with `update.public_key` looks whether that is a release which it
+may take (`supervisor.taking`); to all others it is news and nothing else.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from supervisor.cli import (
     logs,
     node,
     register,
+    release,
     reload,
     save,
     service,
@@ -54,7 +55,7 @@ for name, command in (
     ("init", init.make_config),
     ("check", node.check_settings),
     ("doctor", doctor.examine_host),
-    ("update", update.look_for_update),
+    ("update", update.update_node),
     ("errors", register.list_codes),
     ("install-service", service.install_service),
     ("child_process", node.run_child_process),
@@ -65,6 +66,7 @@ app.command("run", hidden=True)(node.run_node)
 app.add_typer(execs.app, name="execs")
 app.add_typer(dead.app, name="dead")
 app.add_typer(settings.app, name="config")
+app.add_typer(release.app, name="release")
 
 
 def _show_version(value: bool) -> None:

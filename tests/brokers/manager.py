@@ -42,6 +42,8 @@ class Manager:
     settings: dict[str, Any]
     project: str = "P"
     heard: dict[str, list[Heard]] = field(default_factory=dict)
+    replies: dict[str, str] = field(default_factory=dict)
+    """A subject, and where a message goes in the very moment in which it is first heard."""
 
     def __post_init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -90,6 +92,8 @@ class Manager:
 
     async def _hear(self, task_id: str, what: str, delivery: Delivery) -> None:
         self.heard[task_id].append(Heard(what, delivery.body, time.monotonic()))
+        if (subject := self.replies.pop(delivery.subject, None)) is not None:
+            await self.connection.publish(subject, b"?")
         await delivery.accept()
 
     def publish(self, subject: str, body: bytes | str) -> None:

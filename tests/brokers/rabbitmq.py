@@ -123,6 +123,11 @@ class RabbitmqServer(Server):
             pytest.fail(f"{self.kind} has no listener: {log[-2000:]}")
         return "Server startup complete" in log and super().is_ready()
 
+    def signal(self, number: int) -> None:
+        """Send it to all processes of the server: the beam is not the one that we started."""
+        assert self.process is not None
+        os.killpg(self.process.pid, number)
+
     def kill(self) -> None:
         """End it at once; what the script started ends with the beam, or is in its process group."""
         if self.process is None:

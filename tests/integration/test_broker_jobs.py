@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from job_item.job import new_task_id
-from tests.brokers.manager import Manager, manager_of
+from tests.brokers.manager import SAID, Manager, manager_of
 from tests.brokers.stages import Stage
 from tests.conftest import eventually
 from tests.nodes import Node, running
@@ -75,7 +75,11 @@ def test_the_end_of_a_job_may_be_asked_for_while_it_runs_and_while_it_waits(mana
     manager.control(running[0], "timeout")
     assert manager.await_said(running[0]) == b"timeout"
     assert manager.order(running[0]) == ["_who", "_process", "_finish"]
-    third = manager.trigger("slow")
+    third = new_task_id()
+    manager.listen(third, *SAID, "_listen.callback")
+    manager.replies[f"{third}_who"] = f"{third}_listen"  # nothing is missed from the first word on
+    manager.trigger("slow", task_id=third, listen=False)
+    assert manager.await_said(third, "_listen.callback") == b"world"
     manager.await_said(third, "_process")
     manager.control(third, "terminate")
     assert manager.await_said(third) == b"terminate"

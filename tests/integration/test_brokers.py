@@ -326,6 +326,40 @@ def test_a_deaf_link_is_found_by_the_probe_and_closed_within_a_bound(stage: Stag
     asyncio.run(scene())
 
 
+@pytest.mark.parametrize("stage", ["rabbitmq-password"], indirect=True)
+def test_a_link_on_which_nothing_is_acknowledged_is_given_up_long_before_a_silent_server(stage: Stage) -> None:
+    async def scene() -> None:
+        with stage.proxy() as proxy:
+            here = await stage.broker(port=proxy.port).connect()
+            await here.probe(5)
+            await asyncio.to_thread(proxy.change, "vanished")
+            async with asyncio.timeout(30):  # a server that is silent gets 50
+                with pytest.raises(Unavailable) as deaf:
+                    await here.probe(5)
+            assert deaf.value.code == "ERR-BRK-004"
+            await here.close()
+
+    asyncio.run(scene())
+
+
+@one_of_each
+def test_who_gives_up_waiting_for_an_answer_disturbs_nobody(stage: Stage) -> None:
+    async def scene() -> None:
+        async with connected(stage.broker()) as here:
+            for turns in range(20):
+                waits = asyncio.ensure_future(here.deliver(f"{P}.nobody", b"x"))
+                gives_up = asyncio.ensure_future(here.deliver(f"{P}.nobody", b"x"))
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                gives_up.cancel()
+                async with asyncio.timeout(30):
+                    assert await waits is False
+                    await here.probe(10)
+            assert not here.lost.done()
+
+    asyncio.run(scene())
+
+
 @one_of_each_served
 def test_a_publisher_on_a_stalled_link_is_let_go_when_the_connection_is_closed(stage: Stage) -> None:
     async def scene() -> None:

@@ -287,6 +287,17 @@ def test_help_loads_nothing_heavy(words: str) -> None:
     assert b"Usage: job_item" in ended.stdout
 
 
+@pytest.mark.parametrize("words", ["", "submit", "config show", "execs logs"])
+def test_help_is_laid_out_anew_for_a_narrow_terminal_and_says_the_same(words: str) -> None:
+    asked = [sys.executable, "-m", "supervisor", *words.split(), "-h"]
+    said = [
+        subprocess.run(asked, capture_output=True, env=environment() | columns, check=True, text=True).stdout
+        for columns in ({}, {"COLUMNS": "80"}, {"COLUMNS": "60"})
+    ]
+    assert said[0] == said[1]
+    assert max(map(len, said[2].splitlines())) <= 60 < max(map(len, said[0].splitlines()))
+
+
 def test_the_console_scripts_module_loads_nothing() -> None:
     script = "import sys; before = set(sys.modules); import supervisor.entry; print(sorted(set(sys.modules) - before))"
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, env=environment(), check=True)

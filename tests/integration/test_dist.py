@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -12,9 +14,10 @@ import pytest
 
 import job_item
 from job_item.built import name_version
-from tests.artifacts import BASE, run
+from tests.artifacts import BASE, built_as, run
 from tests.conftest import ROOT, eventually
-from tests.nodes import running
+from tests.nodes import Node, running
+from tests.releases import releasing
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -74,3 +77,63 @@ def test_a_pyz_runs_jobs_and_replaces_its_children(dist: Path, tmp_path: Path) -
         assert (said, saved) == ("job of Ada", "saved")
         assert command.startswith(environ["PEX_ROOT"])
         assert node.stop() == 0
+
+
+REFUSED = {
+    "forged": "ERR-REL-003",
+    "damaged": "ERR-REL-011",
+    "of another platform": "ERR-REL-004",
+    "older": "ERR-REL-005",
+}
+
+
+def test_a_node_of_one_build_takes_the_next_and_nothing_else(dist: Path, tmp_path: Path) -> None:
+    releases, forgeries = tmp_path / "releases", tmp_path / "forgeries"
+    with releasing(releases) as maker, releasing(forgeries) as forger:
+        pyz = built_as(dist, "9.0", releases / "job_item.pyz")
+        good = maker.sign(pyz, "9.0")
+        half, forged = releases / "half.pyz", forgeries / "job_item.pyz"
+        shutil.copy(pyz, forged)
+        shutil.copy(pyz, half)
+        addresses = {
+            "forged": forger.sign(forged, "9.0"),
+            "damaged": maker.sign(half, "9.1"),
+            "of another platform": maker.sign(pyz, "9.2", platform="linux-vax"),
+            "older": maker.sign(pyz, "0.0.9"),
+            "good": good,
+        }
+        os.truncate(half, 1 << 20)
+        settings = {
+            "jobs": [{"event": "held", "cmd": "while [ ! -e go ]; do sleep 0.02; done; echo held"}],
+            "update": {"public_key": maker.public_key, "watch": 1, "ready": 180},
+        }
+        command = [str(BASE), str(dist / "job_item.pyz")]
+        environ = {**BARE, "PEX_ROOT": str(tmp_path / "pex")}
+        run(*command, "--version", environ=environ)  # it unpacks itself
+        with running(tmp_path / "node", settings, environ, command) as node:
+            job = node.submit("held")
+            node.await_status(job, "running")
+            said = {name: update(command, environ, node, address) for name, address in addresses.items()}
+            assert {name: said[name][said[name].find("ERR-REL-") :][:11] for name in REFUSED} == REFUSED
+            assert "Version 9.0 is ready" in said["good"], said
+            assert len(node.job(job)["attempts"]) == 1 and node.job(job)["status"] == "running"
+            (node.folder / "go").touch()
+            eventually(lambda: node.health()["version"] == "9.0", within_s=180, what=node.log.read_text()[-3000:])
+            eventually(lambda: node.health()["versions"]["last"]["result"] == "confirmed", within_s=180, what="kept")
+            assert node.process is not None and node.process.poll() is None
+            assert node.job(job)["status"] == "finish" and len(node.job(job)["attempts"]) == 1
+            assert "was taken already" in update(command, environ, node, good), "a replay"
+            assert node.stop() == 0
+
+
+def update(command: list[str], environ: dict[str, str], node: Node, address: str) -> str:
+    """Ask for an update; what is said."""
+    ended = subprocess.run(
+        [*command, "update", "--apply", address, "--config", str(node.folder / "config.yaml")],
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    return ended.stdout + ended.stderr

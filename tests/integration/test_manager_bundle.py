@@ -1,20 +1,29 @@
-"""A node that gets the certificates of its broker from the Job Manager, on each broker that speaks TLS."""
+"""A node that gets the certificates of its broker from the Job Manager, on each broker that speaks TLS.
+
+What is no proper bundle is refused; while that is tried, a job for which the manager asks no end comes to its time-out.
+"""
 
 from __future__ import annotations
 
+import os
 import stat
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from job_item.manager.bundle import ENTRIES_MAX
 from tests.brokers.certificates import Certificates
 from tests.brokers.manager import manager_of
+from tests.brokers.servers import Access, NatsServer
 from tests.brokers.stages import Stage
 from tests.conftest import eventually
-from tests.manager.standin import BUNDLE, registered, standing_in
-from tests.nodes import running
-from tests.unit.test_manager_bundle import packed
+from tests.manager.standin import BUNDLE, nested, registered, standing_in
+from tests.nodes import Node, running
+from tests.unit.test_manager_bundle import LINK, packed
+from worker.standing import BACKSTOP_S
 
 FILES = {"ca_file": "ca.crt", "cert_file": "client.crt", "key_file": "client.key"}
 
@@ -56,3 +65,59 @@ def test_a_node_gets_the_certificates_of_its_broker_once_and_again_when_asked(
 def _client(broker: dict[str, Any]) -> list[tuple[str, bytes]]:
     keys = ("cert_file", "key_file")
     return [(FILES[key], Path(broker[key]).read_bytes()) for key in keys if broker.get(key)]
+
+
+STRANGE = {
+    "outside": (packed(("ca.crt", b"CA"), ("../../evil", b"evil")), "is not allowed in it"),
+    "absolute": (packed(("/tmp/evil-of-a-bundle", b"evil")), "is not allowed in it"),
+    "link": (packed(("ca.crt", b"/etc/passwd"), kind=LINK), "neither a file nor a folder"),
+    "size of one": (packed(("ca.crt", os.urandom((1 << 20) + 1))), "is larger than 1 MiB"),
+    "size in all": (packed(*((f"f{n}", os.urandom(1 << 14) * 64) for n in range(5))), "unpacks to more than 4 MiB"),
+    "size on the way": (packed(*((f"f{n}", os.urandom(1 << 20)) for n in range(2))), "more than 2 MiB"),
+    "count": (packed(*((f"f{n}", b"") for n in range(ENTRIES_MAX + 1))), "entries, more than"),
+    "ratio": (packed(("ca.crt", bytes(1 << 19))), "times its size"),
+}
+"""Bundles that nobody should send, and what is said of them."""
+
+
+def test_a_node_refuses_a_bundle_without_measure_and_goes_on_with_what_it_has_and_ends_jobs_that_nobody_ends(
+    nats: Callable[[Access], NatsServer], tmp_path: Path
+) -> None:
+    client = nats("tls").settings()
+    broker = client | {key: f"tls/nats/{name}" for key, name in FILES.items()}
+    content = {
+        "uuid": "P",
+        "broker_connection": broker,
+        "project": {"job_datas": [registered("parent", 0, 0, nested("endless", 1, "1"))]},
+    }
+    jobs = [{"event": "parent.endless", "cmd": "sleep 600"}]
+    with standing_in(content) as standin, manager_of(client) as trigger:
+        standin.bundle, _ = STRANGE["outside"]
+        node = Node(tmp_path / "node", standin.settings(jobs=jobs))
+        try:
+            node.start(ready=False)
+            eventually(lambda: "ERR-MGR-005" in node.log.read_text(), within_s=30, what="it waits for another bundle")
+            standin.bundle = bundle_of(client)
+            node.await_ready()
+            first, second = trigger.trigger("parent.endless"), trigger.trigger("parent.endless")
+            begun_s = time.monotonic()
+            trigger.await_said(first, "_who")
+            before = traces_in(tmp_path)
+            for name, (standin.bundle, words) in STRANGE.items():
+                assert node.ask("POST", "/reload")[0] == 200, name
+                state = node.health()["manager"]
+                assert state["code"] in ("ERR-MGR-003", "ERR-MGR-005") and words in state["reason"], (name, state)
+            assert traces_in(tmp_path) == before, "nothing is left of them, in no place"
+            assert not Path("/tmp/evil-of-a-bundle").exists()
+            assert trigger.said(second, "_who") == [], "the manager's limit is one at a time"
+            # He asks for no end himself, so the node has ended it some time after he should have.
+            assert trigger.await_said(first, within_s=90) == b"timeout"
+            assert time.monotonic() - begun_s > BACKSTOP_S
+            trigger.await_said(second, "_who")
+        finally:
+            node.destroy()
+
+
+def traces_in(folder: Path) -> set[Path]:
+    """Certificates, and what tried to get out of their folder."""
+    return {path for path in folder.rglob("*") if "tls" in path.parts or "evil" in path.name}

@@ -16,9 +16,11 @@ from tests.conftest import eventually, free_port
 from tests.jobmanager import JobManager, node_settings
 from tests.manager.standin import CONFIG, StandIn, registered, standing_in
 from tests.nodes import Node, running
+from tests.releases import build, releasing
 from tests.terminal import Shell
 
 OFFER = {"job_item_version_number": 4, "job_item_version": "v0.2.0"}
+UNKNOWN = {"offered": None, "channel": None, "last": None}
 SENTENCE = "The Job Manager offers version 4 (v0.2.0) of the worker; this one counts as version 3."
 
 
@@ -49,7 +51,7 @@ def test_a_newer_version_is_told_of_everywhere_and_nothing_is_fetched(
         with running(tmp_path, settings) as node:
             first = json.loads(ear.await_said("listen", "_version_information"))
             assert first["project_data_uuid"] == "U"
-            assert first["data"] == {"version": __version__, "number": 3, "offered": None}
+            assert first["data"] == {**UNKNOWN, "version": __version__, "number": 3}
             assert node.health()["update"] is None and warned(node) == []
             pids = [node.pid, node.child_pid("worker")]
             manager.content |= {**OFFER, "job_item_link": f"{link}?token=hush"}
@@ -123,3 +125,45 @@ def test_update_explains_itself_without_a_manager_and_without_check(shell: Shell
     ended = shell.run("update")
     assert ended.code == 1
     assert "[ERR-UPD-001]" in ended.err and "update --check" in ended.err
+
+
+@pytest.mark.timeout(900)
+def test_what_the_manager_offers_is_taken_where_it_is_signed_and_the_node_is_among_those_that_take_it(
+    nats: Callable[[Access], NatsServer], tmp_path: Path
+) -> None:
+    server, releases, forgeries = nats("plain"), tmp_path / "releases", tmp_path / "forgeries"
+    with standing_in(content(server)) as manager, releasing(releases) as maker, releasing(forgeries) as forger:
+        forged = forger.sign(build(forgeries / "job_item.pyz", "9.0"), "9.0")
+        told = {"jobs": [{"event": "hello", "cmd": "true"}], "manager": {"refresh": "1s"}}
+        update = {"public_key": maker.public_key, "watch": 1, "ready": 180}
+        with running(tmp_path / "node", manager.settings(**told, update={**update, "canary": 0})) as node:
+            job, pid, port = submit(node), node.pid, node.port
+            manager.content |= {**OFFER, "job_item_link": forged}
+            eventually(lambda: [line["code"] for line in refused(node)] == ["ERR-REL-003"], within_s=60, what="refused")
+            manager.content |= {"job_item_link": f"{maker.release('9.0')}?token=hush"}
+            eventually(lambda: len(refused(node)) == 2, within_s=60, what="others take it")
+            assert (refused(node)[1]["code"], refused(node)[1]["version"]) == ("ERR-REL-007", "9.0")
+            assert not (node.state / "versions").exists()
+            node.configure(manager.settings(**told, update=update))
+            eventually(lambda: node.health()["version"] == "9.0", within_s=180, what=node.log.read_text()[-2000:])
+            eventually(lambda: node.health()["versions"]["last"]["result"] == "confirmed", within_s=180, what="kept")
+            assert (node.pid, node.port) == (pid, port)
+            assert node.health()["versions"]["channel"] == "stable"
+            assert node.await_status(job)["status"] == "finish"
+            assert node.await_status(submit(node))["status"] == "finish"
+            eventually(lambda: refused(node)[2:], within_s=60, what="it has looked at what it runs already")
+            assert refused(node)[2]["code"] == "ERR-REL-005"
+            assert "hush" not in node.log.read_text()
+            assert node.stop() == 0
+
+
+def submit(node: Node) -> str:
+    """Create a job of the project."""
+    status, answer = node.ask("POST", "/job/create", {"event": "hello", "form_body": {}})
+    assert status == 200, answer
+    return str(answer["task_id"])
+
+
+def refused(node: Node) -> list[dict[str, Any]]:
+    """The lines of the log about releases that were offered and not taken."""
+    return [json.loads(line) for line in node.log.read_text().splitlines() if '"update.refused"' in line]

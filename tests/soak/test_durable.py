@@ -23,6 +23,7 @@ from tests.brokers.servers import LEASE_S
 from tests.brokers.stages import DURABLE, Stage
 from tests.conftest import eventually
 from tests.nodes import Node, running
+from tests.soak.conftest import Slice
 
 Tier = Literal["quick", "night"]
 
@@ -49,9 +50,9 @@ def settings(stage: Stage, cmd: str, kills: int) -> dict[str, Any]:
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("stage", SERVED, indirect=True)
 def test_kills_of_children_and_brokers_lose_no_job_and_none_counts_twice(
-    stage: Stage, tier: Tier, tmp_path: Path
+    stage: Stage, tier: Tier, part: Slice, tmp_path: Path
 ) -> None:
-    jobs, kills, restarts = COUNTS[tier]
+    jobs, kills, restarts = map(part.share, COUNTS[tier])
     ran = tmp_path / "ran"
     ran.touch()
     names = [f"T{number}" for number in range(jobs)]
@@ -61,7 +62,7 @@ def test_kills_of_children_and_brokers_lose_no_job_and_none_counts_twice(
         asyncio.run(_put(stage, [name for number, name in enumerate(names) if number % BY_API]))
         sender = threading.Thread(target=_send, args=(node, names[::BY_API]))
         sender.start()
-        chance, breaks = random.Random(9), 0
+        chance, breaks = random.Random(part.seed(9)), 0
         for number in range(kills):
             if number * restarts // kills >= breaks and breaks < restarts and number:
                 stage.shuts_down()
@@ -148,7 +149,7 @@ async def _is_empty(stage: Stage) -> bool:
     queue = await connection.queues.open("P.note", 1)
     try:
         async with asyncio.timeout(LEASE_S * 1.5):
-            await queue.next()
+            await queue.borrow(1)
     except TimeoutError:
         return True
     finally:

@@ -14,6 +14,7 @@ from job_item.settings import Job
 from tests.brokers.stages import DURABLE, Stage
 from tests.dispatching import company
 from tests.journals import in_loop
+from tests.soak.conftest import Slice
 from worker.brokers.session import Session
 from worker.journal import Journal, LastWords
 from worker.leases import Leases
@@ -31,7 +32,7 @@ SOON_S = 5.0
 @pytest.mark.parametrize("stage", DURABLE, indirect=True)
 @in_loop
 async def test_a_drain_at_any_moment_runs_a_job_or_hands_it_back(
-    stage: Stage, tier: Literal["quick", "night"], tmp_path: Path
+    stage: Stage, tier: Literal["quick", "night"], part: Slice, tmp_path: Path
 ) -> None:
     session = Session(stage.broker(), 60.0)
     session.start()
@@ -43,7 +44,7 @@ async def test_a_drain_at_any_moment_runs_a_job_or_hands_it_back(
         made_leases.append(Leases(session, journal, term_s=2.0, grow=lambda: None, node="me"))
         return made_leases[0]
 
-    chance = random.Random(3)
+    chance = random.Random(part.seed(3))
     async with company(tmp_path, Job(event="render", cmd="true"), concurrency=8, lessor=lend) as made:
         (leases,) = made_leases
         leases.kill = made.dispatcher.kill
@@ -54,7 +55,7 @@ async def test_a_drain_at_any_moment_runs_a_job_or_hands_it_back(
         made.stage.on_start = end_soon
         outbox = Outbox(made.journal, session, tmp_path, lambda: 0.0)
         made.dispatcher.start()
-        for number in range(ROUNDS[tier]):
+        for number in range(part.share(ROUNDS[tier])):
             source = DurableSource(session, made.intake, leases, outbox, lambda why: LastWords(0.0, failed=why))
             source.start()
             body = b'{"task_id":"T%d"}' % number
@@ -67,7 +68,7 @@ async def test_a_drain_at_any_moment_runs_a_job_or_hands_it_back(
             await putting
             if made.journal.record(f"T{number}") is None:  # handed back: whoever is next has it at once
                 queue = await queues.open(SUBJECT, 1)
-                loan = await asyncio.wait_for(queue.next(), SOON_S)
+                (loan,) = await asyncio.wait_for(queue.borrow(1), SOON_S)
                 assert loan.body == body
                 # RabbitMQ takes back by itself what meets the end of a consumer under way, and counts that.
                 assert loan.losses <= (stage.kind == "rabbitmq")

@@ -14,6 +14,7 @@ from tests.brokers.manager import manager_of
 from tests.brokers.stages import DURABLE, Stage
 from tests.conftest import eventually
 from tests.nodes import Node, running
+from tests.soak.conftest import Slice
 
 ROUNDS = {"quick": 3, "night": 500}
 LEASES = [stage for stage in DURABLE if stage.startswith(("nats", "redis"))]
@@ -42,7 +43,7 @@ def settings(stage: Stage, ledger: Path) -> dict[str, Any]:
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("stage", LEASES, indirect=True)
 def test_who_sleeps_past_his_lease_kills_his_job_and_has_no_say(
-    stage: Stage, tier: Literal["quick", "night"], tmp_path: Path
+    stage: Stage, tier: Literal["quick", "night"], part: Slice, tmp_path: Path
 ) -> None:
     ledger = tmp_path / "ledger"
     ledger.touch()
@@ -52,7 +53,7 @@ def test_who_sleeps_past_his_lease_kills_his_job_and_has_no_say(
         running(tmp_path / "one", wanted) as one,
         running(tmp_path / "two", wanted) as two,
     ):
-        for number in range(ROUNDS[tier]):
+        for number in range(part.share(ROUNDS[tier])):
             name = manager.trigger("work", task_id=f"T{number}")
             runs = eventually(partial(_runs, ledger, name, 1), within_s=30)
             old, new = (one, two) if runs[0][1].endswith(f":{one.port}") else (two, one)

@@ -14,7 +14,7 @@ from job_item.codes import REGISTER
 
 ROOT = Path(codes.__file__).parent.parent
 SOURCES = sorted(path for room in ("job_item", "supervisor", "worker", "execs") for path in (ROOT / room).rglob("*.py"))
-AREAS = set("CFG SUP LNK BRK SRC RFG JOB RUN HND REP STO STG EXE API HST MGR OUT DLV UPD".split())
+AREAS = set("CFG SUP LNK BRK SRC RFG JOB RUN HND REP STO STG EXE API HST MGR OUT DLV UPD REL".split())
 KNOWN_OF_OLD = {entry.was for entry in REGISTER.values()}
 CODE = re.compile(r"ERR-[A-Z]{3}-\d+")
 TESTS = sorted((ROOT / "tests").rglob("*.py"))

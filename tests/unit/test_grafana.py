@@ -21,6 +21,7 @@ from job_item.hardware.network import Traffic
 from job_item.job import Status
 from job_item.link import ExecState
 from job_item.manager.state import ManagerState
+from job_item.release.marker import Marker, Staged
 from job_item.reload import SettingsState
 from job_item.settings import Job
 from tests.conftest import ROOT
@@ -63,6 +64,7 @@ def observation() -> Observation:
     execs = (ExecState("x", "", "running", 1, 1, None, 0.0, True, "healthy"),)
     health = Health("1", "i", 1.0, 1, 1, 1, broker=BrokerState("nats", True, 0.0))
     health = replace(health, outbox=OutboxState({"finish": 1}), settings=SettingsState(manager=ManagerState("u", 0.0)))
+    health = replace(health, updates=Marker().stage(Staged("2.0", ""), 1, 60.0, 1.0), channel="stable")
     return Observation(health, True, jobs, execs, {"worker": 1}, machine)
 
 

@@ -15,6 +15,7 @@ from job_item.hardware.host import host_id
 from job_item.hardware.memory import memory
 from job_item.hardware.report import counters, disks
 from job_item.manager.offer import Offer
+from job_item.release.marker import Marker, Staged
 from tests.journals import in_loop
 from tests.machines import lay_out
 from tests.unit.test_session import until
@@ -22,10 +23,11 @@ from worker import reports as module
 from worker.brokers.embedded import EmbeddedBroker, Hub
 from worker.brokers.seam import Delivery
 from worker.brokers.session import Session
-from worker.reports import Reports, version
+from worker.reports import Reports, Versions, version
 
 KINDS = ("host", "cpu", "mem", "net", "disk", "traffic", "version")
 OFFER = Offer(4, "v0.2.0", "http://manager/binary")
+MARKER = Marker().stage(Staged("2.0", ""), 1, 60.0, 1.0)
 DISK_MEMBERS = {
     "path": str, "total": int, "free": int, "used": int, "usedPercent": float,
     "inodesTotal": int, "inodesUsed": int, "inodesFree": int, "inodesUsedPercent": float,
@@ -55,7 +57,7 @@ async def heard_in_one_round(folder: Path, monkeypatch: pytest.MonkeyPatch) -> E
     hub, ear = Hub(), Ear()
     await ear.listen(hub)
     session = Session(EmbeddedBroker(hub), 60.0)
-    reports = Reports(session, host_id(), "P-uuid", (folder,), lambda: OFFER, period_s=0.05)
+    reports = Reports(session, host_id(), "P-uuid", (folder,), lambda: Versions(OFFER, "stable", MARKER), period_s=0.05)
     session.start()
     reports.start()
     try:
@@ -81,8 +83,10 @@ async def test_each_report_comes_at_once_and_again_in_its_wrapper(
         assert report["project_data_uuid"] == "P-uuid"
         assert b": " not in ear.heard[kind][0][:12], "compact, as Go writes it"
     offered = {"number": 4, "version": "v0.2.0"}
-    assert ear.first("version")["data"] == {"version": __version__, "number": 3, "offered": offered}
-    assert version(None)["offered"] is None
+    last = {"version": "2.0", "result": "staged", "reason": ""}
+    told = {"version": __version__, "number": 3, "offered": offered, "channel": "stable", "last": last}
+    assert ear.first("version")["data"] == told
+    assert version(Versions()) == told | {"offered": None, "channel": None, "last": None}
     assert all(isinstance(percent, float) and 0 <= percent <= 100 for percent in ear.first("cpu")["data"])
     assert set(ear.first("mem")["data"]) == set(memory())
     loopback = next(each for each in ear.first("net")["data"] if "loopback" in (each["flags"] or ()))
@@ -105,7 +109,7 @@ async def test_what_the_machine_does_not_tell_is_said_once_and_ends_nothing(
     hub, ear = Hub(), Ear()
     await ear.listen(hub)
     session = Session(EmbeddedBroker(hub), 60.0)
-    reports = Reports(session, "h", "P", (tmp_path,), lambda: None, period_s=0.01)
+    reports = Reports(session, "h", "P", (tmp_path,), Versions, period_s=0.01)
     session.start()
     reports.start()
     await until(lambda: len(ear.heard["cpu"]) > 3)
@@ -119,7 +123,7 @@ async def test_what_the_machine_does_not_tell_is_said_once_and_ends_nothing(
 async def test_nothing_is_reported_into_an_outage(tmp_path: Path) -> None:
     hub = Hub(is_open=False)
     session = Session(EmbeddedBroker(hub), 60.0)
-    reports = Reports(session, "h", "P", (tmp_path,), lambda: None, period_s=0.01)
+    reports = Reports(session, "h", "P", (tmp_path,), Versions, period_s=0.01)
     session.start()
     reports.start()
     for _ in range(20):

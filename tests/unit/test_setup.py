@@ -17,6 +17,7 @@ import yaml
 import job_item
 from job_item.exits import Exit
 from job_item.settings import Settings
+from supervisor.helps import FOLDER
 from tests.conftest import ROOT
 from tools import cli_page, errors_page
 
@@ -137,6 +138,8 @@ def test_the_page_of_error_codes_is_up_to_date() -> None:
 def test_the_page_of_the_command_line_is_up_to_date() -> None:
     page = cli_page.PAGE.read_text()
     assert page == cli_page.page(), "run `make docs`"
+    kept = {file: file.read_text() for file in FOLDER.iterdir()}
+    assert kept == cli_page.helps(), "run `make docs`"
     assert set(cli_page.EXITS) == set(Exit)
     assert "`job_item execs restart`" in page
 

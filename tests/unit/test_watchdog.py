@@ -10,12 +10,12 @@ TABLE = [
     ("just made", Progress(0.0, 0.0, 0.0), Verdict.TRUST),
     ("messages come in", Progress(100.0, 99.0, 0.0), Verdict.TRUST),
     ("silent for an interval", Progress(5.0, 0.0, 0.0), Verdict.PROBE),
-    ("idle, and the broker has nothing", Progress(100.0, 99.0, 0.0, 0, True), Verdict.TRUST),
-    ("work waits, slots are free", Progress(STUCK_S, STUCK_S, 0.0, 3, True), Verdict.REBUILD),
-    ("work waits, probes are answered all the same", Progress(100.0, 100.0, 50.0, 1, True), Verdict.REBUILD),
-    ("work waits, but all slots are taken", Progress(100.0, 99.0, 0.0, 3, False), Verdict.TRUST),
-    ("work waits, but one was taken a moment ago", Progress(100.0, 99.0, 95.0, 3, True), Verdict.TRUST),
-    ("the broker does not tell what waits", Progress(100.0, 99.0, 0.0, None, True), Verdict.TRUST),
+    ("idle, and the broker has nothing", Progress(100.0, 99.0, 0.0, 0.0, True), Verdict.TRUST),
+    ("work waits, slots are free", Progress(STUCK_S, STUCK_S, 0.0, STUCK_S, True), Verdict.REBUILD),
+    ("work waits, probes are answered all the same", Progress(100.0, 100.0, 50.0, 20.0, True), Verdict.REBUILD),
+    ("work waits, but all slots are taken", Progress(100.0, 99.0, 0.0, 20.0, False), Verdict.TRUST),
+    ("work waits, but one was taken a moment ago", Progress(100.0, 99.0, 95.0, 20.0, True), Verdict.TRUST),
+    ("work is known to wait since a moment ago", Progress(100.0, 99.0, 0.0, 1.0, True), Verdict.TRUST),
 ]
 
 

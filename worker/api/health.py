@@ -15,6 +15,7 @@ from worker.api.show import (
     show_outbox,
     show_settings,
     show_update,
+    show_versions,
 )
 from worker.api.site import desk_of
 
@@ -56,6 +57,7 @@ async def healthz(request: Request) -> HealthAnswer:
         settings=show_settings(health.settings),
         manager=show_manager(health.settings.manager),
         update=show_update(health.settings.manager),
+        versions=show_versions(health.updates, health.channel),
     )
 
 

@@ -241,13 +241,32 @@ class ManagerAnswer(BaseModel):
 
 
 class UpdateAnswer(BaseModel):
-    """A newer version of the worker that the Job Manager offers; nothing is downloaded."""
+    """A newer version of the worker that the Job Manager offers; taken only where it is signed with the node's key."""
 
     number: int = Field(description="Its number; this worker counts as 3.")
     version: Text
     link: Text = Field(description="Where it lies, without credentials; empty where nothing is said.")
     code: str
     notice: Text
+
+
+class OutcomeAnswer(BaseModel):
+    """What became of the last update."""
+
+    version: str
+    result: str = Field(description="`staged`, `on trial`, `confirmed` or `fell back`.")
+    reason: Text = Field(description="Why it fell back; empty else.")
+    at: Moment
+
+
+class VersionsAnswer(BaseModel):
+    """The versions that updates have brought, and the releases that the node takes."""
+
+    channel: str | None = Field(description="The channel of the releases that it takes; null where updates are off.")
+    current: str | None = Field(description="The one that is to run; null for what was installed.")
+    previous: str | None = Field(description="The one that runs where that fails; null for what was installed.")
+    on_trial: bool
+    last: OutcomeAnswer | None = Field(description="Null where there was no update yet.")
 
 
 class HealthAnswer(BaseModel):
@@ -266,6 +285,7 @@ class HealthAnswer(BaseModel):
     settings: SettingsAnswer
     manager: ManagerAnswer | None = Field(description="Null where the node has no Job Manager.")
     update: UpdateAnswer | None = Field(description="Null where no newer version is offered.")
+    versions: VersionsAnswer | None = Field(description="Null where updates are off and there was none.")
 
 
 class ReloadRequest(BaseModel):

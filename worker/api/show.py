@@ -10,6 +10,7 @@ from job_item.codes import REGISTER
 from job_item.job import AttemptRecord, JobRecord
 from job_item.link import ExecState
 from job_item.manager.state import ManagerState
+from job_item.release.marker import Marker
 from job_item.reload import ReloadReport, SettingsState
 from worker.api.models import (
     AttemptAnswer,
@@ -24,10 +25,12 @@ from worker.api.models import (
     ManagerAnswer,
     NoteAnswer,
     OutboxAnswer,
+    OutcomeAnswer,
     ReloadAnswer,
     SettingsAnswer,
     UpdateAnswer,
     UsageAnswer,
+    VersionsAnswer,
 )
 from worker.desk import BrokerState, JobApiState, Note, OutboxState
 from worker.letters import Letter
@@ -208,6 +211,23 @@ def show_update(state: ManagerState | None) -> UpdateAnswer | None:
     offer = state.offer
     return UpdateAnswer(
         number=offer.number, version=offer.version, link=offer.link, code="ERR-UPD-002", notice=offer.sentence
+    )
+
+
+def show_versions(marker: Marker, channel: str | None) -> VersionsAnswer | None:
+    """Show what updates have brought, where they are on or there were any."""
+    last = marker.last
+    if last is None and channel is None:
+        return None
+    outcome = None
+    if last is not None:
+        outcome = OutcomeAnswer(version=last.version, result=last.result, reason=last.reason, at=moment(last.at))
+    return VersionsAnswer(
+        channel=channel,
+        current=marker.current.version if marker.current else None,
+        previous=marker.previous.version if marker.previous else None,
+        on_trial=marker.is_on_trial,
+        last=outcome,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
 from job_item import log
@@ -52,13 +52,22 @@ class Life:
         if self.lost.done():
             raise Unavailable("ERR-BRK-002", self.lost.result())
 
-    async def await_probe(self, came: asyncio.Future[Any], limit_s: float) -> None:
-        """Wait for a probe to come back. Raises Unavailable: ERR-BRK-004 when it does not, ERR-BRK-002 when lost."""
-        await asyncio.wait((came, self.lost), timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
-        self.check()
-        if not came.done():
-            self.is_deaf = True
-            raise Unavailable("ERR-BRK-004", f"{self.place}: nothing came in within {limit_s:g} s")
+    async def await_probe(
+        self, came: asyncio.Future[Any], limit_s: float, may_be_late: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Wait for a probe to come back. Raises Unavailable: ERR-BRK-004 when it does not, ERR-BRK-002 when lost.
+
+        `may_be_late` is asked every `limit_s` seconds whether to wait on.
+        """
+        begun_s = self._loop.time()
+        while not came.done():
+            await asyncio.wait((came, self.lost), timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+            self.check()
+            if not came.done() and not may_be_late():
+                self.is_deaf = True
+                waited_s = self._loop.time() - begun_s
+                raise Unavailable("ERR-BRK-004", f"{self.place}: nothing came in within {waited_s:.1f} s")
+        self.is_deaf = False
 
     async def answered(self, answer: asyncio.Future[Found], limit_s: float) -> Found:
         """Await a future that somebody resolves when the other end has answered; as `during`, without a task."""
@@ -127,4 +136,4 @@ class Life:
 
 def is_subject(text: str) -> bool:
     """Whether a text can be a subject of every broker: 1 to 255 bytes (AMQP), no blanks and controls (NATS)."""
-    return 0 < len(text.encode(errors="replace")) <= 255 and all(sign.isprintable() and sign != " " for sign in text)
+    return 0 < len(text.encode(errors="replace")) <= 255 and text.isprintable() and " " not in text

@@ -11,12 +11,14 @@ import random
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from job_item.errors import NodeError, Unavailable
 from job_item.log import get
 from job_item.policy import Backoff
-from worker.brokers.seam import Broker, Connection, Delivery, Subscription, Take
+from worker.brokers.seam import Broker, Connection, Take
 from worker.brokers.watchdog import STUCK_S, Progress, Verdict, judge
+from worker.brokers.wish import Wish
 from worker.desk import BrokerState
 
 PAUSES = Backoff(0.1, 2.0, 3.0, 0.5)
@@ -24,80 +26,13 @@ PAUSES = Backoff(0.1, 2.0, 3.0, 0.5)
 PAUSES_REFUSED = Backoff(1.0, 2.0, 30.0, 0.5)
 """The same where the broker does not want us: its administrator has to do something first."""
 CONNECT_S = 10.0
+SUBSCRIBE_S = 30.0
+"""For all subscriptions of a new connection; a broker that has just come back is busy."""
 PROBE_S = 3.0
 STEADY_S = 5.0
 """A connection that lasted as long as this was a good one: the pauses start anew."""
 AT_ONCE = 32
 """Subscriptions that are made at the same time on a new connection."""
-
-
-class Wish:
-    """A subscription that is made on every connection, until it is cancelled."""
-
-    def __init__(self, session: Session, subject: str, group: str | None, take: Take, prefetch: int | None) -> None:
-        self.subject = subject
-        self.brings_jobs = prefetch is not None
-        self.refusal: NodeError | None = None
-        """Why the broker does not want it, on this connection."""
-        self.is_confirmed = asyncio.Event()
-        self._session = session
-        self._group = group
-        self._take = take
-        self._prefetch = prefetch
-        self._made: Subscription | None = None
-        self._making = asyncio.Lock()
-        self._is_over = False
-
-    async def make(self, connection: Connection) -> None:
-        """Subscribe on `connection`. Raises Unavailable when that is lost; a refusal is kept, and told."""
-        async with self._making:
-            if self._is_over or self._session.connection is not connection:
-                return
-            try:
-                made = await connection.subscribe(self.subject, self._group, self._hear, prefetch=self._prefetch)
-            except Unavailable:
-                raise
-            except NodeError as error:
-                self.refusal = error
-                get("worker").error("subscription.refused", code=error.code, subject=self.subject, reason=error.message)
-                return
-            if self._is_over:
-                await made.cancel()
-                return
-            self._made, self.refusal = made, None
-            self.is_confirmed.set()
-
-    def forget(self) -> None:
-        """The connection is gone, and the subscription with it."""
-        self._made, self.refusal = None, None
-        self.is_confirmed.clear()
-
-    def leave(self) -> None:
-        """As `cancel`, without waiting: a message that was on its way may still come."""
-        self._is_over = True
-        self._session.drop(self)
-        made, self._made = self._made, None
-        if made is not None:
-            made.leave()
-
-    async def cancel(self) -> None:
-        """No more messages, now and on later connections."""
-        self._is_over = True
-        self._session.drop(self)
-        async with self._making:
-            made, self._made = self._made, None
-            if made is not None:
-                with suppress(NodeError):
-                    await made.cancel()
-
-    async def _hear(self, delivery: Delivery) -> None:
-        self._session.heard()
-        try:
-            await self._take(delivery)
-        except Exception as bug:
-            get("worker").error("message.failed", code="ERR-HST-003", subject=self.subject, exc_info=bug)
-            with suppress(NodeError):
-                await delivery.refuse()
 
 
 class Session:
@@ -117,6 +52,9 @@ class Session:
         self._is_told = False
         self._loop = asyncio.get_running_loop()
         self._heard_s = self._taken_s = self._loop.time()
+        self._waiting_s: float | None = None
+        """Since when work is known to wait at the broker, though slots are free."""
+        self._waited_s = 0.0
         self._task: asyncio.Task[None] | None = None
         self._making: set[asyncio.Task[None]] = set()
         self._logger = get("worker")
@@ -152,7 +90,7 @@ class Session:
 
     def taken(self) -> None:
         """A job was taken."""
-        self._taken_s = self._loop.time()
+        self._taken_s, self._waiting_s, self._waited_s = self._loop.time(), None, 0.0
 
     async def connected(self) -> Connection:
         """The connection, as soon as there is one."""
@@ -206,7 +144,8 @@ class Session:
         except TimeoutError:
             raise Unavailable("ERR-BRK-001", f"The broker did not answer within {CONNECT_S:g} s.") from None
         self.connection = connection
-        self._heard_s = self._taken_s = self._loop.time()
+        self._heard_s = self._loop.time()
+        self.taken()
         await self._subscribe_all(connection)
         self._tell_connected()
         await self._watch(connection)
@@ -219,7 +158,7 @@ class Session:
                 await wish.make(connection)
 
         try:
-            async with asyncio.timeout(CONNECT_S), asyncio.TaskGroup() as group:
+            async with asyncio.timeout(SUBSCRIBE_S), asyncio.TaskGroup() as group:
                 for wish in tuple(self._wishes):
                     group.create_task(make(wish))
         except TimeoutError:
@@ -228,27 +167,47 @@ class Session:
             raise errors.exceptions[0] from None
 
     async def _watch(self, connection: Connection) -> None:
-        """Return never: raises Unavailable when the connection is lost or deaf."""
-        while True:
-            since_s = self._loop.time() - self._heard_s
-            await asyncio.wait({connection.lost}, timeout=max(0.0, self._interval_s - since_s) + 0.01)
-            if connection.lost.done():
-                raise Unavailable("ERR-BRK-002", connection.lost.result())
-            verdict = judge(await self._progress(connection), self._interval_s)
-            if verdict is Verdict.REBUILD:
-                raise Unavailable("ERR-BRK-004", "Work waits at the broker, slots are free, and nothing comes in.")
-            if verdict is Verdict.PROBE:
-                await connection.probe(PROBE_S)
-                self.heard()
+        """Return never: raises Unavailable when the connection is lost, deaf or stuck."""
+        looking = self._loop.create_task(self._look(connection))
+        ends: set[asyncio.Future[Any]] = {connection.lost, looking}
+        try:
+            while True:
+                since_s = self._loop.time() - self._heard_s
+                pause_s = max(0.0, self._interval_s - since_s) + 0.01
+                await asyncio.wait(ends, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED)
+                if connection.lost.done():
+                    raise Unavailable("ERR-BRK-002", connection.lost.result())
+                if looking.done():
+                    looking.result()
+                verdict = judge(self._progress(), self._interval_s)
+                if verdict is Verdict.REBUILD:
+                    raise Unavailable("ERR-BRK-004", "Work waits at the broker, slots are free, and nothing comes in.")
+                if verdict is Verdict.PROBE:
+                    await connection.probe(PROBE_S)
+                    self.heard()
+        finally:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
 
-    async def _progress(self, connection: Connection) -> Progress:
-        """Look how things are; the broker is asked for what waits only where that could matter."""
-        now_s, waiting = self._loop.time(), None
-        if self.is_hungry() and now_s - self._taken_s >= STUCK_S:
-            for wish in tuple(self._wishes):
-                if wish.brings_jobs and (some := await connection.waiting(wish.subject)) is not None:
-                    waiting = some + (waiting or 0)
-        return Progress(now_s, self._heard_s, self._taken_s, waiting, self.is_hungry())
+    def _progress(self) -> Progress:
+        return Progress(self._loop.time(), self._heard_s, self._taken_s, self._waited_s, self.is_hungry())
+
+    async def _look(self, connection: Connection) -> None:
+        """Ask the broker now and then what waits, where that could matter; an answer may take its time.
+
+        Returns never: raises Unavailable as `Connection.waiting`.
+        """
+        while True:
+            await asyncio.sleep(self._interval_s)
+            asked_s, some = self._loop.time(), 0
+            if self.is_hungry() and asked_s - self._taken_s >= STUCK_S:
+                for wish in tuple(self._wishes):
+                    some += (await connection.waiting(wish.subject) or 0) if wish.brings_jobs else 0
+            if not some:
+                self._waiting_s = None
+            elif self._waiting_s is None:
+                self._waiting_s = self._loop.time()
+            self._waited_s = asked_s - self._waiting_s if self._waiting_s is not None else 0.0
 
     def _tell_connected(self) -> None:
         self._state = BrokerState(self.broker.name, True, time.time())

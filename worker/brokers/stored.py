@@ -130,6 +130,9 @@ class StoredQueues:
         item.runs, item.delivery, item.lent = runs, loan.delivery, 0
         self.store.lay(item)
 
+    async def release(self, subject: str, pledge: str, until_s: float) -> None:
+        """See `Queues`: nothing here outlives a process."""
+
     async def put(self, subject: str, task_id: str, body: bytes, round: int = 0) -> None:  # noqa: A002 - of the Protocol
         """See `Queues`."""
         self._life.check()
@@ -162,13 +165,15 @@ class StoredQueue:
         self._store = store
         self._subject = subject
 
-    async def next(self) -> Loan:
+    async def borrow(self, limit: int) -> Sequence[Loan]:
         """See `Queue`."""
         while True:
             self._life.check()
-            loan = self._store.lend(self._subject)
-            if loan is not None:
-                return loan
+            loans: list[Loan] = []
+            while len(loans) < limit and (loan := self._store.lend(self._subject)) is not None:
+                loans.append(loan)
+            if loans:
+                return loans
             news: asyncio.Future[Any] = asyncio.ensure_future(self._store.changed.wait())
             try:
                 await asyncio.wait({news, self._life.lost}, return_when=asyncio.FIRST_COMPLETED)

@@ -31,15 +31,15 @@ class Progress:
     """When something last came in on it: a message, the answer to a probe, or its making."""
     taken_s: float
     """When a job was last taken from it, or its making."""
-    waiting: int | None = None
-    """Messages that the broker has for us; None where it does not tell."""
+    waited_s: float = 0.0
+    """For how many seconds the broker is known to have messages for us, none of which has come."""
     is_hungry: bool = False
     """Whether slots have been free all the time since a job was taken."""
 
 
 def judge(progress: Progress, interval_s: float) -> Verdict:
     """Decide what to do with a connection; `interval_s` is how long it may be silent without being asked."""
-    if progress.waiting and progress.is_hungry and progress.now_s - progress.taken_s >= STUCK_S:
+    if progress.is_hungry and min(progress.waited_s, progress.now_s - progress.taken_s) >= STUCK_S:
         return Verdict.REBUILD
     if progress.now_s - progress.heard_s >= interval_s:
         return Verdict.PROBE

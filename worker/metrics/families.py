@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from job_item.job import Status
 from job_item.link import ExecState
+from job_item.release.marker import Marker
 from worker.desk import OutboxState, Outcome
 from worker.metrics.exposition import Family, Labels
 from worker.metrics.observation import Jobs, Observation
@@ -26,6 +27,7 @@ Samples = list[tuple[Labels, float]]
 def families(seen: Observation) -> Iterator[Family]:
     """All metrics of a node."""
     yield from _node(seen)
+    yield from _updates(seen.health.updates, seen.health.channel)
     yield from _manager(seen, time.time())
     yield from _outbox(seen.health.outbox)
     if seen.jobs is not None:
@@ -74,6 +76,16 @@ def _outbox(outbox: OutboxState | None) -> Iterator[Family]:
     ]
     about = "What left the outbox since the job child was started: taken, unheard or refused."
     yield Family("job_item_outbox_said_total", "counter", about, said)
+
+
+def _updates(marker: Marker, channel: str | None) -> Iterator[Family]:
+    about: Samples = [({"channel": channel}, 1)] if channel else []
+    yield Family("job_item_update_info", "gauge", "Which releases this node takes; always 1.", about)
+    current: Samples = [({"version": marker.current.version}, not marker.is_on_trial)] if marker.current else []
+    yield Family("job_item_update_confirmed", "gauge", "Whether the version of an update has proved itself.", current)
+    last = marker.last
+    ended: Samples = [({"version": last.version, "result": last.result}, last.at)] if last else []
+    yield Family("job_item_update_last_timestamp_seconds", "gauge", "What became of the last update, and when.", ended)
 
 
 def _jobs(jobs: Jobs, now: float) -> Iterator[Family]:

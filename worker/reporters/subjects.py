@@ -62,15 +62,16 @@ class SubjectReporter:
     async def announce(self, assignment: Assignment) -> None:
         """Before an attempt begins: listen for its end, and say on the first who runs it."""
         task_id = assignment.task_id
-        output = Output(Path(spool_path(str(self.logs), task_id, assignment.attempt)))
+        output = Output(spool_path(str(self.logs), task_id, assignment.attempt))
         live = Live(task_id, assignment.attempt, output, self.session, self.outbox)
         if self.session.connection is not None:
             await self.controls.confirmed(task_id, CONFIRM_S)
         else:
             self.controls.listen(task_id)
-        self.told[task_id] = Told(time.time(), live)
+        told = self.told[task_id] = Told(time.time(), live)
         if assignment.attempt == 1:
             await self._say_who(task_id)
+            told.who_at = time.time()
 
     async def _say_who(self, task_id: str) -> None:
         body = self.host_id.encode()
@@ -115,7 +116,7 @@ class SubjectReporter:
         if told is None:
             return self.last_words(_reason(end))
         sent = await told.live.stop()
-        spool = Output(Path(spool_path(str(self.logs), end.task_id, told.live.attempt)))
+        spool = Output(spool_path(str(self.logs), end.task_id, told.live.attempt))
         rest = f"{told.live.attempt}:{sent}".encode() if end.usage.stdout_bytes and sent < spool.size() else None
         failed = tail_of_characters(spool.tail("stderr", FAILED_BYTES)) if end.usage.stderr_bytes else b""
         if not failed and not told.asked:

@@ -1,10 +1,13 @@
-"""Draws from the queue of one event: a job as soon as a slot is free, on one connection after the other."""
+"""Draws from the queue of one event: as many jobs at a time as there are free slots, on one connection after the other.
+
+What comes together is taken together, so that the journal has it with one commit.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from job_item.errors import NodeError, Unavailable
@@ -12,7 +15,8 @@ from job_item.log import get
 from worker import subjects
 from worker.brokers.queues import Loan, Queue
 from worker.brokers.seam import Connection, Delivery
-from worker.brokers.session import Session, Wish
+from worker.brokers.session import Session
+from worker.brokers.wish import Wish
 from worker.intake import Intake
 from worker.lease import queues_of
 from worker.leases import Leases
@@ -32,8 +36,10 @@ class Draw:
         intake: Intake,
         leases: Leases,
         event: str,
-        take: Callable[[Connection, Loan], Coroutine[Any, Any, None]],
+        take: Callable[[Connection, Sequence[Loan]], Coroutine[Any, Any, None]],
+        share: Callable[[int], int],
     ) -> None:
+        """Parameters: `take` takes what was lent; `share` says how many of so many free slots are for this event."""
         self.subject = subjects.trigger(intake.board.standing.settings.project, event)
         self.lack = NOT_OPEN
         """Why there is no queue, in words; empty where there is one."""
@@ -42,6 +48,7 @@ class Draw:
         self._leases = leases
         self._event = event
         self._take = take
+        self._share = share
         self._queue: Queue | None = None
         self._bypass: Wish | None = None
         self._over = asyncio.Event()
@@ -89,27 +96,35 @@ class Draw:
         queue = self._queue = await queues.open(self.subject, self._slots())
         self.lack = ""
         try:
-            while await self._unless_over(self._room(connection)):
-                loan = await self._unless_over(queue.next())
-                if loan is None:
+            await self._unless_over(self._leases.freed())
+            while (room := await self._room(connection)) and not self._over.is_set():
+                loans = await self._unless_over(queue.borrow(room))
+                if loans is None:
                     return
-                await self._take(connection, loan)
+                await self._take(connection, loans)
         finally:
             self._queue, self.lack = None, NOT_OPEN
             await queue.close()
 
-    async def _room(self, connection: Connection) -> bool:
-        """Wait until a job would start at once, or may be one that runs here already."""
-        if self._leases.is_bereft(self._event):
-            return True
-        slot: asyncio.Future[Any] = asyncio.ensure_future(self._intake.dispatcher.slot(self._event, math.inf))
-        try:
-            await asyncio.wait({slot, connection.lost}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            slot.cancel()
-        if connection.lost.done():
-            raise Unavailable("ERR-BRK-002", connection.lost.result())
-        return True
+    async def _room(self, connection: Connection) -> int:
+        """Wait until jobs would start at once, or may be such that run here already; returns how many.
+
+        0 when this is over before.
+        """
+        dispatcher = self._intake.dispatcher
+        while not (free := dispatcher.free(self._event)) and not self._leases.is_bereft(self._event):
+            slot: asyncio.Future[Any] = asyncio.ensure_future(dispatcher.slot(self._event, math.inf))
+            over: asyncio.Future[Any] = asyncio.ensure_future(self._over.wait())
+            try:
+                await asyncio.wait({slot, over, connection.lost}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                slot.cancel()
+                over.cancel()
+            if connection.lost.done():
+                raise Unavailable("ERR-BRK-002", connection.lost.result())
+            if self._over.is_set():
+                return 0
+        return max(1, self._share(free))
 
     async def _put_in(self, delivery: Delivery) -> None:
         """A job that somebody has published past the queue."""

@@ -1,4 +1,4 @@
-"""Takes jobs from queues that lend them: one from each queue as soon as a slot is free, and never before.
+"""Takes jobs from queues that lend them: as many as there are free slots, and never more.
 
 What was lent is renewed by `worker.leases` until the journal has the result. A task id that is known is not run twice:
 one whose end is known is acknowledged, one that was left here, or comes back from the dead letters, is open again.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -83,7 +83,8 @@ class DurableSource:
             self._changes.add(change)
             change.add_done_callback(self._changes.discard)
         for event in specs.keys() - self._draws.keys():
-            self._draws[event] = Draw(self._session, self._intake, self._leases, event, partial(self._take, event))
+            take = partial(self._take, event)
+            self._draws[event] = Draw(self._session, self._intake, self._leases, event, take, self._share)
 
     def retire(self) -> None:
         """A successor follows, which takes what comes."""
@@ -100,7 +101,18 @@ class DurableSource:
         if (draw := self._draws.get(event)) is not None:
             draw.widen()
 
-    async def _take(self, event: str, connection: Connection, loan: Loan) -> None:
+    def _share(self, free: int) -> int:
+        """How many of the free slots one event asks for: all do, and each may get what it has asked for."""
+        return free // max(1, len(self._draws))
+
+    async def _take(self, event: str, connection: Connection, loans: Sequence[Loan]) -> None:
+        """Take what was lent; what finds no slot, as others have come meanwhile, one after the other."""
+        free = self._intake.dispatcher.free(event)
+        await asyncio.gather(*(self._take_one(event, connection, loan) for loan in loans[:free]))
+        for loan in loans[free:]:
+            await self._take_one(event, connection, loan)
+
+    async def _take_one(self, event: str, connection: Connection, loan: Loan) -> None:
         try:
             await self._take_job(event, connection, loan)
         except Refused as refusal:
@@ -129,13 +141,17 @@ class DurableSource:
         if is_open and not await self._intake.dispatcher.slot(event, HOLD_S):
             await queues.give_back(loan, loan.runs)
             return
-        loaned = Loaned(loan.delivery, loan.runs, loan.round)
+        loaned = Loaned(loan.delivery, loan.runs, loan.round, loan.pledge or None, loan.until_s, self._leases.boot)
         is_new, record = await journal.borrow(task_id, event, trigger.body, time.time(), loaned)
         if is_new:
             self._leases.hold(task_id, event, loan, connection, queues.keep_s)
             self._session.taken()
             self.on_accepted(task_id)
             await self._begin(record, loan, is_known=known is not None)
+            return
+        self._refuse_unless_same(record, event, trigger)
+        if self._leases.has(task_id):  # the same job was lent twice at the same time
+            await queues.accept(loan)
         elif record.status.is_final:
             self._logger.info("trigger.repeated", task_id=task_id, job_event=event, status=str(record.status))
             self._leases.hold(task_id, event, loan, connection, queues.keep_s)

@@ -1,8 +1,9 @@
-"""Pulls the messages of a JetStream consumer, one at a time.
+"""Pulls the messages of a JetStream consumer, as many at a time as there are free slots.
 
 A request for a message may be lost (nats.py#504), and one that nobody waits for any more may still be answered
-(nats.py#933): there is one request at most, it is asked again when its time is over, and what comes late is kept for
-the next call.
+(nats.py#933): there is one request at most, it is asked again when all it asked for has come or its time is over, and
+what comes late is kept for the next call. A queue that was found empty is asked for one job at a time, so that what a
+request brings long after it was sent finds its slot free.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,10 @@ class NatsQueue:
         self._news = asyncio.Event()
         self._asked_s: float | None = None
         """When the request that is under way was sent."""
+        self._awaited = 0
+        """How many messages it may still bring."""
+        self._is_idle = False
+        """Whether the last request has brought nothing."""
         self._number: int | None = None
         """The subscription to what the requests are answered with."""
         self._inbox = life.new_inbox()
@@ -58,29 +63,51 @@ class NatsQueue:
         self._came.append(message)
         self._news.set()
 
-    async def next(self) -> Loan:
+    async def borrow(self, limit: int) -> Sequence[Loan]:
         """See `Queue`."""
         loop = asyncio.get_running_loop()
-        expires_s = self._wait_s / 3.0
-        while True:
+        loans: list[Loan] = []
+        while not loans:
             self._life.check()
-            if self._asked_s is None:
-                self._asked_s = loop.time()
-                wanted = json.dumps({"batch": 1, "expires": int(expires_s * 1e9)}).encode()
-                # Whoever calls this off does not call the request off: what it brings is for the next call.
-                await asyncio.shield(self._life.send(self._asked_at, wanted, self._inbox))
-            await self._await(self._asked_s + expires_s + PATIENCE_S)
-            message = self._came.popleft()
-            asked_s, self._asked_s = self._asked_s, None
-            status = (message.headers or {}).get("Status")
-            if status is None:
-                until_s = asked_s + self._wait_s * SHARE
-                if until_s > loop.time():
-                    return self._make(self._subject, message, until_s, self._wait_s)
-            elif status == "503":
-                raise NodeError("ERR-DLV-005", f"{self._subject}: its consumer is gone")
-            elif status not in ("404", "408"):
-                raise NodeError("ERR-DLV-005", f"{self._subject}: {(message.headers or {}).get('Description', status)}")
+            if not self._came:
+                await self._ask(limit)
+            while self._came and len(loans) < limit:
+                loan = self._read(self._came.popleft())
+                if loan is not None and loan.until_s > loop.time():
+                    loans.append(loan)
+        return loans
+
+    async def _ask(self, limit: int) -> None:
+        """Return when the request that is under way, or a new one, was answered with something."""
+        expires_s = self._wait_s / 3.0
+        if self._asked_s is None:
+            self._asked_s, self._awaited = asyncio.get_running_loop().time(), 1 if self._is_idle else limit
+            self._is_idle = True
+            wanted = json.dumps({"batch": self._awaited, "expires": int(expires_s * 1e9)}).encode()
+            # Whoever calls this off does not call the request off: what it brings is for the next call.
+            await asyncio.shield(self._life.send(self._asked_at, wanted, self._inbox))
+        await self._await(self._asked_s + expires_s + PATIENCE_S)
+
+    def _read(self, message: Msg) -> Loan | None:
+        """What an answer lends; None where it is the end of a request. Raises NodeError."""
+        status = (message.headers or {}).get("Status")
+        asked_s = self._asked_s
+        if status is None:
+            self._awaited -= 1
+            self._is_idle = False
+            if self._awaited <= 0:
+                self._asked_s = None
+            # What comes after the end of its request is older than that says: it is left to whoever gets it next.
+            return self._lend(message, asked_s) if asked_s is not None else None
+        self._asked_s = None
+        if status == "503":
+            raise NodeError("ERR-DLV-005", f"{self._subject}: its consumer is gone")
+        if status not in ("404", "408"):
+            raise NodeError("ERR-DLV-005", f"{self._subject}: {(message.headers or {}).get('Description', status)}")
+        return None
+
+    def _lend(self, message: Msg, asked_s: float) -> Loan:
+        return self._make(self._subject, message, asked_s + self._wait_s * SHARE, self._wait_s)
 
     async def _await(self, until_s: float) -> None:
         """Return when the request that is under way is answered. Raises Unavailable when the connection is lost."""
@@ -110,10 +137,8 @@ class NatsQueue:
         with suppress(NodeError):
             await self._life.unlisten(number)
         queues = self._life.queues
-        while self._came:
-            message = self._came.popleft()
-            if (message.headers or {}).get("Status") is None and self._asked_s is not None and queues is not None:
-                until_s = self._asked_s + self._wait_s * SHARE
-                with suppress(NodeError):
-                    loan = self._make(self._subject, message, until_s, self._wait_s)
+        while self._came and queues is not None:
+            with suppress(NodeError):
+                loan = self._read(self._came.popleft())
+                if loan is not None:
                     await queues.give_back(loan, loan.runs)

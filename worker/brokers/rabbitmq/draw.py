@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +61,7 @@ class RabbitmqQueue:
         self._came.append(message)
         self._news.set()
 
-    async def next(self) -> Loan:
+    async def borrow(self, limit: int) -> Sequence[Loan]:
         """See `Queue`."""
         while not self._came:
             self._life.check()
@@ -72,7 +72,7 @@ class RabbitmqQueue:
             finally:
                 news.cancel()
         self._life.check()
-        return self._lend(self._came.popleft())
+        return [self._lend(self._came.popleft()) for _ in range(min(limit, len(self._came)))]
 
     def _lend(self, message: DeliveredMessage) -> Loan:
         self._lent += 1

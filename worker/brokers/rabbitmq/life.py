@@ -24,6 +24,7 @@ from job_item.connections import ROUTING_SUBJECT, RabbitmqConnection
 from job_item.errors import NodeError, Unavailable
 from worker.brokers.failure import connect_failure
 from worker.brokers.life import PROBE_SUBJECT, Life
+from worker.brokers.patience import is_patient
 from worker.brokers.rabbitmq.publisher import Publisher, is_taken
 from worker.brokers.rabbitmq.queues import RabbitmqQueues
 from worker.brokers.rabbitmq.shared import NotShared, SharedChannel
@@ -256,13 +257,27 @@ class RabbitmqLife(Life):
         return declared.message_count
 
     async def probe(self, limit_s: float) -> None:
-        """See `Connection`: a message to this connection's own queue."""
+        """See `Connection`: a message to this connection's own queue.
+
+        A busy server gets more time (`worker.brokers.patience`), as the queues go with a connection that is given up.
+        """
         self.check()
+        asked_s, before = self._loop.time(), self._transport.sent
+
+        def may_be_late() -> bool:
+            nonlocal before
+            now = self._transport.sent
+            is_trusted = is_patient(self._loop.time() - asked_s, before, now, limit_s)
+            before = now
+            if is_trusted and self._transport.heard_s > asked_s and not came.done():
+                came.set_result(None)  # a heartbeat is a sign of life as good as the answer
+            return is_trusted
+
         sign = secrets.token_hex(8).encode()
         came = self._probes[sign] = self._loop.create_future()
         self._transport.say(self._publisher.message("", self._own, sign))
         try:
-            await self.await_probe(came, limit_s)
+            await self.await_probe(came, limit_s, may_be_late)
         finally:
             self._probes.pop(sign, None)
 

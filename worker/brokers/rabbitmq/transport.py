@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
 from typing import Any
 
@@ -11,9 +12,26 @@ from yarl import URL
 
 from job_item.connections import RabbitmqConnection
 from worker.brokers.burst import Burst
+from worker.brokers.patience import UNKNOWN, Sent, sent_over
 
 HEARTBEAT_S = 10
 """As in the Go worker."""
+
+
+class Ear(asyncio.StreamReader):
+    """Knows when the library last took in something that came."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        super().__init__(loop=loop)
+        self.time = loop.time
+        self.heard_s = self.time()
+
+    async def readexactly(self, n: int) -> bytes:
+        """Called by the library, for each part of a frame."""
+        found = await super().readexactly(n)
+        self.heard_s = self.time()
+        return found
 
 
 class Transport(TransportFactory):
@@ -22,12 +40,26 @@ class Transport(TransportFactory):
     def __init__(self, context: ssl.SSLContext | None) -> None:
         self._context = context
         self._writer: asyncio.StreamWriter | None = None
+        self._ear: Ear | None = None
         self._burst = Burst(self._write)
 
     async def create(self, url: URL, **_: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Called by the library."""
-        reader, self._writer = await asyncio.open_connection(url.host, url.port, ssl=self._context)
-        return reader, self._writer
+        loop, ear = asyncio.get_running_loop(), Ear()
+        protocol = asyncio.StreamReaderProtocol(ear, loop=loop)
+        link = (await loop.create_connection(lambda: protocol, url.host or "", url.port or 0, ssl=self._context))[0]
+        self._ear, self._writer = ear, asyncio.StreamWriter(link, protocol, ear, loop)
+        return ear, self._writer
+
+    @property
+    def heard_s(self) -> float:
+        """When a frame last came in, a heartbeat too, by the clock of the loop; minus infinity before it is open."""
+        return self._ear.heard_s if self._ear is not None else -math.inf
+
+    @property
+    def sent(self) -> Sent:
+        """What became of what was sent."""
+        return sent_over(self._writer.get_extra_info("socket")) if self._writer is not None else UNKNOWN
 
     def say(self, frames: bytes) -> None:
         """Write whole frames soon, past the library's queue, which has a task and a lock for each."""

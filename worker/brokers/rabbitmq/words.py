@@ -16,8 +16,9 @@ from pamqp.header import ContentHeader
 from job_item.errors import NodeError
 from worker.brokers.failure import why
 
-ANSWER_S = 10.0
-"""How long the server may take for an answer."""
+ANSWER_S = 60.0
+"""How long the server may take for an answer. One that deletes thousands of queues needs ten seconds and more; whether
+its connection lives is found out by probes meanwhile, so this is for answers that got lost."""
 
 
 def is_open(channel: Channel) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import secrets
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,10 @@ if #held == 0 or held[1][2] ~= ARGV[3] then return 0 end
 """
 _RENEW = f"""{_IF_OURS}
 redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[3], 0, ARGV[2], 'JUSTID')
+return 1
+"""
+_RELEASE = f"""{_IF_OURS}
+redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[3], 0, ARGV[2], 'IDLE', ARGV[4], 'JUSTID')
 return 1
 """
 _ACCEPT = f"""{_IF_OURS}
@@ -114,6 +119,11 @@ class RedisQueues:
         """See `Queues`: the new entry comes and the old one goes in one step."""
         await self._if_ours(_GIVE_BACK, loan, loan.body, runs, loan.delivery, loan.round)
 
+    async def release(self, subject: str, pledge: str, until_s: float) -> None:  # noqa: ARG002 - of the Protocol
+        """See `Queues`: whoever looks next for jobs that are held in silence finds it."""
+        entry, _, consumer = pledge.partition(" ")
+        await self._eval(_RELEASE, (stream_of(subject),), GROUP, entry, consumer, FORGOTTEN_MS)
+
     async def put(self, subject: str, task_id: str, body: bytes, round: int = 0) -> None:  # noqa: A002 - of the Protocol
         """See `Queues`."""
         self._life.fit(subject, body, self._life.payload_limit)
@@ -166,58 +176,62 @@ class RedisQueue:
         self._consumer = consumer
         self._lease_s = lease_s
         self._asked: asyncio.Task[list[Loan]] | None = None
+        self._came: deque[Loan] = deque()
+        """What was lent and nobody has fetched."""
         self._claim_s = 0.0
         """When it is looked again for jobs that somebody holds in silence."""
 
-    async def next(self) -> Loan:
+    async def borrow(self, limit: int) -> Sequence[Loan]:
         """See `Queue`."""
-        while True:
+        while not self._came:
             self._life.check()
             if self._asked is None:
-                self._asked = asyncio.ensure_future(self._ask())
+                self._asked = asyncio.ensure_future(self._ask(limit))
                 self._asked.add_done_callback(_fetch)
             await asyncio.wait({self._asked})  # whoever calls this off leaves the question to the next call
             asked, self._asked = self._asked, None
-            if loans := asked.result():
-                return loans[0]
+            self._came.extend(asked.result())
+        self._life.check()
+        return [self._came.popleft() for _ in range(min(limit, len(self._came)))]
 
-    async def _ask(self) -> list[Loan]:
-        """One job, or none. Raises Unavailable, NodeError."""
+    async def _ask(self, limit: int) -> list[Loan]:
+        """So many jobs at most, or none. Raises Unavailable, NodeError."""
         now_s = asyncio.get_running_loop().time()
         try:
             if now_s >= self._claim_s:
-                if loans := await self._claim(now_s):
+                if loans := await self._claim(now_s, limit):
                     return loans
                 self._claim_s = now_s + self._lease_s / 3.0
             block_ms = max(int((self._claim_s - now_s) * 1000), 1)
-            come = ("XREADGROUP", "GROUP", GROUP, self._consumer, "COUNT", 1, "BLOCK", block_ms)
+            come = ("XREADGROUP", "GROUP", GROUP, self._consumer, "COUNT", limit, "BLOCK", block_ms)
             answer = await self._wait(block_ms / 1000, *come, "STREAMS", self._stream, ">")
         except ResponseError as error:
             raise NodeError("ERR-DLV-005", self._life.clean(f"{self._life.place}: {self._subject}: {error}")) from None
         return [self._loan(entry, fields, 1, now_s) for _, entries in answer or () for entry, fields in entries]
 
-    async def _claim(self, now_s: float) -> list[Loan]:
-        """Take over a job whose holder was silent for a lease."""
+    async def _claim(self, now_s: float, limit: int) -> list[Loan]:
+        """Take over jobs whose holders were silent for a lease."""
         cursor = b"0-0"
         while True:
             lease_ms = int(self._lease_s * 1000)
-            command = ("XAUTOCLAIM", self._stream, GROUP, self._consumer, lease_ms, cursor, "COUNT", 1)
+            command = ("XAUTOCLAIM", self._stream, GROUP, self._consumer, lease_ms, cursor, "COUNT", limit)
             cursor, entries, *_ = await self._wait(0.0, *command)
+            loans = []
             for entry, fields in entries:
                 if fields is None:  # Redis 6.2 names entries that were deleted
                     continue
                 held = await self._wait(0.0, "XPENDING", self._stream, GROUP, entry, entry, 1)
-                return [self._loan(entry, fields, int(held[0][3]), now_s)]
-            if cursor == b"0-0":
-                return []
+                loans.append(self._loan(entry, fields, int(held[0][3]), now_s))
+            if loans or cursor == b"0-0":
+                return loans
 
     def _loan(self, entry: bytes, fields: Sequence[bytes], lent: int, asked_s: float) -> Loan:
         members = _members(fields)
         runs, delivery, turn = (int(members.get(name, b"0")) for name in (b"runs", b"delivery", b"round"))
         token = Token(entry, self._consumer)
         until_s = asked_s + self._lease_s * SHARE
-        body = members.get(b"body", b"")
-        return Loan(self._subject, body, token, until_s, delivery + lent, runs + lent - 1, lent - 1, turn)
+        body, pledge = members.get(b"body", b""), f"{entry.decode()} {self._consumer}"
+        return Loan(self._subject, body, token, until_s, delivery + lent, runs + lent - 1, lent - 1, turn, pledge)
 
     async def _wait(self, block_s: float, *command: str | bytes | int) -> Any:
         answer = await self._line.ask(*command)
@@ -233,9 +247,11 @@ class RedisQueue:
                 if not self._asked.done() and self._line.number:
                     await self._life.call("CLIENT", "UNBLOCK", self._line.number)
                 await asyncio.wait({self._asked}, timeout=ANSWER_S)
-                if self._asked.done() and not self._asked.exception() and self._life.queues is not None:
-                    for loan in self._asked.result():
-                        await self._life.queues.give_back(loan, loan.runs)
+                if self._asked.done() and not self._asked.exception():
+                    self._came.extend(self._asked.result())
+            while self._came and self._life.queues is not None:
+                loan = self._came.popleft()
+                await self._life.queues.give_back(loan, loan.runs)
         except (NodeError, ResponseError):
             pass  # it is lent again when its term is over
         finally:
