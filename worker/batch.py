@@ -18,7 +18,7 @@ from job_item.job import Status
 from job_item.log import get
 from job_item.prompt import Prompt
 from worker.execute import SETTLE_PAUSE_S, Execution, details_of, settlement_of, stopped, timed_out_as_asked
-from worker.journal import Journal
+from worker.journal import Journal, Settlement
 from worker.outcome import Outcome, judge
 from worker.pace import Pace
 from worker.runners.ticket import Ticket
@@ -141,7 +141,8 @@ class BatchExecutor:
 
     async def _settle(self, items: Sequence[Item], over: Over) -> None:
         now = time.time()
-        verdicts, settlements, words = [], [], []
+        verdicts, words = [], []
+        settlements: dict[int, Settlement] = {}
         for item in items:
             outcome = item.outcome
             assert isinstance(outcome, Outcome)  # noqa: S101 - `_finish` has parted them
@@ -152,9 +153,11 @@ class BatchExecutor:
             if self._spokesman is not None:
                 words.append(await self._spokesman.conclude(settlement))
             verdicts.append((outcome, verdict))
-            settlements.append(settlement)
+            settlements[item.seq] = settlement
         follows = await self._until_written(lambda: self._journal.settle_all(settlements, words))
-        for item, settlement, status, (outcome, verdict) in zip(items, settlements, follows, verdicts, strict=True):
+        for item, settlement, status, (outcome, verdict) in zip(
+            items, settlements.values(), follows, verdicts, strict=True
+        ):
             pause_s = None
             if status is not None:
                 self._reporter.settled(item.assignment, settlement, status, details_of(outcome, verdict))

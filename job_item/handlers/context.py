@@ -29,28 +29,40 @@ class CancelToken:
     """Whether the job is to end: somebody cancelled it, its time is over, or the node stops.
 
     A handler that looks here can put things in order; one that does not is killed after the job's `kill_grace`.
+    What a wait needs is made for the first one: most jobs never wait, and it takes longer than a small job.
     """
 
+    __slots__ = ("_event", "_is_set", "_lock")
+
     def __init__(self) -> None:
-        self._event = threading.Event()
+        self._is_set = False
+        self._event: threading.Event | None = None
+        self._lock = threading.Lock()
 
     @property
     def is_set(self) -> bool:
         """Whether it is."""
-        return self._event.is_set()
+        return self._is_set
 
     def wait(self, seconds: float | None = None) -> bool:
         """Sleep, but no longer than until the job is to end; tells whether it is."""
+        with self._lock:  # of those who wait; `set` comes from a signal and takes no lock
+            if self._event is None:
+                self._event = threading.Event()
+        if self._is_set:
+            self._event.set()
         return self._event.wait(seconds)
 
     def check(self) -> None:
         """Raise `Cancelled` when the job is to end."""
-        if self._event.is_set():
+        if self._is_set:
             raise Cancelled("the job is to end")
 
     def set(self) -> None:
         """Say that it is to end. The node does."""
-        self._event.set()
+        self._is_set = True
+        if self._event is not None:
+            self._event.set()
 
 
 @dataclass(frozen=True, slots=True)

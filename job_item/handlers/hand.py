@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
+import termios
 import time
 import traceback
 from collections.abc import Mapping, Set
@@ -183,9 +186,6 @@ class Hand:
 
 def _is_waiting(descriptor: int) -> bool:
     """Whether a pipe holds bytes that were written into it."""
-    import fcntl
-    import termios
-
     count = bytearray(4)
     try:
         fcntl.ioctl(descriptor, termios.FIONREAD, count)
@@ -218,8 +218,6 @@ def _memory() -> int:
 
 
 def _peak() -> int:
-    import resource
-
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return used if sys.platform == "darwin" else used * 1024
 

@@ -43,15 +43,16 @@ async def test_they_are_settled_together_each_as_it_ended(tmp_path: Path) -> Non
         await accept(journal, *IDS)
         claims = await claim_all(journal)
         await journal.ask_cancel("c")
-        ends = [
-            end_of(claims["a"][1], output=b'{"x":1}'),
-            end_of(claims["b"][1], Status.ERROR, retry_at=400.0, error="no"),
-            end_of(claims["c"][1], Status.ERROR, retry_at=400.0),
-            end_of(claims["d"][1])._replace(fence=7),
-        ]
-        words = [LastWords(0.0), None, None, LastWords(0.0)]
-        assert await journal.settle_all(ends, words) == [Status.FINISH, Status.QUEUED, Status.TERMINATE, None]
-        assert await journal.settle_all(ends[:1]) == [None]
+        ends = {
+            claims["a"][0]: end_of(claims["a"][1], output=b'{"x":1}'),
+            claims["b"][0]: end_of(claims["b"][1], Status.ERROR, retry_at=400.0, error="no"),
+            claims["c"][0]: end_of(claims["c"][1], Status.ERROR, retry_at=400.0),
+            claims["d"][0]: end_of(claims["d"][1])._replace(fence=7),
+            99: end_of(claims["d"][1]),
+        }
+        words = [LastWords(0.0), None, None, LastWords(0.0), LastWords(0.0)]
+        assert await journal.settle_all(ends, words) == [Status.FINISH, Status.QUEUED, Status.TERMINATE, None, None]
+        assert await journal.settle_all({claims["a"][0]: ends[claims["a"][0]]}) == [None]
         record = journal.record("a")
         assert record is not None
         assert record.attempts[0].output == {"x": 1}
@@ -83,7 +84,7 @@ async def test_a_job_of_the_dead_letters_is_claimed_and_settled_among_others_as_
     async with journal_in(tmp_path) as journal:
         await accept(journal, "a", "b")
         claims = await claim_all(journal)
-        ends = [end_of(made, Status.ERROR, is_dead=True) for _, made in claims.values()]
+        ends = {number: end_of(made, Status.ERROR, is_dead=True) for number, made in claims.values()}
         await journal.settle_all(ends)
         assert [record.task_id for record in journal.dead(10)] == ["b", "a"]
         assert await journal.revive("a") is not None
@@ -108,7 +109,7 @@ async def test_what_is_said_of_a_job_on_loan_is_held_back_among_others_too(tmp_p
         await accept(journal, "a")
         await journal.borrow("b", EVENT, b"{}", 100.0, Loaned(1))
         assert [waiting.is_leased for waiting in journal.waiting(EVENT, 0, 10)] == [False, True]
-        ends = [end_of(made) for _, made in (await claim_all(journal)).values()]
+        ends = {number: end_of(made) for number, made in (await claim_all(journal)).values()}
         await journal.settle_all(ends, [LastWords(0.0), LastWords(0.0)])
         assert [said.task_id for said in journal.sayings(0, 10)] == ["a"]
         assert journal.unsaid() == ["b"]

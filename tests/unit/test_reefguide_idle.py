@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.journals import in_loop
+from worker.reefguide import idle
 from worker.reefguide.idle import STRANDED_S, Idle, Load, decide
 
 NOTHING = Load()
@@ -52,7 +54,7 @@ class Case:
         self.load = load
         self.ended = asyncio.Event()
         self.looks = asyncio.Event()
-        self.idle = Idle(timeout_s, self._look, lambda _: self.ended.set())
+        self.idle = Idle(timeout_s, self._look, self.ended.set)
 
     def _look(self) -> Load:
         self.looks.set()
@@ -87,6 +89,17 @@ async def test_a_job_that_was_won_begins_the_time_anew_and_its_end_once_more() -
     case.idle.touch()
     async with asyncio.timeout(60):
         await case.ended.wait()
+
+
+@in_loop
+async def test_a_node_that_ends_before_the_api_has_all_results_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(idle, "STRANDED_S", 0.1)
+    case = Case(RESULTS, 0.05)
+    with capture_logs() as lines:
+        case.idle.start()
+        async with asyncio.timeout(60):
+            await case.ended.wait()
+    assert [line["code"] for line in lines] == ["ERR-RFG-016"]
 
 
 @in_loop

@@ -49,33 +49,34 @@ class TakeAll(NamedTuple):
 
 
 class SettleAll(NamedTuple):
-    """Running attempts end, and their jobs with them or not; `words` in the order of the settlements."""
+    """Running attempts end, and their jobs with them or not; `settlements` by the numbers of the jobs, `words` in their
+    order.
+    """
 
-    settlements: Sequence[Settlement]
+    settlements: Mapping[int, Settlement]
     words: Sequence[LastWords | None] = ()
     write: str = "settle"
 
     def apply(self, db: sqlite3.Cursor) -> tuple[list[Status | None], tuple[Change, ...]]:
         """Returns the statuses of the jobs from now on; None for an attempt that does not run (any more)."""
         rows = db.execute(
-            "SELECT task_id, attempt, fence, seq, event, source, cancel, incarnation, started_at, log_bytes, leased"
-            " FROM tasks WHERE task_id IN (SELECT value FROM json_each(?)) AND +status = 'running'",
-            (json.dumps([end.task_id for end in self.settlements]),),
+            "SELECT seq, attempt, fence, event, source, cancel, incarnation, started_at, log_bytes, leased"
+            " FROM tasks WHERE seq IN (SELECT value FROM json_each(?)) AND +status = 'running'",
+            (json.dumps(list(self.settlements)),),
         ).fetchall()
         running = {row[0]: row for row in rows}
         statuses: list[Status | None] = []
         is_leased: dict[str, bool] = {}
         alike: dict[tuple[Any, ...], list[int]] = {}
         attempts, changes = [], []
-        for end in self.settlements:
-            row = running.get(end.task_id)
+        for number, end in self.settlements.items():
+            row = running.get(number)
             if row is None or (row[1], row[2]) != (end.attempt, end.fence):
                 statuses.append(None)
                 continue
-            del running[end.task_id]
-            task_id, attempt, fence, seq, event, source, cancel, incarnation, started_at, log_bytes, leased = row
+            seq, attempt, fence, event, source, cancel, incarnation, started_at, log_bytes, leased = row
             status = follows(end, WISHES.get(cancel))
-            is_leased[task_id] = bool(leased)
+            is_leased[end.task_id] = bool(leased)
             statuses.append(status)
             log_bytes += end.log_bytes
             is_final = status.is_final
@@ -103,7 +104,7 @@ class SettleAll(NamedTuple):
             "INSERT INTO attempts(seq, attempt, fence, incarnation, started_at, result) VALUES(?, ?, ?, ?, ?, ?)",
             attempts,
         )
-        for end, follows_it, words in zip(self.settlements, statuses, self.words, strict=False):
+        for end, follows_it, words in zip(self.settlements.values(), statuses, self.words, strict=False):
             if words is not None and follows_it is not None:
                 speak(db, end.task_id, follows_it, words, is_held=is_leased[end.task_id])
         return statuses, tuple(changes)

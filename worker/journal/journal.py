@@ -113,9 +113,12 @@ class Journal(LoanBook, Outbook, GrantBook):
         return self._writer.submit(TakeAll(fences, self._incarnation, started_at))
 
     async def settle_all(
-        self, settlements: Sequence[Settlement], words: Sequence[LastWords | None] = ()
+        self, settlements: Mapping[int, Settlement], words: Sequence[LastWords | None] = ()
     ) -> Sequence[Status | None]:
-        """End running attempts, all at once; what `settle` returns, for each. `words` go to the outbox with them."""
+        """End running attempts, all at once; what `settle` returns, for each. `words` go to the outbox with them.
+
+        `settlements` by the numbers of the jobs.
+        """
         return await self._writer.submit(SettleAll(settlements, words))
 
     async def give_back(self, fences: Mapping[int, int]) -> Mapping[int, Status | None]:

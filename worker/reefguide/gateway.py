@@ -242,9 +242,7 @@ class ReefGateway:
             has_results=not self._courier.is_idle,
         )
 
-    def _tell_idle(self, load: Load) -> None:
-        if load.has_open_claims or load.has_results:
-            get("worker").error("results.stranded", code="ERR-RFG-016", waiting=self._courier.waiting)
+    def _tell_idle(self) -> None:
         self._on_idle(f"there was no job for {self._settings.idle_timeout:g} s")
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

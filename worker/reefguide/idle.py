@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from job_item.log import get
+
 STRANDED_S = 3 * 3600.0
 """How long a node without jobs stays for what the API does not take or tell. By then the server has marked every job
 TIMED_OUT (two hours, and a clean-up each hour: section 6), so that nobody waits for it; the journal keeps it."""
@@ -39,7 +41,7 @@ def decide(load: Load, quiet_s: float, timeout_s: float) -> float:
 class Idle:
     """Calls `on_idle` once, as soon as the node is idle. A `timeout_s` of 0 is no time-out at all."""
 
-    def __init__(self, timeout_s: float, load: Callable[[], Load], on_idle: Callable[[Load], None]) -> None:
+    def __init__(self, timeout_s: float, load: Callable[[], Load], on_idle: Callable[[], None]) -> None:
         self._timeout_s = timeout_s
         self._load = load
         self._on_idle = on_idle
@@ -68,7 +70,9 @@ class Idle:
             self._alarm = asyncio.get_running_loop().call_later(left_s, self.look)
             return
         self._counts = False
-        self._on_idle(load)
+        if load.has_open_claims or load.has_results:
+            get("worker").error("results.stranded", code="ERR-RFG-016", quiet_s=STRANDED_S)
+        self._on_idle()
 
     def stop(self) -> None:
         """Count no more."""
