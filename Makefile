@@ -24,7 +24,7 @@ run: ## Set up, then run the node in the foreground with config.yaml; Ctrl-C sto
 
 manager: ## A message broker, the example Job Manager and a node of it, until Ctrl-C; BROKER=nats, redis or rabbitmq
 	@$(SETUP) run
-	@exec $(BIN)/python -m examples.job_manager.start
+	@exec $(BIN)/python -m tools.stage
 
 test: ## Set up, servers for tests too where that may be, then run every test; TESTS=tests/unit for a part
 	@$(SETUP) dev

@@ -12,7 +12,8 @@ from job_item.errors import Unavailable
 from job_item.log import get
 from worker import subjects
 from worker.brokers.seam import Delivery
-from worker.brokers.session import Session, Wish
+from worker.brokers.session import Session
+from worker.brokers.wish import Wish
 from worker.sources.trigger import Action, Refused, read_control
 
 WAITING_MAX = 1_000

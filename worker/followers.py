@@ -15,7 +15,8 @@ from job_item.errors import NodeError
 from job_item.job import AttemptRecord, JobRecord, Status
 from worker import subjects
 from worker.brokers.seam import Delivery
-from worker.brokers.session import Session, Wish
+from worker.brokers.session import Session
+from worker.brokers.wish import Wish
 from worker.news import News
 
 JOBS_MAX = 250

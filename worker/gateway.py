@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from job_item.job import Status
 from job_item.log import get
 from job_item.orders import Refusal
 from job_item.settings import Settings
+from worker import subjects
 from worker.about import About
 from worker.brokers.seam import Broker
 from worker.brokers.session import Session
@@ -137,7 +139,7 @@ class Gateway:
         for task_id in self._journal.queue(LATER_MAX):
             self.reporter.controls.wait_with(task_id)
         if self.leases is not None:
-            self.leases.recover()
+            self.leases.recover(partial(subjects.trigger, self._project))
 
     def refresh(self) -> None:
         """Go by what is in force now."""

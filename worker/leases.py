@@ -9,20 +9,25 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
 from typing import Any
 
-from job_item.errors import Unavailable
+from job_item.errors import NodeError, Unavailable
+from job_item.hardware.query import first_line
 from job_item.job import Status
 from job_item.log import get
 from worker.brokers.queues import Loan
 from worker.brokers.seam import Connection
 from worker.brokers.session import Session
-from worker.journal import Journal
-from worker.lease import Lease
+from worker.journal import Journal, Pledge
+from worker.lease import Lease, queues_of
 from worker.returns import JOURNAL_PAUSE_S, Returns
 from worker.tenure import Tenure
 
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+AT_ONCE = 64
+"""Loans of a predecessor that are released at the same time."""
 LATE = 1.5
 """Terms after which what was not lent again was acknowledged, or is somebody else's."""
 
@@ -49,13 +54,17 @@ class Leases:
         self.kill: Callable[[str], bool] = lambda _: False
         """Ends a running job at once; tells whether there was one."""
         self._returns = Returns(session, journal, grow, node)
-        self._tenure = Tenure(session, self._returns, term_s=term_s, lose=self._lose, forget=self._forget)
+        self.boot = first_line(BOOT)
+        """By whose clock the terms of loans are kept."""
+        self._tenure = Tenure(session, self._returns, journal, term_s=term_s, lose=self._lose, forget=self._forget)
         self.on_rest: Callable[[str], None] = lambda _: None
         """Called with the event of a job that waits for another attempt."""
         self.on_left: Callable[[str], None] = lambda _: None
         """Called with the task id of a job that waited here and is given up."""
         self._leases: dict[str, Lease] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_free = asyncio.Event()
+        self._is_free.set()
         self._loop = asyncio.get_running_loop()
         self._logger = get("worker")
 
@@ -136,14 +145,34 @@ class Leases:
         if lease is not None and not lease.is_concluding:
             lease.is_leaving = True
 
-    def recover(self) -> None:
-        """A predecessor died with jobs that were over, and may have been acknowledged or not.
+    def recover(self, subject_of: Callable[[str], str]) -> None:
+        """A predecessor died with jobs on loan; some were over, and may have been acknowledged or not.
 
-        Those that were not come again within a term, and are acknowledged then; of the others is said what was held
-        back.
+        All that still are on loan come again, at once where the broker can be told, else within a term; what is over is
+        acknowledged then. Of what was acknowledged is said what was held back. `subject_of` names the queue of an
+        event.
         """
         for task_id in self._journal.unsaid():
             self._spawn(self._say_late(task_id))
+        if self.boot and (pledges := self._journal.pledges(self.boot)):
+            self._is_free.clear()
+            self._spawn(self._release(pledges, subject_of))
+
+    async def freed(self) -> None:
+        """Return when the broker was told of what a predecessor had on loan: the jobs are there for whoever asks."""
+        await self._is_free.wait()
+
+    async def _release(self, pledges: Sequence[Pledge], subject_of: Callable[[str], str]) -> None:
+        """Tried once: what the broker does not hear of comes again within a term."""
+        queues = queues_of(await self._session.connected())
+        try:
+            for start in range(0, len(pledges), AT_ONCE):
+                some = pledges[start : start + AT_ONCE]
+                await asyncio.gather(*(queues.release(subject_of(one.event), one.pledge, one.until_s) for one in some))
+        except NodeError as error:
+            self._logger.warning("leases.unreleased", code=error.code, reason=error.message)
+        finally:
+            self._is_free.set()
 
     async def _say_late(self, task_id: str) -> None:
         await self._session.connected()

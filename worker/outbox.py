@@ -13,7 +13,6 @@ the rest is said once and not waited for (`_knock`).
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter, deque
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +23,7 @@ from worker.brokers.seam import Connection
 from worker.brokers.session import Session
 from worker.desk import Outcome
 from worker.journal import Journal, Saying, SayingKind
+from worker.moments import Moments
 from worker.post import Post
 from worker.unheard import QUICK_TRIES, Unheard
 from worker.voice import Send, Voice
@@ -51,6 +51,7 @@ class Outbox:
         self, journal: Journal, session: Session, logs: Path, settle_s: Callable[[], float], post: Post | None = None
     ) -> None:
         self.settle_s = settle_s
+        self._moments = Moments(settle_s)
         self._journal = journal
         self._session = session
         self.voice = Voice(logs, is_patient=post is not None)
@@ -216,6 +217,7 @@ class Outbox:
                 await asyncio.sleep(JOURNAL_PAUSE_S)
             else:
                 break
+        self._moments.said(saying)
         if self._post is not None:
             self._post.forget(saying)
 
@@ -223,7 +225,7 @@ class Outbox:
         """Say the first of a task; None where it is put aside."""
         saying = chain[0]
         if saying.due_at:
-            await asyncio.sleep(self._left_s(saying))
+            await asyncio.sleep(self._moments.left_s(saying))
         if saying.kind in ("result", "file"):
             if self._post is None:  # the Job Manager is gone from the settings
                 return "unheard"
@@ -245,13 +247,6 @@ class Outbox:
             self._unheard.leave(saying.task_id)
         return "taken"
 
-    def _left_s(self, saying: Saying) -> float:
-        """How long something waits for its moment.
-
-        By the wall clock, which may have been set meanwhile: no wait is longer than any can be.
-        """
-        return min(saying.due_at - time.time(), self.settle_s())
-
     def _give_up(self, saying: Saying) -> Outcome | None:
         if self._unheard.is_patient:
             return None
@@ -263,7 +258,7 @@ class Outbox:
         """Try whether somebody waits for the status of a task, and not for what stands before it."""
         saying, end = chain[0], chain[-1]
         patience_s = KNOCK_WANTED_S if self.voice.wanted.get(saying.kind) else KNOCK_S
-        if saying is end or end.kind != "finish" or self._left_s(end) > 0 or waited_s < patience_s:
+        if saying is end or end.kind != "finish" or self._moments.left_s(end) > 0 or waited_s < patience_s:
             return False
         if self._unheard.tries(saying.task_id) < QUICK_TRIES:
             return False

@@ -14,6 +14,7 @@ from job_item.errors import NodeError
 from job_item.log import get
 from worker.brokers.queues import Expired
 from worker.brokers.session import Session
+from worker.journal import Journal
 from worker.lease import Lease, queues_of
 from worker.returns import PAUSE_S, Returns
 
@@ -29,6 +30,7 @@ class Tenure:
         self,
         session: Session,
         returns: Returns,
+        journal: Journal,
         *,
         term_s: float,
         lose: Callable[[Lease], None],
@@ -36,6 +38,7 @@ class Tenure:
     ) -> None:
         self._session = session
         self._returns = returns
+        self._journal = journal
         self._term_s = term_s
         self._lose = lose
         self._forget = forget
@@ -59,6 +62,8 @@ class Tenure:
                     queues = queues_of(connection)
                     lease.loan = await queues.renew(lease.loan)
                     lease.connection = connection
+                    if lease.loan.pledge:
+                        await self._journal.prolong(lease.task_id, lease.loan.until_s)
                 return
             except Expired:
                 break

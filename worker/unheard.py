@@ -33,6 +33,11 @@ FOLLOWERS = 64
 """So many are woken when one that had waited is heard."""
 
 
+def pause_s(tries: int, rivals: int) -> float:
+    """How long one waits for its next try, of so many that nobody takes."""
+    return max(REPEATS.delay_s(tries, 0.0), rivals / TRIES_PER_S)
+
+
 @dataclass(slots=True)
 class _Place:
     """One task that waits."""
@@ -69,11 +74,9 @@ class Unheard:
         is_quick = not self.is_patient or place.tries < QUICK_TRIES
         if not is_quick and self._alarm is None:
             self._alarm = self._loop.call_later(SCOUT_S, self._send_scouts)
-        pause_s = REPEATS.delay_s(place.tries, 0.0)
-        if not self.is_patient:
-            pause_s = max(pause_s, len(self._places) / TRIES_PER_S)
+        rivals = 0 if self.is_patient else len(self._places)
         with suppress(TimeoutError):
-            async with asyncio.timeout(pause_s if is_quick else None):
+            async with asyncio.timeout(pause_s(place.tries, rivals) if is_quick else None):
                 await place.wake.wait()
         place.wake.clear()
         return not place.is_let_go

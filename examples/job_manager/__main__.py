@@ -15,7 +15,6 @@ from fastapi import FastAPI
 
 from examples.job_manager import files, nodes, people
 from examples.job_manager.board import Board
-from examples.job_manager.bus import Bus
 from examples.job_manager.gate import Gate
 from examples.job_manager.settings import Settings, load
 from examples.job_manager.store import Store
@@ -23,22 +22,22 @@ from examples.job_manager.store import Store
 
 def build(settings: Settings) -> FastAPI:
     """The application; it connects to the broker when it is started."""
-    store, bus, gate = Store(settings.folder), Bus(settings.connection), Gate(settings)
-    board = Board(settings, store, bus)
+    store, gate = Store(settings.folder), Gate(settings)
+    board = Board(settings, store)
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         async with asyncio.TaskGroup() as works:
-            connected, looking = works.create_task(bus.run()), works.create_task(board.run())
+            connected, looking = works.create_task(board.bus.run()), works.create_task(board.run())
             yield
-            bus.end()
+            board.bus.end()
             await connected
             looking.cancel()
 
     app = FastAPI(title="Job Manager", lifespan=life, openapi_url=None)
     app.include_router(nodes.routes(settings, store, gate))
     app.include_router(files.routes(store, gate))
-    app.include_router(people.routes(settings, store, gate, board, bus))
+    app.include_router(people.routes(settings, store, gate, board))
     return app
 
 

@@ -7,7 +7,6 @@ import json
 import time
 from collections import deque
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from examples.job_manager.bus import Bus
@@ -17,7 +16,7 @@ from job_item.job import new_task_id
 
 SAID = ("_who", "_process", ".notif_add", "_failed", "_listen.callback", "_finish")
 """The subjects of a task; that of its end comes last, so that whoever finds somebody there finds us on all others."""
-REPORTS = tuple(f"listen_{what}_information" for what in ("host", "cpu", "mem", "net", "disk", "traffic"))
+REPORTS = tuple(f"listen_{what}_information" for what in ("host", "cpu", "mem", "net", "disk", "traffic", "version"))
 LOOK_S = 1.0
 """The longest pause between two looks: a job that no node took is offered again, one whose time is over ended."""
 CONTROL_S = 6.0
@@ -29,11 +28,11 @@ LATE_S = 10.0
 class Board:
     """Runs as long as the manager does; all that it has to remember stands in the store."""
 
-    def __init__(self, settings: Settings, store: Store, bus: Bus) -> None:
+    def __init__(self, settings: Settings, store: Store) -> None:
         self._project = settings.project.subject
         self._events = settings.events()
         self._store = store
-        self._bus = bus
+        self.bus = Bus(settings.connection, self._hear)
         self._news = asyncio.Event()
         self._sending = asyncio.Lock()
         self._over: deque[tuple[float, str]] = deque()
@@ -41,14 +40,14 @@ class Board:
 
     async def run(self) -> None:
         """Listen to all that has not ended, and look after it, until this is cancelled."""
-        self._bus.on_up = self._news.set
+        self.bus.on_up = self._news.set
         for subject in REPORTS:
-            await self._bus.listen(subject, self._take_report)
+            await self.bus.listen(subject)
         for job in self._store.rows("SELECT task_id FROM jobs WHERE ended_at IS NULL ORDER BY number"):
             await self._follow(job["task_id"])
         while True:
             self._news.clear()
-            if self._bus.is_up:
+            if self.bus.is_up:
                 await self._send_waiting()
                 await self._end_overdue()
             while self._over and self._over[0][0] < time.monotonic():
@@ -77,11 +76,11 @@ class Board:
 
     async def ping(self, task_id: str) -> bool:
         """Ask whether a node runs a job; its answer comes as `_listen.callback`."""
-        return await self._bus.publish(f"{task_id}_listen", b"hello")
+        return await self.bus.publish(f"{task_id}_listen", b"hello")
 
     async def restart(self) -> bool:
         """Ask the nodes of the project to read their settings again."""
-        return await self._bus.publish(f"{self._project}.restart", b"")
+        return await self.bus.publish(f"{self._project}.restart", b"")
 
     async def _send_waiting(self) -> None:
         at_once = "SELECT count(*) AS n FROM jobs WHERE event = ? AND status IN ('sent', 'running')"
@@ -96,7 +95,7 @@ class Board:
         trigger = {"task_id": job["task_id"], "data": json.loads(job["data"]), "action": "execute"}
         if self._store.row("SELECT 1 FROM jobs WHERE task_id = ? AND status <> 'waiting'", job["task_id"]):
             return
-        if await self._bus.publish(f"{self._project}.{job['event']}", json.dumps(trigger).encode()):
+        if await self.bus.publish(f"{self._project}.{job['event']}", json.dumps(trigger).encode()):
             # It may be running by now.
             self._store.change(
                 "UPDATE jobs SET status = 'sent' WHERE task_id = ? AND status = 'waiting'", job["task_id"]
@@ -113,24 +112,26 @@ class Board:
         )
         for job in self._store.rows(f"{asked} RETURNING task_id, wish", CONTROL_S):
             control = {"task_id": job["task_id"], "data": None, "action": job["wish"]}
-            await self._bus.publish(f"{job['task_id']}_worker", json.dumps(control).encode())
+            await self.bus.publish(f"{job['task_id']}_worker", json.dumps(control).encode())
 
     async def _follow(self, task_id: str) -> None:
         for what in SAID:
-            await self._bus.listen(f"{task_id}{what}", partial(self._take, task_id, what))
+            await self.bus.listen(task_id + what)
 
     async def _leave(self, task_id: str) -> None:
         for what in SAID:
-            await self._bus.leave(f"{task_id}{what}")
+            await self.bus.leave(task_id + what)
 
-    async def _take(self, task_id: str, what: str, _: str, body: bytes) -> None:
-        """Hear what a node says of a job."""
+    async def _hear(self, subject: str, body: bytes) -> None:
+        """Write down what a node says, of a job or of its machine."""
+        if subject in REPORTS:
+            with suppress(ValueError, AttributeError):
+                report = json.loads(body)
+                self._store.report(subject, str(report.get("host_id") or report.get("hostId")), body.decode())
+            return
+        what = next(what for what in SAID if subject.endswith(what))
+        task_id = subject.removesuffix(what)
         self._store.hear(task_id, what, body)
         if what == "_finish":
             self._over.append((time.monotonic() + LATE_S, task_id))
             self._news.set()
-
-    async def _take_report(self, subject: str, body: bytes) -> None:
-        with suppress(ValueError, AttributeError):
-            report = json.loads(body)
-            self._store.report(subject, str(report.get("host_id") or report.get("hostId")), body.decode())

@@ -71,11 +71,11 @@ def tls_of(settings: Connection) -> ssl.SSLContext | None:
 class Bus:
     """Publishes and hears, over whatever connection there is."""
 
-    def __init__(self, settings: Any) -> None:
+    def __init__(self, settings: Any, take: Take) -> None:
         self.on_up: Callable[[], None] = lambda: None
         kind = import_module(f"examples.job_manager.{settings.type}_line").BrokerLine
-        self._open: Callable[[], Line] = partial(kind, settings, self._hear)
-        self._takes: dict[str, Take] = {}
+        self._open: Callable[[], Line] = partial(kind, settings, take)
+        self._subjects: dict[str, None] = {}
         self._line: Line | None = None
         self._ending = asyncio.Event()
 
@@ -88,15 +88,16 @@ class Bus:
         """Send; False where nobody has it, or the broker is away."""
         return bool(self._line and await self._try(self._line, self._line.publish(subject, body)))
 
-    async def listen(self, subject: str, take: Take) -> None:
+    async def listen(self, subject: str) -> None:
         """Hear what comes on a subject from now on, over all connections to come."""
-        self._takes[subject] = take
+        self._subjects[subject] = None
         if self._line:
             await self._try(self._line, self._line.subscribe(subject))
 
     async def leave(self, subject: str) -> None:
         """Hear no more of it."""
-        if self._takes.pop(subject, None) and self._line:
+        self._subjects.pop(subject, None)
+        if self._line:
             await self._try(self._line, self._line.unsubscribe(subject))
 
     def end(self) -> None:
@@ -126,7 +127,7 @@ class Bus:
 
     async def _live(self, line: Line) -> None:
         done: dict[str, None] = {}
-        while new := [subject for subject in self._takes if subject not in done]:  # more may be asked for meanwhile
+        while new := [subject for subject in self._subjects if subject not in done]:  # more may be asked for meanwhile
             for subject in new:
                 if self._ending.is_set():
                     return
@@ -149,7 +150,3 @@ class Bus:
         except line.failures:
             line.lost.set()
             return None
-
-    async def _hear(self, subject: str, body: bytes) -> None:
-        if take := self._takes.get(subject):
-            await take(subject, body)

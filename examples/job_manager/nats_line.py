@@ -1,12 +1,11 @@
 """NATS: plain publish and subscribe. A reply subject makes the server say when nobody hears a message (status 503).
 
-A message to ourselves that follows comes back after that answer, so its absence means that somebody heard.
+That comes before its answer to what is asked next, so its absence then means that somebody heard.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 from typing import Any
 
 from nats.aio.client import Client
@@ -26,8 +25,8 @@ class BrokerLine(Line):
         super().__init__(settings, take)
         self._client = Client()
         self._inbox = self._client.new_inbox()
-        self._numbers = itertools.count()
-        self._waiting: dict[str, asyncio.Future[bool]] = {}
+        self._answers: Subscription
+        self._publishing = asyncio.Lock()
         self._subscribed: dict[str, Subscription] = {}
 
     async def open(self) -> None:
@@ -53,18 +52,18 @@ class BrokerLine(Line):
             closed_cb=end,
             error_cb=ignore,
         )
-        await self._client.subscribe(f"{self._inbox}.*", cb=self._on_answer)
+        self._answers = await self._client.subscribe(self._inbox)
 
     async def publish(self, subject: str, body: bytes) -> bool:
         """See `Line`."""
-        reply = f"{self._inbox}.{next(self._numbers)}"
-        heard = self._waiting[reply] = asyncio.get_running_loop().create_future()
-        try:
-            await self._client.publish(subject, body, reply)
-            await self._client.publish(reply)
-            return bool(await heard)
-        finally:
-            del self._waiting[reply]
+        async with self._publishing:
+            await self._client.publish(subject, body, self._inbox)
+            await self._client.flush(ANSWER_S)
+            is_heard = True
+            while self._answers.pending_msgs:
+                answer = await self._answers.next_msg()
+                is_heard &= (answer.headers or {}).get("Status") != "503"
+            return is_heard
 
     async def subscribe(self, subject: str) -> None:
         """See `Line`."""
@@ -85,9 +84,3 @@ class BrokerLine(Line):
         if self._client.is_connected:
             await self._client.drain()
         await self._client.close()
-
-    async def _on_answer(self, message: Msg) -> None:
-        """What comes first on a reply subject decides: the 503 of the server, or our own message."""
-        heard = self._waiting.get(message.subject)
-        if heard and not heard.done():
-            heard.set_result((message.headers or {}).get("Status") != "503")

@@ -43,16 +43,7 @@ def answer(content: dict[str, Any]) -> dict[str, Any]:
 
 def job_data(job: Job) -> dict[str, Any]:
     """A registered event as nodes are told of it (section 2.5)."""
-    nested = [
-        {
-            "nested_job_id": each.event,
-            "name": each.name,
-            "event": each.event,
-            "limit": each.limit,
-            "timeout": str(each.timeout),
-        }
-        for each in job.nested
-    ]
+    nested = [each.model_dump() | {"nested_job_id": each.event, "timeout": str(each.timeout)} for each in job.nested]
     bounds = {"limit_process": job.limit_process, "timeout": job.timeout, "body": ""}
     return {"uuid": job.event, "event": job.event, "name": job.name, "data": bounds, "nested_jobs": nested}
 

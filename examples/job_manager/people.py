@@ -9,7 +9,6 @@ from fastapi import APIRouter, Depends, HTTPException
 from fastapi.responses import HTMLResponse, PlainTextResponse
 
 from examples.job_manager.board import Board
-from examples.job_manager.bus import Bus
 from examples.job_manager.gate import Gate
 from examples.job_manager.nodes import Document
 from examples.job_manager.settings import Settings
@@ -21,7 +20,7 @@ COUNTS = "SELECT status, count(*) AS n FROM jobs GROUP BY status"
 NEWEST = "SELECT task_id, event, status, host, created_at, began_at, ended_at FROM jobs ORDER BY number DESC LIMIT 100"
 
 
-def routes(settings: Settings, store: Store, gate: Gate, board: Board, bus: Bus) -> APIRouter:
+def routes(settings: Settings, store: Store, gate: Gate, board: Board) -> APIRouter:
     """All routes for people."""
     router = APIRouter(dependencies=[Depends(gate.person)])
 
@@ -38,7 +37,7 @@ def routes(settings: Settings, store: Store, gate: Gate, board: Board, bus: Bus)
     async def overview() -> dict[str, Any]:
         return {
             "project": settings.project.name,
-            "broker": bus.is_up,
+            "broker": board.bus.is_up,
             "events": sorted(settings.events()),
             "counts": {row["status"]: row["n"] for row in store.rows(COUNTS)},
             "jobs": store.rows(NEWEST),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from worker.brokers.seam import Delivery
+from worker.brokers.seam import Connection, Delivery
 
 
 class Inbox:
@@ -34,3 +34,8 @@ class Inbox:
             async with self._came:
                 await self._came.wait_for(enough)
         return list(self.bodies)
+
+
+async def lost(connection: Connection) -> str:
+    """The reason of a loss that is to come."""
+    return await asyncio.wait_for(asyncio.shield(connection.lost), 30)

@@ -220,3 +220,12 @@ class RedisServer(Server):
 
 
 HANG, GO_ON = signal.SIGSTOP, signal.SIGCONT
+
+
+def redis_says(port: int, *command: str) -> bytes:
+    """One command to a redis-server, by hand."""
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(
+            b"".join([b"*%d\r\n" % len(command), *(b"$%d\r\n%b\r\n" % (len(w), w.encode()) for w in command)])
+        )
+        return client.recv(65536)

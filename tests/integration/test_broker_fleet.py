@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from tests.brokers.stages import Stage
 from tests.conftest import eventually
 from tests.nodes import running
 
-TRIGGERS = 1_000
+TRIGGERS, BATCH = 1_000, 100
+"""In batches: a member of a Redis group that is more than 5 s behind runs again what others ran."""
 
 
 @pytest.mark.parametrize("stage", ["nats-plain", "redis-plain", "rabbitmq-password"], indirect=True)
@@ -30,6 +32,10 @@ def test_two_nodes_and_a_go_worker_share_a_thousand_triggers_each_run_once(stage
         "limits": {"concurrency": 4},
         "log": {"level": "WARNING", "format": "json"},
     }
+
+    def is_begun(begin: int) -> bool:
+        return len(ledger.read_text().split()) > begin
+
     with (
         manager_of(stage.settings()) as manager,
         running(tmp_path / "one", settings) as one,
@@ -37,8 +43,10 @@ def test_two_nodes_and_a_go_worker_share_a_thousand_triggers_each_run_once(stage
         go_worker(stage.settings(), "count", cmd) as other,
     ):
         names = [new_task_id() for _ in range(TRIGGERS)]
-        for name in names:
-            manager.trigger("count", {"n": name}, name, listen=False)
+        for begin in range(0, TRIGGERS, BATCH):
+            for name in names[begin : begin + BATCH]:
+                manager.trigger("count", {"n": name}, name, listen=False)
+            eventually(partial(is_begun, begin), within_s=60, what="a batch is begun")
         eventually(lambda: len(ledger.read_text().split()) >= TRIGGERS, within_s=120, what="all are run")
         ours = [node.get("/jobs?limit=1000")[1]["jobs"] for node in (one, two)]
         written = Counter(ledger.read_text().split())

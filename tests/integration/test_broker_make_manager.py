@@ -25,7 +25,7 @@ def test_one_command_starts_all_and_ctrl_c_ends_all(
     told = tmp_path / "told"
     with told.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "examples.job_manager.start", str(tmp_path / "folder")], cwd=ROOT, stdout=out
+            [sys.executable, "-m", "tools.stage", str(tmp_path / "folder")], cwd=ROOT, stdout=out
         )
     try:
         eventually(lambda: "Ctrl-C ends" in told.read_text(), within_s=60)

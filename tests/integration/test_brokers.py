@@ -342,6 +342,24 @@ def test_a_link_on_which_nothing_is_acknowledged_is_given_up_long_before_a_silen
     asyncio.run(scene())
 
 
+@one_of_each
+def test_who_gives_up_waiting_for_an_answer_disturbs_nobody(stage: Stage) -> None:
+    async def scene() -> None:
+        async with connected(stage.broker()) as here:
+            for turns in range(20):
+                waits = asyncio.ensure_future(here.deliver(f"{P}.nobody", b"x"))
+                gives_up = asyncio.ensure_future(here.deliver(f"{P}.nobody", b"x"))
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                gives_up.cancel()
+                async with asyncio.timeout(30):
+                    assert await waits is False
+                    await here.probe(10)
+            assert not here.lost.done()
+
+    asyncio.run(scene())
+
+
 @one_of_each_served
 def test_a_publisher_on_a_stalled_link_is_let_go_when_the_connection_is_closed(stage: Stage) -> None:
     async def scene() -> None:

@@ -115,6 +115,39 @@ async def test_a_job_is_lent_to_one_at_a_time_and_to_the_next_when_the_first_is_
 
 
 @in_loop
+async def test_what_a_dead_process_had_on_loan_can_be_released_by_its_successor_and_counts_as_a_loss(
+    stage: Stage,
+) -> None:
+    async with connected(stage) as (_, first), connected(stage) as (_, second):
+        queue = await first.open(WORK, 3)
+        for number in range(3):
+            await first.put(WORK, f"T{number}", b"%d" % number)
+        loans = [await borrow(queue) for _ in range(3)]
+        if not loans[0].pledge:  # what ends with its connection needs no word
+            for loan in loans:
+                await first.accept(loan)
+            return
+        await queue.close()
+        await first.accept(loans[2])
+        renewed = await first.renew(loans[0])
+        for loan in (renewed, *loans[1:]):
+            await second.release(WORK, loan.pledge, loan.until_s)
+        other = await second.open(WORK, 3)
+        again = [await borrow(other, LEASE_S / 2) for _ in range(2)]
+        assert sorted((loan.body, loan.delivery, loan.losses) for loan in again) == [(b"0", 2, 1), (b"1", 2, 1)]
+        await asyncio.sleep(max(renewed.until_s - asyncio.get_running_loop().time(), 0))
+        again = [await second.renew(loan) for loan in again]
+        for loan in loans:  # these are somebody else's by now
+            await first.release(WORK, loan.pledge, loan.until_s)
+        with pytest.raises(TimeoutError):
+            await borrow(other, LEASE_S / 4)
+        for loan in again:
+            await second.accept(loan)
+        assert await is_empty(other)
+        await other.close()
+
+
+@in_loop
 async def test_a_job_that_is_renewed_stays_with_its_holder(stage: Stage) -> None:
     async with connected(stage) as (_, first), connected(stage) as (_, second):
         queue, other = await first.open(WORK, 1), await second.open(WORK, 1)

@@ -13,10 +13,9 @@ import pytest
 from job_item.errors import NodeError, Unavailable
 from tests.brokers.manager import manager_of
 from tests.brokers.rabbitmq import USER_OF_MANUAL, RabbitmqServer
-from tests.brokers.servers import LEASE_S, PASSWORD, Access, NatsServer, RedisServer
+from tests.brokers.servers import LEASE_S, PASSWORD, Access, NatsServer, RedisServer, redis_says
 from tests.brokers.stages import Stage
 from tests.conftest import ROOT, eventually
-from tests.integration.test_brokers_wire import redis_says
 from tests.nodes import Node, running
 
 SOON_S = 20.0

@@ -62,7 +62,7 @@ def test_a_stop_signal_that_comes_on_the_way_is_not_lost(tmp_path: Path, number:
     node = Node(tmp_path, SETTINGS)
     try:
         node.start(ready=False)
-        eventually((node.state / "node.json").exists, what="the node can be found")
+        eventually((node.state / "node.json").exists, within_s=60, what="the node can be found")
         assert node.stop(number) == 0, node.log.read_text()
         assert not (node.state / "node.json").exists()
         assert "Traceback" not in node.log.read_text()

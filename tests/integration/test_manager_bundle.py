@@ -20,7 +20,7 @@ from tests.brokers.manager import manager_of
 from tests.brokers.servers import Access, NatsServer
 from tests.brokers.stages import Stage
 from tests.conftest import eventually
-from tests.manager.standin import BUNDLE, registered, standing_in
+from tests.manager.standin import BUNDLE, nested, registered, standing_in
 from tests.nodes import Node, running
 from tests.unit.test_manager_bundle import LINK, packed
 from worker.standing import BACKSTOP_S
@@ -85,8 +85,12 @@ def test_a_node_refuses_a_bundle_without_measure_and_goes_on_with_what_it_has_an
 ) -> None:
     client = nats("tls").settings()
     broker = client | {key: f"tls/nats/{name}" for key, name in FILES.items()}
-    content = {"uuid": "P", "broker_connection": broker, "project": {"job_datas": [registered("endless", 1, 1)]}}
-    jobs = [{"event": "endless", "cmd": "sleep 600"}]
+    content = {
+        "uuid": "P",
+        "broker_connection": broker,
+        "project": {"job_datas": [registered("parent", 0, 0, nested("endless", 1, "1"))]},
+    }
+    jobs = [{"event": "parent.endless", "cmd": "sleep 600"}]
     with standing_in(content) as standin, manager_of(client) as trigger:
         standin.bundle, _ = STRANGE["outside"]
         node = Node(tmp_path / "node", standin.settings(jobs=jobs))
@@ -95,7 +99,7 @@ def test_a_node_refuses_a_bundle_without_measure_and_goes_on_with_what_it_has_an
             eventually(lambda: "ERR-MGR-005" in node.log.read_text(), within_s=30, what="it waits for another bundle")
             standin.bundle = bundle_of(client)
             node.await_ready()
-            first, second = trigger.trigger("endless"), trigger.trigger("endless")
+            first, second = trigger.trigger("parent.endless"), trigger.trigger("parent.endless")
             begun_s = time.monotonic()
             trigger.await_said(first, "_who")
             before = traces_in(tmp_path)

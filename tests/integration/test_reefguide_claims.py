@@ -7,6 +7,7 @@ from pathlib import Path
 
 from examples.reefguide.api import StandIn
 from examples.reefguide.api.answers import domain
+from examples.reefguide.api.store import Job
 from tests.conftest import eventually
 from tests.reefguide.nodes import become, lines, polling
 
@@ -44,7 +45,7 @@ def test_a_job_that_two_nodes_were_granted_is_run_by_one(api: StandIn, tmp_path:
 def test_of_claims_by_others_the_lowest_wins(api: StandIn, tmp_path: Path) -> None:
     looked, goes_on = threading.Event(), threading.Event()
 
-    def hold() -> None:
+    def hold(_: Job) -> None:
         looked.set()
         goes_on.wait(60)
 
@@ -52,7 +53,7 @@ def test_of_claims_by_others_the_lowest_wins(api: StandIn, tmp_path: Path) -> No
     job = api.store.create("TEST", {"id": 1})
     with polling(tmp_path, api) as node:
         assert looked.wait(60)
-        api.store.on_look = lambda: None
+        api.store.on_look = lambda _: None
         api.store.assign({"jobId": job.id, "ecsTaskArn": "an original", "ecsClusterArn": ""})
         goes_on.set()
         eventually(lambda: lines(node, "claim.yielded"), within_s=40)
@@ -63,7 +64,7 @@ def test_of_claims_by_others_the_lowest_wins(api: StandIn, tmp_path: Path) -> No
 def test_jobs_that_are_never_to_be_had_are_asked_for_once_and_keep_no_node_from_ending(
     api: StandIn, tmp_path: Path
 ) -> None:
-    def refuse() -> None:
+    def refuse(_: Job) -> None:
         raise domain(400, "Job is not available for assignment")
 
     api.store.on_look = refuse

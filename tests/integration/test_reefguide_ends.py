@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 from examples.reefguide.api import StandIn
+from examples.reefguide.api.store import Job
 from tests.conftest import eventually
 from tests.reefguide.nodes import SLOW, become, lines, polling, results, settings
 
@@ -71,7 +72,7 @@ def test_what_does_not_end_in_time_is_told_as_failed_before_the_node_ends(api: S
 def test_a_claim_that_is_on_its_way_when_the_node_stops_is_told_as_failed(api: StandIn, tmp_path: Path) -> None:
     looked, goes_on = threading.Event(), threading.Event()
 
-    def hold() -> None:
+    def hold(_: Job) -> None:
         looked.set()
         goes_on.wait(60)
 

@@ -143,6 +143,15 @@ async def test_of_too_many_that_nobody_wants_the_oldest_are_given_up(
         await until(lambda: len(audience.heard) == 3)
 
 
+def test_what_nobody_wants_is_tried_soon_and_all_of_it_together_no_oftener_than_it_may() -> None:
+    assert waiting.pause_s(1, 1) < 0.2
+    assert all(
+        rivals / waiting.pause_s(tries, rivals) <= waiting.TRIES_PER_S
+        for tries in range(1, waiting.TRIES)
+        for rivals in (1, 10, 100, waiting.JOBS_MAX)
+    )
+
+
 @in_loop
 async def test_a_status_waits_for_its_moment_and_no_longer_than_it_may(tmp_path: Path) -> None:
     hub = Hub()
@@ -154,6 +163,28 @@ async def test_a_status_waits_for_its_moment_and_no_longer_than_it_may(tmp_path:
         await made.say("b", ("finish", b"finish"), due_at=time.time() + 1e6)  # the clock was set back since
         await until(made.is_empty)
         assert time.monotonic() - begun_s >= 0.14
+
+
+@in_loop
+async def test_a_status_waits_for_who_though_the_broker_was_away_when_the_job_began(tmp_path: Path) -> None:
+    hub = Hub()
+    audience, moments = Audience(hub), list[float]()
+
+    async def take(delivery: Delivery) -> None:
+        moments.append(time.monotonic())
+
+    async with office(tmp_path, hub, settle_s=0.2) as made:
+        await made.session.connected()
+        hub.stop()
+        await made.say("a", ("who", b"host"))
+        await made.say("a", ("finish", b"finish"), due_at=1.0)
+        hub.is_open = True
+        audience.connection = await EmbeddedBroker(hub).connect()
+        for subject in (subjects.who("a"), subjects.finish("a")):
+            await audience.connection.subscribe(subject, None, take)
+        await until(lambda: len(moments) == 2)
+        await until(made.is_empty)
+    assert moments[1] - moments[0] >= 0.19
 
 
 @in_loop

@@ -82,6 +82,10 @@ async def test_what_is_subscribed_is_subscribed_again_on_each_connection() -> No
         assert len(heard) == 7
 
 
+def test_a_node_tries_so_often_that_it_is_back_within_five_seconds_after_its_broker() -> None:
+    assert max(module.PAUSES.delay_s(failures, 0.0) for failures in range(1, 10_000)) <= 3.0
+
+
 @in_loop
 async def test_a_loss_is_said_once_and_its_reason_is_kept_up_to_date(capfd: pytest.CaptureFixture[str]) -> None:
     tries = 0

@@ -37,6 +37,8 @@ class Loan:
     """How many of these went without a word since the job was last put there."""
     round: int = 0
     """How often it came back from the dead letters."""
+    pledge: str = ""
+    """By what a successor of this process can release it; empty where it is lost with its connection."""
 
     @property
     def is_bound(self) -> bool:
@@ -96,6 +98,13 @@ class Queues(Protocol):
 
     async def give_back(self, loan: Loan, runs: int) -> None:
         """Let somebody else have it at once; `runs` attempts have been begun so far. That counts as no loss."""
+
+    async def release(self, subject: str, pledge: str, until_s: float) -> None:
+        """Let a job be lent to somebody else at once that was lent to a process which is dead: counted as a loss, as
+        at the end of its lease. Nothing happens where the loan is over.
+
+        `until_s` is until when it stood, by the loop's clock.
+        """
 
     async def put(self, subject: str, task_id: str, body: bytes, round: int = 0) -> None:  # noqa: A002 - the word
         """Add a job, once for each task id and `round` within `dedupe`; returns when the server has it for good."""

@@ -130,6 +130,9 @@ class StoredQueues:
         item.runs, item.delivery, item.lent = runs, loan.delivery, 0
         self.store.lay(item)
 
+    async def release(self, subject: str, pledge: str, until_s: float) -> None:
+        """See `Queues`: nothing here outlives a process."""
+
     async def put(self, subject: str, task_id: str, body: bytes, round: int = 0) -> None:  # noqa: A002 - of the Protocol
         """See `Queues`."""
         self._life.check()

@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Literal
 
 from job_item.job import JobRecord, Status
-from worker.desk import Note
 from worker.faults import FaultPoints
 from worker.journal.batch import GiveBack, SettleAll, TakeAll
-from worker.journal.grants import AskGrant, DropGrant, Grant, Granted, TakeGrant
-from worker.journal.loans import Borrow, Drop, GiveUp, Leave, Own, Revive
-from worker.journal.operations import Accept, AddNote, AskCancel, Forget, Recover, Settle, TakeJob
+from worker.journal.grantbook import GrantBook
+from worker.journal.loanbook import LoanBook
+from worker.journal.operations import Accept, AskCancel, Forget, Recover, Settle, TakeJob
+from worker.journal.outbook import Outbook
 from worker.journal.queries import Reader
-from worker.journal.sayings import Said, Say
 from worker.journal.schema import open_writer, opening
 from worker.journal.sharing import AddShare, DropShares
 from worker.journal.tally import Tally
@@ -26,10 +25,7 @@ from worker.journal.values import (
     Claim,
     Ended,
     LastWords,
-    Loaned,
     Recovered,
-    Saying,
-    SayingKind,
     Settlement,
     Share,
     Waiting,
@@ -40,7 +36,7 @@ from worker.recovery import Fate, Follow, Lost, Rules, decide
 FENCES_PER_EPOCH = 1 << 32
 
 
-class Journal:
+class Journal(LoanBook, Outbook, GrantBook):
     """Every job that was accepted, and what became of it. Belongs to one event loop; open it with `Journal.open`.
 
     Writes and reads raise `Unavailable` when the disk does not take or give (nothing has changed then; they may be
@@ -48,8 +44,7 @@ class Journal:
     """
 
     def __init__(self, writer: Writer, reader: Reader, tally: Tally, *, incarnation: str, epoch: int) -> None:
-        self._writer = writer
-        self._reader = reader
+        super().__init__(writer, reader)
         self._tally = tally
         self._incarnation = incarnation
         self._fences = count(epoch * FENCES_PER_EPOCH + 1)
@@ -141,90 +136,9 @@ class Journal:
         """
         return await self._writer.submit(AskCancel(task_id, time.time(), wish, words))
 
-    async def borrow(
-        self, task_id: str, event: str, body: bytes, created_at: float, loaned: Loaned
-    ) -> tuple[bool, JobRecord]:
-        """Take a job in that a broker lends; tells whether it is to be run."""
-        return await self._writer.submit(Borrow(task_id, event, body, created_at, loaned))
-
-    async def own(self, task_id: str) -> None:
-        """The broker has forgotten a job: what was held back of it goes to the outbox."""
-        await self._writer.submit(Own(task_id))
-
-    async def leave(self, task_id: str, at: float) -> bool:
-        """Give up a job on loan that waits; False when it does not."""
-        return await self._writer.submit(Leave(task_id, at))
-
-    async def give_up(
-        self, task_id: str, error_code: str, error: str, at: float, *, is_dead: bool, words: LastWords | None = None
-    ) -> JobRecord | None:
-        """End a job that waits, as `error`; None when it does not wait."""
-        return await self._writer.submit(GiveUp(task_id, error_code, error, at, is_dead, words))
-
-    async def revive(self, task_id: str) -> JobRecord | None:
-        """Put a dead letter that is kept here back into the queue; None when it is none."""
-        return await self._writer.submit(Revive(task_id))
-
-    async def drop(self, task_id: str) -> bool:
-        """Let a dead letter that is kept here be none any more; False when it is none."""
-        return await self._writer.submit(Drop(task_id))
-
-    async def note(self, task_id: str, at: float, msg: str, say: bytes | None = None) -> bool:
-        """Keep a notification of a job, and `say` in the outbox; False when the job is unknown."""
-        return await self._writer.submit(AddNote(task_id, at, msg, say))
-
-    async def say(self, task_id: str, *words: tuple[SayingKind, bytes], due_at: float = 0.0) -> None:
-        """Put what is to be said of a task into the outbox, in this order."""
-        await self._writer.submit(Say(task_id, words, due_at))
-
-    async def said(self, number: int) -> None:
-        """Take something out of the outbox."""
-        await self._writer.submit(Said(number))
-
-    def sayings(self, after: int, limit: int) -> Sequence[Saying]:
-        """What is to be said, in its order, from what came after the number `after` on; numbers are never given
-        again.
-        """
-        return self._reader.sayings(after, limit)
-
-    def outgoing(self, task_id: str) -> int:
-        """How many results and files of a task wait for the Job Manager."""
-        return self._reader.outgoing(task_id)
-
-    def outbox_counts(self) -> dict[str, int]:
-        """How much is to be said, by kind; no more than 100,000 are counted."""
-        return self._reader.outbox_counts()
-
-    def parcels(self) -> Sequence[str]:
-        """The files that wait for the Job Manager, as `worker.parcels` numbers them."""
-        return self._reader.parcels()
-
     def queue(self, limit: int) -> Sequence[str]:
         """The task ids of some jobs in the queue."""
         return self._reader.queue(limit)
-
-    async def ask_grant(self, api: str, job_id: int, job_type: str, claimant: str) -> Grant:
-        """Note that a job of an HTTP job queue is about to be asked for."""
-        return await self._writer.submit(AskGrant(api, job_id, job_type, claimant, time.time()))
-
-    async def take_grant(
-        self, number: int, granted: Granted, task_id: str, event: str, body: bytes
-    ) -> tuple[bool, JobRecord]:
-        """Take a granted job in; as `accept`."""
-        job = Accept(task_id, event, "reefguide", body, time.time())
-        return await self._writer.submit(TakeGrant(number, granted, job))
-
-    async def drop_grant(self, number: int) -> None:
-        """Forget a grant."""
-        await self._writer.submit(DropGrant(number))
-
-    def grants(self, limit: int) -> Sequence[Grant]:
-        """The grants that are not over, oldest first."""
-        return self._reader.grants(limit)
-
-    def grant(self, task_id: str) -> Grant | None:
-        """The grant that a job came with, until its result is delivered."""
-        return self._reader.grant(task_id)
 
     async def share(self, share: Share) -> None:
         """Keep a text under a key of a task; its number must be new."""
@@ -274,10 +188,6 @@ class Journal:
         """The result of an attempt as it was accepted, byte for byte; None while there is none."""
         return self._reader.result(task_id, attempt)
 
-    def notes(self, task_id: str, after: int = 0) -> Sequence[Note]:
-        """The notifications of a job whose number is above `after`, oldest first (the last 1,000 are kept)."""
-        return self._reader.notes(task_id, after)
-
     def shares(self) -> Sequence[Share]:
         """All share data, oldest first."""
         return self._reader.shares()
@@ -296,18 +206,6 @@ class Journal:
     def waiting_events(self) -> Sequence[str]:
         """The events that jobs wait for."""
         return self._reader.events(Status.QUEUED)
-
-    def dead(self, limit: int) -> Sequence[JobRecord]:
-        """The dead letters that are kept here, newest first, without their attempts."""
-        return self._reader.dead(limit)
-
-    def unsaid(self) -> Sequence[str]:
-        """The tasks of which something is held back until their broker knows that they are done."""
-        return self._reader.unsaid()
-
-    def spent(self, task_id: str) -> int:
-        """The attempts that a job had had before it came back from the dead letters."""
-        return self._reader.spent(task_id)
 
     def oldest_ended(self, limit: int) -> Sequence[Ended]:
         """The jobs that ended first."""

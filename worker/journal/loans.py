@@ -19,7 +19,8 @@ HERE, AT_BROKER = 1, 2
 """Where a dead letter is kept."""
 
 _REOPEN = (
-    "UPDATE tasks SET status = 'queued', leased = ?, delivery = max(delivery, ?), attempt = max(attempt, ?), round = ?,"
+    "UPDATE tasks SET status = 'queued', leased = ?, pledge = ?, pledged_until = ?, boot = ?,"
+    " delivery = max(delivery, ?), attempt = max(attempt, ?), round = ?,"
     " spent = ?, dead = 0, cancel = 0, not_before = NULL, finished_at = NULL, exit_code = NULL, error_code = NULL,"
     " error = NULL WHERE seq = ?"
 )
@@ -40,12 +41,12 @@ class Borrow(NamedTuple):
         row = db.execute(
             "SELECT seq, status, attempt, round, spent, log_bytes FROM tasks WHERE task_id = ?", (self.task_id,)
         ).fetchone()
-        delivery, runs, turn = self.loaned
+        delivery, runs, turn, *pledge = self.loaned
         if row is None:
             db.execute(
-                "INSERT INTO tasks(task_id, event, source, body, status, created_at, attempt, leased, delivery, round)"
-                " VALUES(?, ?, 'broker', ?, 'queued', ?, ?, 1, ?, ?)",
-                (self.task_id, self.event, self.body, self.created_at, runs, delivery, turn),
+                "INSERT INTO tasks(task_id, event, source, body, status, created_at, attempt, leased, delivery, round,"
+                " pledge, pledged_until, boot) VALUES(?, ?, 'broker', ?, 'queued', ?, ?, 1, ?, ?, ?, ?, ?)",
+                (self.task_id, self.event, self.body, self.created_at, runs, delivery, turn, *pledge),
             )
             change = Change(self.event, None, Status.QUEUED)
             return (True, JobRecord(self.task_id, self.event, Status.QUEUED, runs, self.created_at)), (change,)
@@ -55,7 +56,7 @@ class Borrow(NamedTuple):
             db.execute("UPDATE tasks SET delivery = max(delivery, ?) WHERE seq = ?", (delivery, seq))
             return (False, _known(db, self.task_id)), ()
         spent = attempt if is_next_turn else spent
-        db.execute(_REOPEN, (1, delivery, spent + runs, max(turn, last_turn), spent, seq))
+        db.execute(_REOPEN, (1, *pledge, delivery, spent + runs, max(turn, last_turn), spent, seq))
         change = Change(self.event, Status(status), Status.QUEUED, -log_bytes)
         return (True, _known(db, self.task_id)), (change,)
 
@@ -68,13 +69,26 @@ class Own(NamedTuple):
 
     def apply(self, db: sqlite3.Cursor) -> tuple[None, tuple[Change, ...]]:
         """Nothing is returned."""
-        db.execute("UPDATE tasks SET leased = 0 WHERE task_id = ?", (self.task_id,))
+        db.execute("UPDATE tasks SET leased = 0, pledge = NULL WHERE task_id = ?", (self.task_id,))
         db.execute(
             "INSERT INTO outbox(task_id, kind, body, due_at)"
             " SELECT task_id, kind, body, due_at FROM held WHERE task_id = ? ORDER BY number",
             (self.task_id,),
         )
         db.execute("DELETE FROM held WHERE task_id = ?", (self.task_id,))
+        return None, ()
+
+
+class Prolong(NamedTuple):
+    """A loan lasts for longer."""
+
+    task_id: str
+    until_s: float
+    write: str = "prolong"
+
+    def apply(self, db: sqlite3.Cursor) -> tuple[None, tuple[Change, ...]]:
+        """Nothing is returned."""
+        db.execute("UPDATE tasks SET pledged_until = ? WHERE task_id = ? AND leased", (self.until_s, self.task_id))
         return None, ()
 
 
@@ -141,7 +155,7 @@ class Revive(NamedTuple):
         if row is None:
             return None, ()
         seq, event, status, attempt, turn, log_bytes = row
-        db.execute(_REOPEN, (0, 0, 0, turn + 1, attempt, seq))
+        db.execute(_REOPEN, (0, None, None, None, 0, 0, turn + 1, attempt, seq))
         return _known(db, self.task_id), (Change(event, Status(status), Status.QUEUED, -log_bytes),)
 
 

@@ -16,7 +16,7 @@ from worker.journal import errors, grants, records
 from worker.journal.grants import Grant
 from worker.journal.loans import HERE
 from worker.journal.schema import open_reader
-from worker.journal.values import WISHES, Ended, Saying, Share, Waiting
+from worker.journal.values import WISHES, Ended, Pledge, Saying, Share, Waiting
 from worker.recovery import Lost
 
 _NO_SEQ = 2**63 - 1
@@ -175,6 +175,14 @@ class Reader:
     def lends(self) -> bool:
         """Whether jobs on loan wait here."""
         return self._one("SELECT 1 FROM tasks WHERE status = 'queued' AND leased LIMIT 1") is not None
+
+    def pledges(self, boot: str) -> Sequence[Pledge]:
+        """The jobs on loan whose lender can be told that they are not, of this boot."""
+        rows = self._rows(
+            "SELECT task_id, event, pledge, pledged_until FROM tasks WHERE leased AND pledge IS NOT NULL AND boot = ?",
+            boot,
+        )
+        return [Pledge(*row) for row in rows]
 
     def unsaid(self) -> Sequence[str]:
         """The tasks of which something is held back."""

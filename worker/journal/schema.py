@@ -110,7 +110,14 @@ _DURABLE = (
     "CREATE INDEX held_by_task ON held(task_id)",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SHARES, _TRACES, _OUTBOX, grants.TABLE, _DURABLE)
+_PLEDGES = (
+    # By what a job on loan can be let go of after the death of its process; until when, by the clock of which boot.
+    "ALTER TABLE tasks ADD COLUMN pledge TEXT",
+    "ALTER TABLE tasks ADD COLUMN pledged_until REAL",
+    "ALTER TABLE tasks ADD COLUMN boot TEXT",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SHARES, _TRACES, _OUTBOX, grants.TABLE, _DURABLE, _PLEDGES)
 """The statements that lead from each version (PRAGMA user_version) to the next."""
 
 

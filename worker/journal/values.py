@@ -162,12 +162,24 @@ class LastWords(NamedTuple):
 
 class Loaned(NamedTuple):
     """What a broker says of a job that it lends: how often it was given out, the attempts that were begun before, how
-    often it came back from the dead letters.
+    often it came back from the dead letters; and by what a successor of this process can let go of it.
     """
 
     delivery: int
     runs: int = 0
     round: int = 0
+    pledge: str | None = None
+    until_s: float = 0.0
+    boot: str = ""
+
+
+class Pledge(NamedTuple):
+    """A job on loan to a process that is dead; `until_s` is by the monotonic clock, of this boot."""
+
+    task_id: str
+    event: str
+    pledge: str
+    until_s: float
 
 
 class Recovered(NamedTuple):

@@ -68,9 +68,10 @@ class SubjectReporter:
             await self.controls.confirmed(task_id, CONFIRM_S)
         else:
             self.controls.listen(task_id)
-        self.told[task_id] = Told(time.time(), live)
+        told = self.told[task_id] = Told(time.time(), live)
         if assignment.attempt == 1:
             await self._say_who(task_id)
+            told.who_at = time.time()
 
     async def _say_who(self, task_id: str) -> None:
         body = self.host_id.encode()

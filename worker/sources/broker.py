@@ -21,7 +21,8 @@ from job_item.log import get
 from job_item.settings import Job
 from worker import subjects
 from worker.brokers.seam import Delivery
-from worker.brokers.session import Session, Wish
+from worker.brokers.session import Session
+from worker.brokers.wish import Wish
 from worker.intake import Intake
 from worker.outbox import Outbox
 from worker.sources.trigger import Refused, Trigger, read_trigger

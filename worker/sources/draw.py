@@ -15,7 +15,8 @@ from job_item.log import get
 from worker import subjects
 from worker.brokers.queues import Loan, Queue
 from worker.brokers.seam import Connection, Delivery
-from worker.brokers.session import Session, Wish
+from worker.brokers.session import Session
+from worker.brokers.wish import Wish
 from worker.intake import Intake
 from worker.lease import queues_of
 from worker.leases import Leases
@@ -95,6 +96,7 @@ class Draw:
         queue = self._queue = await queues.open(self.subject, self._slots())
         self.lack = ""
         try:
+            await self._unless_over(self._leases.freed())
             while (room := await self._room(connection)) and not self._over.is_set():
                 loans = await self._unless_over(queue.borrow(room))
                 if loans is None:

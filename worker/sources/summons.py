@@ -15,7 +15,8 @@ from job_item.log import get
 from job_item.policy import Window
 from worker import subjects
 from worker.brokers.seam import Delivery
-from worker.brokers.session import Session, Wish
+from worker.brokers.session import Session
+from worker.brokers.wish import Wish
 
 RESTARTS = Window(limit=1, window_s=10.0)
 """How often messages may ask for a reload; one that comes earlier waits, as what it speaks of may be newer."""

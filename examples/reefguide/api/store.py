@@ -127,7 +127,7 @@ class Store:
         self.jobs: dict[int, Job] = {}
         self.claim_window_s = 0.005
         self.expiry_s: float | None = None
-        self.on_look: Callable[[], None] = lambda: None
+        self.on_look: Callable[[Job], None] = lambda _: None
         self.bucket = "reef"
         self.list_files: Callable[[str], Mapping[str, str]] = lambda _: {}
         """What lies below a storage URI: each relative path with where it is fetched."""
@@ -180,7 +180,7 @@ class Store:
             raise domain(404, "Job not found")
         if job.status != "PENDING":
             raise domain(400, "Job is not available for assignment")
-        self.on_look()
+        self.on_look(job)
         if self.claim_window_s:
             time.sleep(self.claim_window_s)
         with self._lock:

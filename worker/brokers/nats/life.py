@@ -18,9 +18,11 @@ from job_item.errors import BadMessage, NodeError, Unavailable
 from worker.brokers.belt import Belt
 from worker.brokers.failure import connect_failure, why
 from worker.brokers.life import Life, is_subject
+from worker.brokers.nats.answers import Answers, is_nobody
 from worker.brokers.nats.client import ConnectFailed, GuardedClient, Hear, Msg, errors
 from worker.brokers.nats.queues import NatsQueues
 from worker.brokers.nats.subscription import NatsSubscription
+from worker.brokers.nats.wildcards import is_subscribable
 from worker.brokers.seam import Delivery, Take
 from worker.brokers.tls import tls_context
 
@@ -44,11 +46,7 @@ class NatsLife(Life):
         self._is_open = False
         self._belts: set[Belt[Msg]] = set()
         self._refused: dict[str, str] = {}
-        self._inbox = ""
-        self._asked = 0
-        self._answers: dict[str, asyncio.Future[Msg]] = {}
-        self._requests: dict[asyncio.Future[Msg], str] = {}
-        """Where each request that is under way was sent, in small letters, as the library has a refusal."""
+        self._answers: Answers
 
     async def open(self, settings: NatsConnection, address: Address) -> None:
         """Connect. Raises as `Broker.connect`."""
@@ -87,10 +85,10 @@ class NatsLife(Life):
         # When its reader dies of a bug, the library says so to its log only.
         if client._reading_task is not None:
             client._reading_task.add_done_callback(lambda _: self._on_end())
-        self._inbox = client.new_inbox()
-        client.listen(f"{self._inbox}.*", "", self._on_answer)
+        self._answers = Answers(client.new_inbox())
+        client.listen(self._answers.subject, "", self._answers.take)
         await self._round_trip(ANSWER_S)
-        self._raise_if_refused(f"{self._inbox}.*")
+        self._raise_if_refused(self._answers.subject)
 
     async def publish(self, subject: str, body: bytes) -> None:
         """See `Connection`."""
@@ -122,13 +120,10 @@ class NatsLife(Life):
         """See `Connection`. The further reply subject is invisible to who takes the message (section 9.1, L8)."""
         self.check()
         self.fit(subject, body, self.payload_limit)
-        reply, answer = self._ask()
-        try:
+        with self._answers.awaited() as (reply, answer):
             await self.send(subject, body, reply)
             await self._round_trip(ANSWER_S)  # whether nobody is there has come before
-            return not (answer.done() and _is_nobody(answer.result()))
-        finally:
-            self._answers.pop(reply, None)
+            return not (answer.done() and is_nobody(answer.result()))
 
     async def subscribe(
         self,
@@ -176,12 +171,9 @@ class NatsLife(Life):
     async def probe(self, limit_s: float) -> None:
         """See `Connection`: a message to this connection's own inbox."""
         self.check()
-        reply, answer = self._ask()
-        try:
+        with self._answers.awaited() as (reply, answer):
             await self.send(reply, b"")
             await self.await_probe(answer, limit_s)
-        finally:
-            self._answers.pop(reply, None)
 
     async def request(self, subject: str, body: bytes, headers: dict[str, str] | None = None) -> Msg:
         """Send, and return the answer; one that does not come is the end of this life.
@@ -189,14 +181,9 @@ class NatsLife(Life):
         Raises Unavailable, and NodeError (ERR-BRK-009) where the user may not publish there.
         """
         self.check()
-        reply, answer = self._ask()
-        self._requests[answer] = subject.lower()
-        try:
+        with self._answers.awaited(subject) as (reply, answer):
             await self.send(subject, body, reply, headers)
             return await self.answered(answer, ANSWER_S)
-        finally:
-            self._answers.pop(reply, None)
-            self._requests.pop(answer, None)
 
     def new_inbox(self) -> str:
         """A subject of this connection's own."""
@@ -214,18 +201,6 @@ class NatsLife(Life):
         self._client.unlisten(number)
         await self._round_trip(ANSWER_S)
         self._client.forget(number)
-
-    def _ask(self) -> tuple[str, asyncio.Future[Msg]]:
-        """A subject of this connection's own, and what comes in on it."""
-        self._asked += 1
-        reply = f"{self._inbox}.{self._asked}"
-        answer = self._answers[reply] = self._loop.create_future()
-        return reply, answer
-
-    def _on_answer(self, message: Msg) -> None:
-        answer = self._answers.get(message.subject)
-        if answer is not None and not answer.done():
-            answer.set_result(message)
 
     async def _round_trip(self, limit_s: float) -> None:
         """Return when the server has seen all that was sent. Raises Unavailable when the connection is lost."""
@@ -277,9 +252,7 @@ class NatsLife(Life):
                     "broker.publish_refused", code="ERR-BRK-009", broker=self.place, subject=self.clean(subject)
                 )
                 refusal = NodeError("ERR-BRK-009", self.clean(f"{self.place}: the user may not publish to {subject}"))
-                for answer, asked_at in self._requests.items():
-                    if asked_at == subject and not answer.done():
-                        answer.set_exception(refusal)
+                self._answers.refuse(subject, refusal)
 
     async def _on_closed(self) -> None:
         self._on_end()
@@ -291,21 +264,6 @@ class NatsLife(Life):
     def _on_overflow(self) -> None:
         """Messages would be dropped without a word: rather be lost and come back."""
         self.end("this node takes its messages too slowly")
-
-
-def _is_nobody(answer: Msg) -> bool:
-    """Whether the server says that nobody has subscribed to what was asked."""
-    return (answer.headers or {}).get("Status") == "503"
-
-
-def is_subscribable(subject: str) -> bool:
-    """Whether a server would take it: of who asks for another one it ends the connection. Wildcards are whole parts."""
-    *parts, last = subject.split(".")
-    return all(map(_is_part, parts)) and (last == ">" or _is_part(last))
-
-
-def _is_part(text: str) -> bool:
-    return bool(text) and ">" not in text and (text == "*" or "*" not in text)
 
 
 async def _nothing() -> None:

@@ -43,7 +43,7 @@ class Publisher:
         channel.message_id_delivery_tag[name] = tag
         answer.add_done_callback(lambda _: channel.message_id_delivery_tag.pop(name, None))
         properties = spec.Basic.Properties(content_type=PLAIN, message_id=name)
-        return self._frames(exchange, key, body, properties, is_mandatory=True), answer
+        return self._frames(exchange, key, body, properties, is_mandatory=True), apart(answer)
 
     def _frames(
         self, exchange: str, key: str, body: bytes, properties: spec.Basic.Properties, *, is_mandatory: bool
@@ -55,6 +55,26 @@ class Publisher:
         ]
         frames += [ContentBody(body[begin : begin + size]) for begin in range(0, len(body), size)]
         return marshalled(self.channel.number, frames)
+
+
+def apart(answer: asyncio.Future[Any]) -> asyncio.Future[Any]:
+    """What comes of an answer, for somebody who may be cancelled: the library's own future must stay as it is, as the
+    reader of its channel dies when it cannot resolve it, and the whole connection is stuck then."""
+    shown: asyncio.Future[Any] = answer.get_loop().create_future()
+
+    def show(done: asyncio.Future[Any]) -> None:
+        error = None if done.cancelled() else done.exception()
+        if shown.done():
+            return
+        if done.cancelled():
+            shown.cancel()
+        elif error is not None:
+            shown.set_exception(error)
+        else:
+            shown.set_result(done.result())
+
+    answer.add_done_callback(show)
+    return shown
 
 
 def is_taken(answer: object) -> bool:

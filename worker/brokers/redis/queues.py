@@ -43,6 +43,10 @@ _RENEW = f"""{_IF_OURS}
 redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[3], 0, ARGV[2], 'JUSTID')
 return 1
 """
+_RELEASE = f"""{_IF_OURS}
+redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[3], 0, ARGV[2], 'IDLE', ARGV[4], 'JUSTID')
+return 1
+"""
 _ACCEPT = f"""{_IF_OURS}
 redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
 redis.call('XDEL', KEYS[1], ARGV[2])
@@ -114,6 +118,11 @@ class RedisQueues:
     async def give_back(self, loan: Loan, runs: int) -> None:
         """See `Queues`: the new entry comes and the old one goes in one step."""
         await self._if_ours(_GIVE_BACK, loan, loan.body, runs, loan.delivery, loan.round)
+
+    async def release(self, subject: str, pledge: str, until_s: float) -> None:  # noqa: ARG002 - of the Protocol
+        """See `Queues`: whoever looks next for jobs that are held in silence finds it."""
+        entry, _, consumer = pledge.partition(" ")
+        await self._eval(_RELEASE, (stream_of(subject),), GROUP, entry, consumer, FORGOTTEN_MS)
 
     async def put(self, subject: str, task_id: str, body: bytes, round: int = 0) -> None:  # noqa: A002 - of the Protocol
         """See `Queues`."""
@@ -221,8 +230,8 @@ class RedisQueue:
         runs, delivery, turn = (int(members.get(name, b"0")) for name in (b"runs", b"delivery", b"round"))
         token = Token(entry, self._consumer)
         until_s = asked_s + self._lease_s * SHARE
-        body = members.get(b"body", b"")
-        return Loan(self._subject, body, token, until_s, delivery + lent, runs + lent - 1, lent - 1, turn)
+        body, pledge = members.get(b"body", b""), f"{entry.decode()} {self._consumer}"
+        return Loan(self._subject, body, token, until_s, delivery + lent, runs + lent - 1, lent - 1, turn, pledge)
 
     async def _wait(self, block_s: float, *command: str | bytes | int) -> Any:
         answer = await self._line.ask(*command)

@@ -1,10 +1,8 @@
-"""Each broker on the wire (protocol job-item.md, sections 3.3 to 3.5), and with a server in a bad mood."""
+"""RabbitMQ on the wire (protocol job-item.md, section 3.4), and with a server in a bad mood."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import Callable
 from typing import Any
 
 import aiormq
@@ -12,196 +10,15 @@ import pytest
 from yarl import URL
 
 from job_item.errors import NodeError, Unavailable
-from tests.brokers.inbox import Inbox
+from tests.brokers.inbox import Inbox, lost
 from tests.brokers.rabbitmq import RabbitmqServer
-from tests.brokers.servers import PASSWORD, USER, Access, NatsServer, RedisServer
+from tests.brokers.servers import PASSWORD, USER
 from tests.brokers.stages import Stage
-from tests.conftest import ROOT
-from worker.brokers import belt
 from worker.brokers.rabbitmq.life import RabbitmqLife
 from worker.brokers.rabbitmq.words import explain
-from worker.brokers.redis.subscription import lock_key
 from worker.brokers.seam import Delivery
 
 BODY = b'{"task_id":"T1","data":{"a":"x"}}'
-LOCK = "lock:P.send_email:P:7b227461736b5f6964223a225431222c2264617461223a7b2261223a2278227d7d"
-
-
-def redis_says(port: int, *command: str) -> bytes:
-    """One command to a redis-server, by hand."""
-    with socket.create_connection(("127.0.0.1", port)) as client:
-        client.sendall(
-            b"".join([b"*%d\r\n" % len(command), *(b"$%d\r\n%b\r\n" % (len(w), w.encode()) for w in command)])
-        )
-        return client.recv(65536)
-
-
-async def lost(connection: Any) -> str:
-    """The reason of a loss that is to come."""
-    reason: str = await asyncio.wait_for(asyncio.shield(connection.lost), 10)
-    return reason
-
-
-# Redis
-
-
-def test_the_lock_of_redis_is_that_of_the_protocol() -> None:
-    assert lock_key("P.send_email", "P", BODY).decode() == LOCK
-
-
-def test_a_redis_message_is_taken_under_its_lock_which_stays(redis: Callable[[Access], RedisServer]) -> None:
-    stage = Stage("redis-plain", redis("plain"))
-    port = stage.settings()["port"]
-
-    async def scene() -> None:
-        here = await stage.broker().connect()
-        inbox = Inbox()
-        await here.subscribe("P.send_email", "P", inbox)
-        await here.publish("P.send_email", BODY)
-        await inbox.until(1)
-        assert redis_says(port, "GET", LOCK) == b"$1\r\n1\r\n"
-        assert redis_says(port, "TTL", LOCK) in (b":5\r\n", b":4\r\n")
-        await here.publish("P.send_email", BODY)  # the same within 5 s is for nobody
-        await here.publish("P.send_email", b"other")
-        assert await inbox.until(2) == [BODY, b"other"]
-        await here.close()
-
-    asyncio.run(scene())
-
-
-def test_a_redis_message_whose_lock_another_worker_has_is_left_to_it(redis: Callable[[Access], RedisServer]) -> None:
-    stage = Stage("redis-plain", redis("plain"))
-    assert redis_says(stage.settings()["port"], "SET", LOCK, "1", "EX", "5", "NX") == b"+OK\r\n"
-
-    async def scene() -> None:
-        here = await stage.broker().connect()
-        grouped, single = Inbox(), Inbox()
-        await here.subscribe("P.send_email", "P", grouped)
-        await here.subscribe("P.send_email", None, single)
-        await here.publish("P.send_email", BODY)
-        await here.publish("P.send_email", b"end")
-        assert await grouped.until(1) == [b"end"]
-        assert await single.until(2) == [BODY, b"end"]
-        await here.close()
-
-    asyncio.run(scene())
-
-
-def test_a_lock_that_redis_refuses_for_a_moment_is_asked_for_again(redis: Callable[[Access], RedisServer]) -> None:
-    stage = Stage("redis-plain", redis("plain"))
-    port = stage.settings()["port"]
-
-    async def scene() -> None:
-        here = await stage.broker().connect()
-        inbox = Inbox()
-        await here.subscribe("P.send_email", "P", inbox)
-        redis_says(port, "CONFIG", "SET", "maxmemory", "1")
-        await here.publish("P.send_email", BODY)
-        await here.probe(5)
-        assert inbox.bodies == []
-        redis_says(port, "CONFIG", "SET", "maxmemory", "0")
-        assert await inbox.until(1) == [BODY]
-        await here.close()
-
-    asyncio.run(scene())
-
-
-def test_what_a_redis_user_may_not_do_is_said(
-    redis: Callable[[Access], RedisServer], capfd: pytest.CaptureFixture[str]
-) -> None:
-    stage = Stage("redis-plain", redis("plain"))
-    rules = ["on", ">pw", "~lock:*", "&P.*", "&job_item.probe.*", "+@all"]
-    redis_says(stage.settings()["port"], "ACL", "SETUSER", "few", *rules)
-
-    async def scene() -> None:
-        here = await stage.broker(user="few", password="pw").connect()
-        with pytest.raises(NodeError) as refused:
-            await here.subscribe("Q.x", "Q", Inbox())
-        assert refused.value.code == "ERR-BRK-003"
-        assert not await here.deliver("Q.x", b"body-of-message")
-        await here.publish("Q.x", b"body-of-message")
-        await here.probe(5)
-        assert not here.lost.done()
-        await here.close()
-
-    asyncio.run(scene())
-    said = capfd.readouterr().err
-    assert said.count("ERR-BRK-009") == 2
-    assert "body-of-message" not in said
-
-
-def test_the_permissions_of_the_manual_are_enough_for_redis(redis: Callable[[Access], RedisServer]) -> None:
-    stage = Stage("redis-plain", redis("plain"))
-    manual = (ROOT / "docs" / "brokers.md").read_text()
-    line = next(line for line in manual.splitlines() if line.startswith("user worker on"))
-    assert redis_says(stage.settings()["port"], "ACL", "SETUSER", *line.split()[1:]) == b"+OK\r\n"
-
-    async def scene() -> None:
-        here = await stage.broker(user="worker", password="secret", db=1).connect()
-        inbox = Inbox()
-        subscription = await here.subscribe("P.e", "P", inbox)
-        assert await here.deliver("P.e", BODY)
-        assert await inbox.until(1) == [BODY]
-        await subscription.cancel()
-        await here.probe(5)
-        await here.close()
-
-    asyncio.run(scene())
-
-
-# NATS
-
-
-def test_what_a_nats_user_may_not_do_is_said(
-    nats: Callable[[Access], NatsServer], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    allowed = '["P.>", "_INBOX.>"]'
-    user = f"user: few, password: pw, permissions: {{ publish: {allowed}, subscribe: {allowed} }}"
-    monkeypatch.setattr(NatsServer, "more", lambda _: [f"authorization {{ users: [ {{ {user} }} ] }}"])
-    stage = Stage("nats-plain", nats("plain"))
-
-    async def scene() -> None:
-        here = await stage.broker(user="few", password="pw").connect()
-        for subject, group in (("Q.Big", "Q"), ("Q.big", None)):
-            with pytest.raises(NodeError) as refused:
-                await here.subscribe(subject, group, Inbox())
-            assert refused.value.code == "ERR-BRK-003"
-        await here.publish("Q.x", b"body-of-message")
-        inbox = Inbox()
-        await here.subscribe("P.x", "P", inbox)
-        await here.publish("P.x", b"still here")
-        assert await inbox.until(1) == [b"still here"]
-        await here.close()
-
-    asyncio.run(scene())
-    said = capfd.readouterr().err
-    assert "ERR-BRK-009" in said
-    assert "body-of-message" not in said
-
-
-@pytest.mark.parametrize("stage", ["nats-plain", "redis-plain"], indirect=True)
-def test_a_consumer_that_is_too_slow_is_lost_and_not_silently_robbed(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(belt, "WAITING_MAX", 100)
-
-    async def scene() -> None:
-        here, there = await stage.broker().connect(), await stage.broker().connect()
-        slow = Inbox()
-        slow.gate.clear()
-        await there.subscribe("P.slow", None, slow)
-        for number in range(200):
-            await here.publish("P.slow", b"%d" % number)
-        assert "too slowly" in await lost(there)
-        assert not here.lost.done()
-        slow.gate.set()
-        await here.close()
-        await there.close()
-
-    asyncio.run(scene())
-
-
-# RabbitMQ
 
 
 async def by_hand(stage: Stage) -> Any:
