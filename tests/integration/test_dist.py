@@ -115,7 +115,7 @@ def test_a_node_of_one_build_takes_the_next_and_nothing_else(dist: Path, tmp_pat
             node.await_status(job, "running")
             said = {name: update(command, environ, node, address) for name, address in addresses.items()}
             assert {name: said[name][said[name].find("ERR-REL-") :][:11] for name in REFUSED} == REFUSED
-            assert "Version 9.0 is ready" in said["good"], said
+            assert '"is_running": true' in said["good"], said
             assert len(node.job(job)["attempts"]) == 1 and node.job(job)["status"] == "running"
             (node.folder / "go").touch()
             eventually(lambda: runs(node, "9.0"), within_s=180, what=node.log.read_text()[-3000:])
