@@ -128,14 +128,15 @@ class _Examiner:
         return (self._folder / "step").read_text(errors="replace")
 
     def _start(self, words: Sequence[str], environ: Mapping[str, str], name: str) -> subprocess.Popen[bytes]:
-        with (self._folder / name).open("wb") as output:
+        errors = self._folder / f"{name}.errors"
+        with (self._folder / name).open("wb") as output, errors.open("wb") as complaints:
             process = subprocess.Popen(
                 [interpreter(), str(self._candidate.artifact), *words],
                 cwd=self._folder,
                 env=dict(environ),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
-                stderr=output,
+                stderr=complaints,
                 start_new_session=True,
                 preexec_fn=_die_with_parent,  # noqa: PLW1509 - no other thread of this process holds anything by now
             )
@@ -152,7 +153,8 @@ class _Examiner:
 
     def _said(self, name: str) -> str:
         """The end of what a process has written, for a message."""
-        raw = (self._folder / name).read_bytes()[-_SAID_BYTES:].decode(errors="replace").strip()
+        files = (self._folder / name, self._folder / f"{name}.errors")
+        raw = b"".join(file.read_bytes()[-_SAID_BYTES:] for file in files).decode(errors="replace").strip()
         return f": {shown(raw.splitlines()[-1])}" if raw else ""
 
 

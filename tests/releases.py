@@ -7,6 +7,7 @@ tests. `faults` puts code into modules of the new version: at their beginning, o
 from __future__ import annotations
 
 import compileall
+import http.client
 import http.server
 import py_compile
 import re
@@ -23,6 +24,7 @@ from tempfile import TemporaryDirectory
 from job_item.release.keys import make_key
 from supervisor.cli.release import sign_artifact
 from tests.conftest import ROOT
+from tests.nodes import Node
 
 ROOMS = ("job_item", "supervisor", "worker", "execs")
 _START = """
@@ -96,6 +98,14 @@ class Releases:
         out = self.folder / f"{version}.release"
         sign_artifact(artifact, self._key, version, sequence=self._sequence, out=out, **how)
         return f"{self.url}/{out.name}"
+
+
+def runs(node: Node, version: str) -> bool:
+    """Whether the node is ready in a version; while it changes over nobody answers."""
+    try:
+        return bool(node.health()["version"] == version and node.get("/readyz")[0] == 200)
+    except (OSError, http.client.HTTPException):
+        return False
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):

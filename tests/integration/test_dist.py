@@ -17,7 +17,7 @@ from job_item.built import name_version
 from tests.artifacts import BASE, built_as, run
 from tests.conftest import ROOT, eventually
 from tests.nodes import Node, running
-from tests.releases import releasing
+from tests.releases import releasing, runs
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -115,10 +115,10 @@ def test_a_node_of_one_build_takes_the_next_and_nothing_else(dist: Path, tmp_pat
             node.await_status(job, "running")
             said = {name: update(command, environ, node, address) for name, address in addresses.items()}
             assert {name: said[name][said[name].find("ERR-REL-") :][:11] for name in REFUSED} == REFUSED
-            assert "Version 9.0 is ready" in said["good"], said
+            assert '"is_running": true' in said["good"], said
             assert len(node.job(job)["attempts"]) == 1 and node.job(job)["status"] == "running"
             (node.folder / "go").touch()
-            eventually(lambda: node.health()["version"] == "9.0", within_s=180, what=node.log.read_text()[-3000:])
+            eventually(lambda: runs(node, "9.0"), within_s=180, what=node.log.read_text()[-3000:])
             eventually(lambda: node.health()["versions"]["last"]["result"] == "confirmed", within_s=180, what="kept")
             assert node.process is not None and node.process.poll() is None
             assert node.job(job)["status"] == "finish" and len(node.job(job)["attempts"]) == 1

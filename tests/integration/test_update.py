@@ -16,7 +16,7 @@ from tests.conftest import eventually, free_port
 from tests.jobmanager import JobManager, node_settings
 from tests.manager.standin import CONFIG, StandIn, registered, standing_in
 from tests.nodes import Node, running
-from tests.releases import build, releasing
+from tests.releases import build, releasing, runs
 from tests.terminal import Shell
 
 OFFER = {"job_item_version_number": 4, "job_item_version": "v0.2.0"}
@@ -145,7 +145,7 @@ def test_what_the_manager_offers_is_taken_where_it_is_signed_and_the_node_is_amo
             assert (refused(node)[1]["code"], refused(node)[1]["version"]) == ("ERR-REL-007", "9.0")
             assert not (node.state / "versions").exists()
             node.configure(manager.settings(**told, update=update))
-            eventually(lambda: node.health()["version"] == "9.0", within_s=180, what=node.log.read_text()[-2000:])
+            eventually(lambda: runs(node, "9.0"), within_s=180, what=node.log.read_text()[-2000:])
             eventually(lambda: node.health()["versions"]["last"]["result"] == "confirmed", within_s=180, what="kept")
             assert (node.pid, node.port) == (pid, port)
             assert node.health()["versions"]["channel"] == "stable"

@@ -20,7 +20,7 @@ from job_item.release.shelf import Shelf
 from supervisor.updating import change_over
 from tests.conftest import ROOT, eventually
 from tests.nodes import Node, running
-from tests.releases import Releases, releasing
+from tests.releases import Releases, releasing, runs
 
 LONG_S = 180.0
 """A start on trial includes the unpacking, on machines that do much else."""
@@ -60,8 +60,7 @@ def shelf(node: Node) -> Shelf:
 
 def await_version(node: Node, version: str) -> None:
     """The node answers in a version, and takes jobs."""
-    eventually(lambda: node.health()["version"] == version, within_s=LONG_S, what=end_of_log(node))
-    eventually(lambda: node.get("/readyz")[0] == 200, within_s=LONG_S, what="ready")
+    eventually(lambda: runs(node, version), within_s=LONG_S, what=end_of_log(node))
 
 
 def end_of_log(node: Node) -> str:
