@@ -248,7 +248,10 @@ class RabbitmqLife(Life):
             await self.ask(work)
 
     async def flush(self) -> None:
-        """See `Connection`: one channel carries all, in its order."""
+        """See `Connection`: the server has it all. Only what is in one queue keeps the order of the channel."""
+        self.check()
+        if answers := self._publisher.outstanding():
+            await self.ask(_all_of(answers))
 
     async def waiting(self, subject: str) -> int | None:
         """See `Connection`."""
@@ -302,3 +305,8 @@ class RabbitmqLife(Life):
         with suppress(Exception):
             async with asyncio.timeout(CLOSE_S):
                 await self._wire.close()
+
+
+async def _all_of(answers: list[asyncio.Future[Any]]) -> None:
+    """Wait for them, whatever they are."""
+    await asyncio.wait(answers)

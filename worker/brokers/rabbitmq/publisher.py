@@ -45,6 +45,14 @@ class Publisher:
         properties = spec.Basic.Properties(content_type=PLAIN, message_id=name)
         return self._frames(exchange, key, body, properties, is_mandatory=True), apart(answer)
 
+    def outstanding(self) -> list[asyncio.Future[Any]]:
+        """The server's answers to all that it has not answered yet."""
+        answers = self.channel.confirmations
+        for tag in [tag for tag, answer in answers.items() if answer is self._let_go]:
+            answers[tag] = answer = asyncio.get_running_loop().create_future()
+            answer.add_done_callback(_let_go)
+        return [answer for answer in answers.values() if isinstance(answer, asyncio.Future)]
+
     def _frames(
         self, exchange: str, key: str, body: bytes, properties: spec.Basic.Properties, *, is_mandatory: bool
     ) -> bytes:
@@ -75,6 +83,12 @@ def apart(answer: asyncio.Future[Any]) -> asyncio.Future[Any]:
 
     answer.add_done_callback(show)
     return shown
+
+
+def _let_go(answer: asyncio.Future[Any]) -> None:
+    """Of no interest but that it came: the loop is not to complain of an error that nobody has looked at."""
+    if not answer.cancelled():
+        answer.exception()
 
 
 def is_taken(answer: object) -> bool:
