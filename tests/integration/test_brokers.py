@@ -65,6 +65,22 @@ def test_messages_of_a_subject_come_in_order_and_none_is_missing(stage: Stage) -
     asyncio.run(scene())
 
 
+def test_what_is_published_after_a_flush_comes_after_what_other_subjects_had_before(stage: Stage) -> None:
+    async def scene() -> None:
+        async with connected(stage.broker(), 2) as (here, there):
+            inbox = Inbox()
+            for what in ("process", "failed"):
+                await there.subscribe(f"{P}.T_{what}", None, inbox, prefetch=1000)
+            for number in range(0, 200, 2):
+                first, second = b"%d" % number, b"%d" % (number + 1)
+                await here.publish(f"{P}.T_process", first)
+                await here.flush()
+                await here.publish(f"{P}.T_failed", second)
+                assert (await inbox.until(number + 2, 30))[number:] == [first, second]
+
+    asyncio.run(scene())
+
+
 def test_a_subscriber_takes_one_message_at_a_time(stage: Stage) -> None:
     async def scene() -> None:
         async with connected(stage.broker()) as here:
