@@ -22,7 +22,7 @@ from tests.conftest import eventually
 from tests.journals import in_loop, open_journal
 from tests.nodes import Node, running
 from tests.terminal import Shell
-from worker import app
+from worker import parts
 from worker.journal import errors
 from worker.runners import command
 from worker.seams import Assignment
@@ -110,7 +110,7 @@ def test_a_broken_job_child_says_why_it_ends(
 ) -> None:
     ends: list[int] = []
     monkeypatch.setattr(os, "_exit", ends.append)
-    app._die(ValueError("torn"))
+    parts.die(ValueError("torn"))
     assert ends == [70]
     assert "ERR-RUN-013" in capfd.readouterr().err
 
