@@ -71,6 +71,7 @@ async def lend(journal: Journal, task_id: str) -> None:
         assert new
         assert record.status is Status.QUEUED
         tell("borrowed", task_id)
+        await journal.prolong(task_id, 2.0)
         if delivery == 1:
             assert await journal.leave(task_id, 1.5)
     made = await journal.claim(task_id, 2.0)

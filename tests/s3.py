@@ -141,14 +141,14 @@ def _serving(command: list[str], port: int, folder: Path, health: str, environ: 
             process.wait(10)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lenient_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
-    """A server that takes every key and token."""
+    """A server that takes every key and token. One for each file: a pool of keepers in another kills all children."""
     with moto(tmp_path_factory.mktemp("moto")) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def signed_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
     """A server that checks signatures."""
     with signed(tmp_path_factory.mktemp("signed")) as running:

@@ -28,6 +28,7 @@ WRITES = (
     "say",
     "said",
     "borrow",
+    "prolong",
     "own",
     "leave",
     "give_up",

@@ -195,6 +195,7 @@ def test_the_node_tells_who_it_is(served: Served) -> None:
         "outbox": None,
         "update": None,
         "manager": None,
+        "versions": None,
     }
     assert served.ask("GET", "/readyz").json == {"ready": True, "reasons": []}
     served.desk.ready = Readiness(False, ("The node is stopping.",))

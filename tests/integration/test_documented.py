@@ -62,6 +62,12 @@ ELSEWHERE: Mapping[str, str] = {
     "job_item check --connect": "integration/test_cli_manager.py",
     "job_item update --check": "integration/test_update.py",
     "job_item update": "integration/test_update.py",
+    "job_item update --apply": "integration/test_update.py",
+    "job_item release": "unit/test_release_commands.py",
+    "job_item release key": "unit/test_release_commands.py",
+    "job_item release key FILE": "unit/test_release_commands.py",
+    "job_item release sign": "unit/test_release_commands.py",
+    "job_item release verify": "unit/test_release_commands.py",
     "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 job_item": "integration/test_traces.py",
     "export API_ENDPOINT=http://localhost:5000 JOB_TYPES=TEST": "integration/test_reefguide_alone.py",
 }

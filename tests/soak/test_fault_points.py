@@ -22,7 +22,7 @@ SETTINGS = {
     "keep": {"jobs": 5},
     "limits": {"concurrency": 2},
 }
-ON_LOAN = ("borrow", "own", "leave", "give_up", "revive", "drop")
+ON_LOAN = ("borrow", "prolong", "own", "leave", "give_up", "revive", "drop")
 """What is written of jobs on loan and of dead letters; there are none here."""
 POINTS = [name for name in FaultPoints.all_names if name.split(".")[0] not in ("recover", *ON_LOAN)]
 

@@ -99,10 +99,8 @@ class NatsQueues:
         await self._publish(loan.subject, loan.body, headers)
         await self.accept(loan)
 
-    async def release(self, subject: str, pledge: str, until_s: float) -> None:  # noqa: ARG002 - of the Protocol
-        """See `Queues`. The server does not say whose the message is: it is asked only while it must be ours."""
-        if until_s > asyncio.get_running_loop().time():
-            await self._life.request(pledge, b"-NAK")
+    async def release(self, subject: str, pledge: str, until_s: float) -> None:
+        """See `Queues`. Not here: a refusal that meets a request of the dead process is not counted (2.9.10)."""
 
     async def put(self, subject: str, task_id: str, body: bytes, round: int = 0) -> None:  # noqa: A002 - of the Protocol
         """See `Queues`."""
@@ -218,7 +216,7 @@ def loan_of(subject: str, message: Msg, until_s: float, wait_s: float) -> Loan:
     runs, delivery, turn = (_number(headers.get(name)) for name in (RUNS, DELIVERY, ROUND))
     losses = delivered - 1
     token = Token(message.reply, wait_s)
-    return Loan(subject, message.data, token, until_s, delivery + delivered, runs + losses, losses, turn, message.reply)
+    return Loan(subject, message.data, token, until_s, delivery + delivered, runs + losses, losses, turn)
 
 
 def _number(text: str | None) -> int:
