@@ -22,6 +22,7 @@ from typing import Any, Literal, TypeVar
 
 import hypothesis
 import pytest
+import structlog
 
 from job_item.reefvars import VARIABLES
 from tests.lines import Lines
@@ -128,3 +129,10 @@ def clean_environment() -> Iterator[None]:
         for name in [name for name in os.environ if own.match(name) or name in VARIABLES]:
             patch.delenv(name)
         yield
+
+
+@pytest.fixture(autouse=True)
+def fresh_log() -> Iterator[None]:
+    """No test writes its log as another one wanted, or to where that one looked."""
+    yield
+    structlog.reset_defaults()

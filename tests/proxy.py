@@ -89,7 +89,7 @@ class Proxy:
             raw: socket.socket = writer.get_extra_info("socket")
             with suppress(OSError):  # closed by its other end meanwhile
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            writer.transport.abort()
+            _abort(writer)
 
     async def _close(self) -> None:
         if self._server is not None:
@@ -97,7 +97,7 @@ class Proxy:
         for pump in list(self._pumps):
             pump.cancel()
         for writer in list(self._writers):
-            writer.transport.abort()
+            _abort(writer)
         await asyncio.gather(*self._pumps, return_exceptions=True)
         for _ in range(3):  # what was aborted is closed in the loop's next turns
             await asyncio.sleep(0)
@@ -155,3 +155,8 @@ def _drop_all(link: socket.socket) -> None:
     """Let the system drop each segment that comes for a socket before TCP sees it: the filter program `ret #0`."""
     program = _Program(1, ctypes.pointer(_Instruction(0x06, 0, 0, 0)))
     link.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, bytes(program))
+
+
+def _abort(writer: asyncio.StreamWriter) -> None:
+    with suppress(AttributeError):  # the loop has let go of it in this very moment
+        writer.transport.abort()
