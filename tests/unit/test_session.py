@@ -92,6 +92,8 @@ async def test_a_loss_is_said_once_and_its_reason_is_kept_up_to_date(capfd: pyte
 
     class Away:
         name = "embedded"
+        is_keeper = False
+        is_dear = False
         hub = Hub()
 
         async def connect(self) -> EmbeddedLife:
@@ -139,6 +141,8 @@ class StuckBroker:
     """Its first connection is stuck."""
 
     name = "embedded"
+    is_keeper = False
+    is_dear = False
 
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
@@ -174,6 +178,8 @@ class RefusingBroker:
     """Its connections refuse."""
 
     name = "embedded"
+    is_keeper = False
+    is_dear = False
 
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
@@ -218,6 +224,8 @@ async def test_what_raises_in_a_take_ends_nothing() -> None:
 async def test_a_client_that_fails_in_a_way_of_its_own_is_tried_again() -> None:
     class Odd:
         name = "embedded"
+        is_keeper = False
+        is_dear = False
         tries = 0
 
         async def connect(self) -> EmbeddedLife:

@@ -64,6 +64,8 @@ class EmbeddedBroker:
     """Connects to a hub."""
 
     name = "embedded"
+    is_keeper = False
+    is_dear = False
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub

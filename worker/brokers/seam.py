@@ -102,6 +102,10 @@ class Broker(Protocol):
 
     name: str
     """nats, rabbitmq, redis or embedded."""
+    is_keeper: bool
+    """Whether what was handed over and not accepted is kept: it can be given back, and somebody else gets it."""
+    is_dear: bool
+    """Whether a subscription costs milliseconds of the server's processor: one that is hardly used is made late."""
 
     async def connect(self) -> Connection:
         """Open one. Raises Unavailable (ERR-BRK-001) when it may work later, with a reason that names server and cause

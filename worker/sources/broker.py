@@ -29,8 +29,6 @@ from worker.sources.trigger import Refused, Trigger, read_trigger
 
 HOLD_S = 1.0
 """How long a job that could go to another node waits for a slot here."""
-KEEPERS = frozenset({"rabbitmq"})
-"""The brokers that keep what nobody has acknowledged."""
 JOURNAL_TRIES, JOURNAL_PAUSE_S = 10, 1.0
 
 
@@ -53,7 +51,7 @@ class BrokerSource:
         self._dispatcher = intake.dispatcher
         self._board = intake.board
         self._outbox = outbox
-        self._keeps = session.broker.name in KEEPERS
+        self._keeps = session.broker.is_keeper
         self._project = intake.board.standing.settings.project
         self._wishes: dict[str, tuple[int, Wish]] = {}
         self._was_full: set[str] = set()
