@@ -98,7 +98,6 @@ class Gateway:
         else:
             self._source = BrokerSource(self.session, intake, outbox)
         self._stopper = Stopper(self._journal, dispatcher, self._news, self.reporter, self.leases)
-        self.session.is_hungry = dispatcher.has_slot
         followers = Followers(self.session, self._news)
         self._source.on_accepted = followers.drop
         desk.fleet = Fleet(self.session, followers, self._source, self._project)

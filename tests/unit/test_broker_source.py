@@ -28,6 +28,7 @@ from worker.followers import Followers
 from worker.news import News
 from worker.notice import note_body
 from worker.outbox import Outbox
+from worker.sources import appetite
 from worker.sources import broker as module
 from worker.sources.broker import BrokerSource
 
@@ -126,19 +127,46 @@ async def test_a_full_queue_refuses_new_jobs_and_knows_old_ones(tmp_path: Path) 
 async def test_a_broker_that_keeps_jobs_gets_back_what_has_to_wait(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "HOLD_S", 0.02)
+    monkeypatch.setattr(appetite, "BRIEF_S", 0.0)
     async with post(tmp_path, is_keeper=True) as made:  # two slots
         for number in range(3):
             await made.bring("render", {"task_id": f"T{number}"})
         assert made.ends == ["accept", "accept", "give back"]
-        monkeypatch.setattr(module, "HOLD_S", 60.0)
+        monkeypatch.setattr(appetite, "HOLD_S", 60.0)
         waiting = asyncio.create_task(made.bring("render", {"task_id": "T2"}))
         await made.made.play("T0")
         await waiting
         assert made.ends[-1] == "accept"
+        monkeypatch.setattr(appetite, "HOLD_S", 0.0)
+        await made.bring("render", {"task_id": "T3"})
+        assert made.ends[-1] == "give back"
         made.source.retire()
         await made.bring("render", {"task_id": "T3"})
         assert made.ends[-1] == "accept"
+
+
+@in_loop
+async def test_a_node_without_a_free_slot_stands_behind_the_others_until_it_has_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(appetite, "BRIEF_S", 0.0)
+    async with post(tmp_path, SPEC, OTHER, is_keeper=True) as made:  # two slots
+        wishes = {event: one.wish for event, one in made.source._appetites.items()}
+        await made.bring("render", {"task_id": "T0"})
+        both = [made.bring(event, {"task_id": f"T-{event}"}) for event in wishes]
+        await asyncio.gather(*both)  # for one slot
+        assert sorted(made.ends) == ["accept", "accept", "give back"]
+        assert [wish.is_behind for wish in wishes.values()].count(True) == 1
+        (behind,) = (event for event, wish in wishes.items() if wish.is_behind)
+        assert not any(wish.is_hungry() for wish in wishes.values())
+        monkeypatch.setattr(appetite, "HOLD_S", 60.0)
+        next_one = asyncio.create_task(made.bring(behind, {"task_id": "T1"}))
+        await made.made.play("T0")
+        await next_one
+        assert made.ends[-1] == "accept"
+        assert wishes[behind].is_behind  # no slot is left: what came was the next
+        await made.made.play("T1")
+        await until(lambda: not wishes[behind].is_behind)
 
 
 @pytest.mark.parametrize(("is_keeper", "tries"), [(True, 1), (False, 3)])

@@ -162,6 +162,9 @@ class EmbeddedSubscription:
 
         await self._take(Delivery(self.subject, body, nothing, nothing, give_back))
 
+    async def stand(self, *, is_behind: bool) -> None:
+        """See `Subscription`: nothing is kept."""
+
     def leave(self) -> None:
         """See `Subscription`."""
         if self in self._life.subscriptions:
