@@ -13,7 +13,7 @@ import asyncio
 from worker.brokers.wish import Wish
 from worker.dispatch import Dispatcher
 
-BRIEF_S = 0.05
+BRIEF_S = 0.2
 """How long a job waits for a slot before the node stands back, which is three questions to the broker."""
 HOLD_S = 0.5
 """How long the one job waits that nobody else wanted; then whoever has a slot by now gets it."""
