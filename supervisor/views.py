@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -14,6 +15,7 @@ from supervisor.show import pairs, table, word
 from supervisor.wording import age_s, duration, harmless, moment, size
 
 Record = Mapping[str, Any]
+RETURNED_LENGTH = 1000
 
 _EFFECTS: Mapping[str, str] = MappingProxyType(
     {
@@ -76,6 +78,7 @@ def job_view(job: Record) -> RenderableType:
         "took": took(job),
         "exit code": number(job["exit_code"]),
         "output": size(job["log_bytes"]),
+        **({"returned": returned(job["output"])} if job.get("output") is not None else {}),
     }
     if job["error"]:
         facts |= {"error": f"{job['error']['message']} [{job['error']['code']}]", "what to do": job["error"]["remedy"]}
@@ -101,13 +104,25 @@ def attempt_table(attempts: Sequence[Record]) -> Table:
                 took(attempt),
                 number(attempt["exit_code"]),
                 number(attempt["signal"]),
-                duration(attempt["usage"]["cpu_s"]),
-                size(attempt["usage"]["max_rss_bytes"]),
-                size(attempt["usage"]["stdout_bytes"] + attempt["usage"]["stderr_bytes"]),
+                *used(attempt["usage"]),
             )
             for attempt in attempts
         ],
     )
+
+
+def used(usage: Record) -> tuple[str, str, str]:
+    """Processor time, memory and output of a run; empty where nobody has measured them, as it runs or was lost."""
+    if not usage["max_rss_bytes"]:
+        return "", "", ""
+    written = usage["stdout_bytes"] + usage["stderr_bytes"]
+    return duration(usage["cpu_s"]), size(usage["max_rss_bytes"]), size(written)
+
+
+def returned(output: object) -> str:
+    """What a handler returned, as JSON; of much only the beginning."""
+    text = json.dumps(output, ensure_ascii=False)
+    return text if len(text) <= RETURNED_LENGTH else f"{text[:RETURNED_LENGTH]}... (all of it with --json)"
 
 
 def exec_table(execs: Sequence[Record]) -> Table:
@@ -180,7 +195,7 @@ def node_view(node: Record) -> RenderableType:
 
 def job_api_line(state: Record) -> Text:
     """How the node stands with the API that it polls."""
-    waiting = f"; {state['unposted']} results wait to be posted" if state["unposted"] else ""
+    waiting = f"; results that wait to be posted: {state['unposted']}" if state["unposted"] else ""
     if state["connected"]:
         return Text(harmless(f"{state['url']} answers since {moment(state['since'])}{waiting}"))
     code = f" [{state['code']}]" if state["code"] else ""
@@ -206,7 +221,7 @@ def others(node: Record) -> dict[str, str | Text]:
         facts["broker"] = f"{broker['type']}, connected" if broker["connected"] else away
     if outbox := node.get("outbox"):
         waiting = ", ".join(f"{number} {kind}" for kind, number in outbox["waiting"].items() if number)
-        facts["to be said"] = waiting or "nothing"
+        facts["unsent"] = waiting or "nothing"
     return facts
 
 
