@@ -20,8 +20,9 @@ from supervisor.cli.outcome import outcome_exit
 from supervisor.cli.play import command
 from supervisor.cli.register import find_code
 from supervisor.cli.settings import lines
+from supervisor.nodeview import node_view
 from supervisor.reach import reach
-from supervisor.views import exec_table, job_table, job_view, node_view, plan_table, used
+from supervisor.views import exec_table, job_table, job_view, plan_table, used
 from supervisor.wording import age_s, duration, harmless, moment, size
 
 
