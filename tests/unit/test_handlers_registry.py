@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,16 @@ def test_a_good_file_gives_its_types_and_its_digest(tmp_path: Path) -> None:
 
 def test_no_handlers_start_no_process() -> None:
     assert examine(Roster(), {}) == (Cast(), ())
+
+
+def test_a_library_that_is_not_there_is_to_be_installed_for_the_python_of_the_node(tmp_path: Path) -> None:
+    (trouble,) = look(tmp_path, "import no_such_module_at_all")[1]
+    assert f"{sys.executable} -m pip install" in (trouble.remedy or "")
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    troubles = examine(Roster(str(tmp_path), ("none.py",)), dict(os.environ))[1]
+    assert [trouble.message for trouble in troubles] == [f"There is no file {tmp_path}/none.py."]
 
 
 # fmt: off
