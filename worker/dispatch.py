@@ -58,6 +58,7 @@ class Dispatcher:
         self._loop = asyncio.get_running_loop()
         self._open = False
         self._closed = False
+        self._parting: Callable[[], None] | None = None
         self._hopeful: set[asyncio.Future[None]] = set()
         self._logger = get("worker")
         self.refresh()
@@ -76,8 +77,8 @@ class Dispatcher:
         self._fill()
 
     def start(self) -> None:
-        """Begin: nothing of an earlier incarnation is left."""
-        self._open = True
+        """Begin: nothing of an earlier incarnation is left. One that was closed stays so."""
+        self._open = not self._closed
         self._fill()
 
     def offer(self, event: str) -> None:
@@ -146,6 +147,11 @@ class Dispatcher:
         self._open, self._closed = False, True
         if self._alarm is not None:
             self._alarm.cancel()
+
+    def close_when_idle(self, then: Callable[[], None]) -> None:
+        """Close in the first moment in which no job has a slot, also where others wait for one; then call `then`."""
+        self._parting = then
+        self._part()
 
     def stop_all(self, how: str) -> float:
         """End everything that runs; returns the longest grace that any of it has, in seconds."""
@@ -295,17 +301,20 @@ class Dispatcher:
     def _release(self, line: Line) -> None:
         self._taken -= 1
         line.running -= 1
+        self._part()
         self._fill()
+
+    def _part(self) -> None:
+        if self._parting is not None and not self._taken:
+            then, self._parting = self._parting, None
+            self.close()
+            then()
 
     def _pause(self) -> None:
         """The journal takes nothing: leave the queue alone for a moment."""
         if self._open:
             self._open = False
-            self._loop.call_later(PAUSE_S, self._resume)
-
-    def _resume(self) -> None:
-        if not self._closed:
-            self.start()
+            self._loop.call_later(PAUSE_S, self.start)
 
     def _postpone(self, event: str, waiting: Waiting, pause_s: float) -> None:
         """Give the job back to its line after a pause, measured by the loop's own clock."""
