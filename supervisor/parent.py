@@ -107,11 +107,11 @@ class Parent:
                 take()
         self._take_signals()  # a CONT of just now comes before a look at the clock
         self._apply(moves.Ticked())
-        if self._departure.is_due(self._reload.plan.change_wait_s, time.monotonic()):
-            self._give_way()
         self._children.collect_strays(self._others)
         self._go_on_reloading()
         self._updates.turn(self._reload.plan, self._reload.offer)
+        if self._departure.is_due(self._reload.plan.change_wait_s, time.monotonic()):  # new settings may say so
+            self._give_way()
         self._announce()
 
     def _deadline_s(self) -> float | None:

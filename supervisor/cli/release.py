@@ -6,6 +6,7 @@ import hashlib
 import time
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,6 +20,17 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Sign releases that nodes can update to, and check them.", no_args_is_help=True)
 
 _BLOCK_BYTES = 1 << 20
+_FORMS = MappingProxyType(
+    {
+        "version": "two to four numbers with dots between them are wanted, as 1.4.2",
+        "channel": "up to 64 small letters, digits, dots, dashes and underscores are wanted, as stable",
+        "platform": "a system and its processor are wanted, as linux-x86_64, or any",
+        "python": "a version of Python 3 is wanted, as 3.11",
+        "artifact": "the name of the file may have letters, digits, dots, dashes and underscores",
+        "size": "the file is empty, or too large",
+    }
+)
+"""What of a release can be given wrongly, and how it is given rightly."""
 
 
 @app.command("key")
@@ -73,7 +85,9 @@ def sign_artifact(
             sha256=digest,
         )
     except ValueError as error:
-        raise typer.BadParameter("this is none that a release can have.", param_hint=str(error)) from error
+        name = str(error)
+        wanted = _FORMS.get(name, "this is none that a release can have")
+        raise typer.BadParameter(f"{wanted}.", param_hint=name) from error
     signed = keys.sign(release, key)
     try:
         target.write_bytes(signed)

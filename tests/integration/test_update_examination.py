@@ -19,6 +19,14 @@ from tests.conftest import ROOT
 from tests.nodes import is_alive
 from tests.releases import build
 
+NODE = f"""
+if "--version" in sys.argv: sys.exit(print("job_item {__version__}"))
+if "check" in sys.argv: sys.exit()
+if "submit" in sys.argv: JOB
+import socket
+socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"READY=1", os.environ["NOTIFY_SOCKET"])
+time.sleep(600)
+"""
 NAME = f"print('job_item {__version__}') if '--version' in sys.argv else "
 BAD = {
     "calls itself another version": ("print('job_item 0.0.9')", "calls itself `job_item 0.0.9`"),
@@ -30,6 +38,8 @@ BAD = {
     ),
     "refuses the settings": (NAME + "sys.exit('no such setting')", "did not take the settings .* no such setting"),
     "has no node": (NAME + "sys.exit(0)", "ended before its node was ready"),
+    "runs no job": (NODE.replace("JOB", "sys.exit('no job')"), "did not run a job \\(exit code 1\\).*no job"),
+    "loses what its job says": (NODE.replace("JOB", "sys.exit(print('well'))"), "ran a job that said `well`"),
     "is never ready": (
         NAME + "time.sleep(0 if 'check' in sys.argv else 600)",
         "was not ready within 3 s",
@@ -88,7 +98,8 @@ def test_a_version_that_fails_is_refused_and_nothing_of_it_is_left(
     code: str, words: str, config: Path, tmp_path: Path
 ) -> None:
     mark = {"TZ": f"examined-{os.getpid()}-{tmp_path.name}"}
-    candidate = Candidate(fake(tmp_path, code), __version__, step_s=3.0)
+    bound_s = 3.0 if "within 3 s" in words else 60.0
+    candidate = Candidate(fake(tmp_path, code), __version__, step_s=bound_s)
     code, message = examined(candidate, config, tmp_path / "state", mark)
     assert code == "ERR-REL-013"
     assert re.search(words, message), message

@@ -17,7 +17,7 @@ from job_item.state import StateFolder
 from tests.conftest import eventually
 from tests.nodes import Node, running
 
-LONG_S = 60.0
+LONG_S = 120.0
 HELD = "while [ ! -e go ]; do sleep 0.02; done; echo held"
 
 
@@ -81,6 +81,7 @@ def test_after_the_wait_nothing_more_is_started_and_what_runs_goes_on(node: Node
     await_change(node, before)
     assert len(node.job(held)["attempts"]) == 1
     assert node.await_status(waiting)["status"] == "finish"
+    assert "node.woke" not in node.log.read_text(), "a moment that has passed when it comes into force is no sleep"
 
 
 def test_a_job_that_is_lost_while_a_change_waits_for_it_is_run_again_by_the_other_version(node: Node) -> None:

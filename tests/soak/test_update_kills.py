@@ -55,7 +55,7 @@ def test_a_kill_at_any_point_leaves_a_node_that_works(tmp_path: Path, tier: Tier
                 target = TARGETS[number % len(TARGETS)]
                 _kill(node, applying, target, number)
                 killed_s = time.monotonic()
-                eventually(lambda: _works(node, versions), within_s=WORKING_S[tier], what=_said(node, target, number))
+                _await_work(node, versions, WORKING_S[tier], f"point {number}, {target} killed")
                 works_after_s.append(time.monotonic() - killed_s)
                 applying.wait(LONG_S)
                 if Shelf(node.state).read().is_waiting:  # the kill came just before the node was told
@@ -123,6 +123,16 @@ def _works(node: Node, versions: set[str]) -> bool:
         return node.health()["version"] in versions and node.await_status(job)["status"] == "finish"
     except (OSError, AssertionError):
         return False
+
+
+def _await_work(node: Node, versions: set[str], within_s: float, what: str) -> None:
+    """Wait until the node works; where it does not, say what it has written meanwhile."""
+    begin = node.log.stat().st_size
+    try:
+        eventually(lambda: _works(node, versions), within_s=within_s, what=what)
+    except AssertionError as error:
+        load = os.getloadavg()[0]
+        raise AssertionError(f"{error}, load {load:.1f}: {node.log.read_text()[begin:]}") from error
 
 
 def _is_settled(node: Node, versions: set[str]) -> bool:
