@@ -5,7 +5,7 @@
 
 VENV ?= .venv
 TESTS ?=
-PROCESSES ?= 3
+PROCESSES ?= 4
 SOAK ?= quick
 BENCH ?= quick
 BIN := $(VENV)/bin
@@ -29,7 +29,7 @@ manager: ## A message broker, the example Job Manager and a node of it, until Ct
 test: ## Set up, servers for tests too where that may be, then run every test; TESTS=tests/unit for a part
 	@$(SETUP) dev
 	@sh tools/servers
-	$(BIN)/python -m pytest --numprocesses $(PROCESSES) $(TESTS)
+	SOAK=$(SOAK) $(BIN)/python -m pytest --numprocesses $(PROCESSES) $(MARKED) $(TESTS)
 
 soak: ## Chaos: kill loops, hostile values; SOAK=quick (minutes) or SOAK=night (an hour), SOAK_SLICE=3/20 a part of it
 	@$(SETUP) dev
@@ -42,7 +42,8 @@ bench: ## Measure speed and size into benchmarks/results.md; BENCH=smoke (one ro
 	$(BIN)/python -m benchmarks $(BENCH)
 
 ci: BENCH := smoke
-ci: lint types site bench soak test ## What .ci/run runs: lint, types, site, a round of each benchmark, chaos, every test
+ci: MARKED := -m ''
+ci: lint types site bench test ## What .ci/run runs: lint, types, site, a round of each benchmark, every test and chaos
 
 lint: ## Check style with ruff
 	@$(SETUP) dev

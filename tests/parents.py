@@ -94,7 +94,7 @@ class Node:
     def end(self, within_s: float = 10.0) -> int:
         """The exit code; nothing of the node may be left by then."""
         code = self.process.wait(within_s)
-        eventually(lambda: not self.processes(), within_s=2.0, what=f"nothing left: {self.processes()}")
+        eventually(lambda: not self.processes(), within_s=20.0, what=f"nothing left: {self.processes()}")
         return code
 
 

@@ -164,7 +164,7 @@ def test_killing_the_supervisor_leaves_nothing_and_loses_nothing(room: str, node
         os.kill(pid, signal.SIGKILL)
     assert node.process is not None
     node.process.wait()
-    eventually(lambda: not any(map(is_alive, [*own, beat])), within_s=2, what="no process is left after 2 s")
+    eventually(lambda: not any(map(is_alive, [*own, beat])), within_s=20, what="no process is left")
     node.start()
     record = finish(node, task_id)
     assert (record["status"], record["attempt"]) == ("finish", 2)
@@ -194,7 +194,7 @@ def test_each_further_signal_stops_harder(signals: int, tmp_path: Path) -> None:
             return  # the job may hold the drain for a minute: that is what was asked for
         code = node.process.wait(15)
         assert code == 128 + (signal.SIGINT if signals == 2 else signal.SIGTERM)
-        eventually(lambda: not any(map(is_alive, own)), within_s=2)
+        eventually(lambda: not any(map(is_alive, own)), within_s=20)
 
 
 def test_a_second_node_on_the_same_state_folder_is_refused(node: Node) -> None:
@@ -259,7 +259,7 @@ def _leave(node: Node, shape: str, mark: str) -> str:
 
 
 def _await_none(shape: str, marks: list[str]) -> None:
-    eventually(lambda: not any(processes_with(mark) for mark in marks), within_s=2, what=f"no {shape} after 2 s")
+    eventually(lambda: not any(processes_with(mark) for mark in marks), within_s=20, what=f"no {shape}")
 
 
 def _victims(node: Node, names: tuple[str, ...]) -> list[int]:
