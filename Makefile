@@ -1,7 +1,7 @@
 # Everything a developer or a newcomer runs. Each target sets up what it needs; nothing has to be installed by hand.
 # Variables: PYTHON=python3.12 picks the interpreter, VENV=.venv-3.12 keeps a second environment beside the first,
 # TESTS=tests/unit runs a part, PROCESSES=1 one test at a time (most of them wait for others), SOAK and BENCH pick the
-# tier (quick or night; BENCH=smoke is one round of each benchmark).
+# tier (quick or night; BENCH=smoke is a small round of each benchmark).
 
 VENV ?= .venv
 TESTS ?=
@@ -36,7 +36,7 @@ soak: ## Chaos: kill loops, hostile values; SOAK=quick (minutes) or SOAK=night (
 	@sh tools/servers
 	SOAK=$(SOAK) $(BIN)/python -m pytest -m soak --numprocesses $(PROCESSES) $(TESTS)
 
-bench: ## Measure speed and size into benchmarks/results.md; BENCH=smoke (one round, not kept), quick or night
+bench: ## Measure speed and size into benchmarks/results.md; BENCH=smoke (a small round, not kept), quick or night
 	@$(SETUP) dev
 	@PYTHON='$(PYTHON)' VENV=.venv-peers sh tools/setup peers
 	$(BIN)/python -m benchmarks $(BENCH)

@@ -82,7 +82,7 @@ def test_a_claim_that_nobody_can_look_for_keeps_no_node_from_stopping(api: Stand
         assert node.stop() == 0
         node.start()
         api.faults.clear()
-        become(job, "SUCCEEDED")
+        become(job, "SUCCEEDED", within_s=90)
     assert (len(job.assignments), len(job.results())) == (1, 1)
 
 
