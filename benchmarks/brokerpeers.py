@@ -23,14 +23,14 @@ NUMBER = "NUMBER"
 """What stands for the number of a job in its command."""
 
 _RUN = f"""
-import os, redis, subprocess
+import os, subprocess
 URL = os.environ["PEER_REDIS"]
 LEASE_S = {LEASE_S}
-_server = redis.Redis.from_url(URL)
+_ended = os.open("ended", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
 def run(number, command):
     subprocess.run(("bash", "-c", command), check=True)
-    _server.incr("ended")
+    os.write(_ended, b".")  # next to nothing, and no word to the server
 """
 _CELERY = """
 from celery import Celery
@@ -177,7 +177,7 @@ class PeerWorker:
         (folder / "tasks.py").write_text(_RUN + peer.source)
         self._peer = peer
         self._folder = folder
-        self._redis_cli = ("redis-cli", "-p", str(port), "-n", str(database))
+        self._ended = folder / "ended"
         shell = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         url = f"redis://127.0.0.1:{port}/{database}"
         self._environ = {**shell, "PEER_REDIS": url, "PYTHONPATH": str(folder)}
@@ -222,8 +222,7 @@ class PeerWorker:
 
     def ended(self) -> int:
         """How many runs of jobs have come to their end."""
-        told = subprocess.run((*self._redis_cli, "GET", "ended"), capture_output=True, text=True, check=True)
-        return int(told.stdout.strip() or 0)
+        return self._ended.stat().st_size if self._ended.exists() else 0
 
     def close(self) -> None:
         """Leave nothing running."""

@@ -40,7 +40,8 @@ P50_MS, P99_MS = 5, 25
 STREAM_BYTES = {"smoke": 32 << 20, "quick": 512 << 20, "night": 512 << 20}
 STREAM_FLOOR = 250
 RABBITMQ_JOBS = {"smoke": 50, "quick": 500, "night": 500}
-"""Fewer than with the others: its server takes milliseconds for each queue, and each task has two here."""
+"""Fewer than with the others: its server takes milliseconds for each queue, and each task has two here, one of them the
+manager's."""
 KINDS = ("nats", "rabbitmq", "redis")
 
 

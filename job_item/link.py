@@ -107,6 +107,11 @@ class Retire:
 
 
 @dataclass(frozen=True, slots=True)
+class WhenIdle:
+    """Start nothing more from the first moment on in which no job runs, and say `Idle` then; `Retire` follows it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Adopt:
     """New settings that can be taken over in place: `packed` is a pickled `ChildStart`. Answered with `Adopted`."""
 
@@ -136,6 +141,11 @@ class Ready:
 @dataclass(frozen=True, slots=True)
 class Beat:
     """The child's loop turns. Sent every `heartbeat.interval` seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """No job runs, and none is started any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,9 +198,9 @@ class ExecStates:
 Out = TypeVar("Out")
 In = TypeVar("In")
 
-ToChild = Swept | Drain | Cancel | Dump | Retire | Adopt | NodeState | ExecOrder | Answer
+ToChild = Swept | Drain | Cancel | Dump | Retire | WhenIdle | Adopt | NodeState | ExecOrder | Answer
 """`ExecOrder` goes to the execs child, `Answer` to the job child that gave the order."""
-ToParent = Ready | Beat | Drained | Adopted | StopNode | ExecStates | Order | Answer
+ToParent = Ready | Beat | Idle | Drained | Adopted | StopNode | ExecStates | Order | Answer
 """Orders come from the job child (its API), answers from the execs child."""
 
 

@@ -160,7 +160,8 @@ def _read_document(config_path: Path, *, may_be_absent: bool) -> Document:
     except FileNotFoundError:
         if may_be_absent:
             return Document()
-        raise SettingsError((Fault("ERR-CFG-001", "there is no such file", str(config_path)),)) from None
+        remedy = "`job_item init` writes one; option --config or CONFIG_PATH names another."
+        raise SettingsError((Fault("ERR-CFG-001", "there is no such file", str(config_path), remedy=remedy),)) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise SettingsError((Fault("ERR-CFG-001", f"cannot be read: {reason}", str(config_path)),)) from None

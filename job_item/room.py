@@ -19,6 +19,7 @@ from job_item.link import (
     Drain,
     Drained,
     Dump,
+    Idle,
     Link,
     NodeState,
     Ready,
@@ -27,6 +28,7 @@ from job_item.link import (
     Swept,
     ToChild,
     ToParent,
+    WhenIdle,
 )
 from job_item.orders import Answer, ExecOrder
 from job_item.settings import Settings
@@ -54,6 +56,8 @@ class Room:
         self.adopt: Callable[[bytes], None] = lambda _: None
         self.obey: Callable[[ExecOrder], None] = lambda _: None
         self.take_answer: Callable[[Answer], None] = lambda _: None
+        self.await_idle: Callable[[], None] = self.idle
+        """Start nothing more once nothing runs, and call `idle` then: at once as long as this room runs nothing."""
         self.dump: Callable[[], None] = lambda: None
         """Write to the log what this room holds (SIGUSR1)."""
         self._drain_grace_s = settings.drain_grace
@@ -96,6 +100,10 @@ class Room:
         """
         self.say(Ready())
         self._beat_later()
+
+    def idle(self) -> None:
+        """Say that nothing runs, and that nothing will be started any more."""
+        self.say(Idle())
 
     def drained(self) -> None:
         """Say that nothing runs any more. The link stays silent from now on: the parent may end before this child."""
@@ -155,6 +163,8 @@ class Room:
                 self.dump()
             case Retire():
                 self._retire()
+            case WhenIdle():
+                self.await_idle()
             case Adopt(packed):
                 self.adopt(packed)
             case NodeState() as state:

@@ -5,7 +5,6 @@ Whoever writes `node.json` holds the lock `node`.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import stat
@@ -14,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from job_item.errors import NodeError, Unavailable
+from job_item.flag import is_raised, raise_flag
 
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
@@ -82,31 +82,29 @@ class StateFolder:
         except OSError as error:
             raise _unusable(path, error) from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip()
+            is_ours = raise_flag(descriptor)
+            holder = "" if is_ours else os.pread(descriptor, 20, 0).decode(errors="replace").strip()
+        except OSError as error:
+            os.close(descriptor)
+            raise _unusable(path, error) from error
+        if not is_ours:
             os.close(descriptor)
             who = f"process {holder}" if holder.isdigit() else "another process"
             raise Unavailable(
                 "ERR-SUP-005", f"The state folder {self.path} is already in use by {who} (lock `{name}`)."
-            ) from error
-        except OSError as error:
-            os.close(descriptor)
-            raise _unusable(path, error) from error
+            )
         with suppress(OSError):  # for people to read only, so a full disk does not matter; always as long, in place
             os.write(descriptor, f"{os.getpid():<20}".encode())
         return Lock(descriptor)
 
     def holder(self, name: str) -> int | None:
-        """The pid of the process that holds the lock `<name>.lock`; None where nobody does."""
-        try:
-            with (self.path / f"{name}.lock").open("rb") as file:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    return int(file.read(20))
-        except (OSError, ValueError):
-            pass
+        """The pid of the process that holds the lock `<name>.lock`, 0 where it has not written it yet; None where
+        nobody does. Who takes it meanwhile gets it.
+        """
+        with suppress(OSError), (self.path / f"{name}.lock").open("rb") as file:
+            if is_raised(file.fileno()):
+                pid = file.read(20).strip()
+                return int(pid) if pid.isdigit() else 0
         return None
 
     def write_node(self, info: NodeInfo) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -37,6 +37,12 @@ class Update(Section):
     """The share of nodes that take releases, in percent: `10%`. Where a node stands among them follows from its
     identity.
     """
+    jobs: Literal["drain", "leave"] = "drain"
+    """What a change of version means for jobs; it ends none. With `drain` no more are started, and it comes when those
+    that run have ended. With `leave` the node goes on as before, and it comes in the first moment in which none runs.
+    """
+    wait: Seconds = Field(default=86400.0, gt=0)
+    """How long `leave` waits for such a moment; then it is a `drain`."""
     keep: int = Field(default=2, ge=1)
     """How many versions stay on the disk; the one that runs and the one before it always do."""
     watch: Seconds = Field(default=60.0, gt=0)

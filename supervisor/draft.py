@@ -54,6 +54,7 @@ def draft(loaded: Loaded, start: ChildStart, node: NodeInfo, ground: Ground, dou
         refresh_s=settings.manager.refresh,
         doubts=doubts,
         takes_updates=settings.update.public_key is not None,
+        change_wait_s=settings.update.wait if settings.update.jobs == "leave" else 0.0,
         lock=ground.lock,
         listener=ground.listener,
     )

@@ -33,6 +33,7 @@ from supervisor.tables import ALIVE, Cue, Life, News, Phase, Room
 
 _CUE_OF_PHASE = {Phase.DRAINING: Cue.DRAIN, Phase.CANCELLING: Cue.CANCEL, Phase.KILLING: Cue.KILL}
 _PHASE_OF_SIGNAL = {1: Phase.DRAINING, 2: Phase.CANCELLING}
+_WORDS_OF_PHASE = {Phase.CANCELLING: "ends running jobs", Phase.KILLING: "kills what is left"}
 _DEATH_TIME_S = 10.0
 """How long a process that was sent SIGKILL may take to die before the node ends without it."""
 
@@ -192,7 +193,10 @@ def _enter(node: Node, phase: Phase, now_s: float) -> Step:
             deadline_s = min(node.deadline_s or now_s, now_s) + node.rules.kill_time_s
         case _:
             deadline_s = now_s + _DEATH_TIME_S
-    fields = {"bound_s": round(deadline_s - now_s, 3)}
+    fields: dict[str, object] = {"bound_s": round(deadline_s - now_s, 3)}
+    further = _PHASE_OF_SIGNAL.get(node.signals + 1, Phase.KILLING)
+    if further > phase:
+        fields["next_signal"] = _WORDS_OF_PHASE[further]
     return replace(node, phase=phase, deadline_s=deadline_s), (Say(f"node.{phase.name.lower()}", fields=fields),)
 
 

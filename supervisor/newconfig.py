@@ -30,7 +30,7 @@ class Wish:
     secret: str = ""
     secret_file: str = ""
     event: str = "hello"
-    command: str = "echo Hello, {{name}}."
+    command: str = 'echo "Hello, {{name}}."'
 
     @property
     def is_open(self) -> bool:
@@ -147,7 +147,7 @@ def _jobs(wish: Wish) -> list[str]:
         f"# Try it: job_item submit {wish.event} name=Ada --wait",
         "jobs:",
         f"  - event: {_quoted(wish.event)}",
-        f"    cmd: {_quoted(wish.command)}",
+        f"    cmd: {_command(wish.command)}",
         "    # timeout: 5m",
         "    # retries: {attempts: 3, backoff: 10s}",
         "",
@@ -164,6 +164,13 @@ def _more() -> list[str]:
         "# limits: {concurrency: 4, queue: 100000}  # how much this node takes on",
         "# keep: {days: 7, jobs: 100000, log_bytes: 1 GiB}  # how long ended jobs and their output stay",
     ]
+
+
+def _command(text: str) -> str:
+    """Text as YAML reads it, in single quotes where double ones would have to be escaped."""
+    if '"' in text and text.isprintable():
+        return "'" + text.replace("'", "''") + "'"
+    return _quoted(text)
 
 
 def _quoted(text: str) -> str:

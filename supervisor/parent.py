@@ -10,7 +10,7 @@ from collections.abc import Callable, MutableMapping
 from dataclasses import replace
 from functools import partial
 
-from job_item.link import Adopt, Adopted, Beat, Drained, Dump, ExecStates, Ready, StopNode
+from job_item.link import Adopt, Adopted, Beat, Drained, Dump, ExecStates, Idle, Ready, StopNode, WhenIdle
 from job_item.orders import Answer, ExecOrder, ReloadOrder
 from job_item.policy import Restarts, Window
 from supervisor import moves
@@ -18,6 +18,7 @@ from supervisor.announce import Announcer
 from supervisor.child import Child
 from supervisor.children import Children
 from supervisor.cues import new_node
+from supervisor.departure import Departure
 from supervisor.dump import lines_of
 from supervisor.exchange import Exchange
 from supervisor.lifecycle import step
@@ -60,8 +61,8 @@ class Parent:
         self._exchange = Exchange()
         self._reload = Reload(plan, outfit.births, outfit.holdings, outfit.log, self._enforce)
         self._announcer = Announcer(outfit.notifier, outfit.holdings, outfit.log)
-        self._updates = Updates(outfit.births, outfit.log, self._give_way)
-        self._is_giving_way = False
+        self._updates = Updates(outfit.births, outfit.log, self._part)
+        self._departure = Departure()
 
     def run(self) -> int:
         """Keep the node going until it has stopped; returns its exit code."""
@@ -79,12 +80,12 @@ class Parent:
 
     def leave_listener(self) -> socket.socket | None:
         """The API's socket for the version that this node makes room for; None where it has just ended."""
-        if self._node.phase is not Phase.RUNNING or not self._is_giving_way:
+        if self._node.phase is not Phase.RUNNING or not self._departure.is_under_way:
             return None
         return self._holdings.listener(self._reload.plan).dup()
 
     def _has_ended(self) -> bool:
-        return self._node.phase is Phase.STOPPED or (self._is_giving_way and not self._node.children)
+        return self._node.phase is Phase.STOPPED or (self._departure.is_under_way and not self._node.children)
 
     def _turn(self) -> None:
         """The one wait, and what came of it. Links go before deaths: last words count."""
@@ -106,6 +107,8 @@ class Parent:
                 take()
         self._take_signals()  # a CONT of just now comes before a look at the clock
         self._apply(moves.Ticked())
+        if self._departure.is_due(self._reload.plan.change_wait_s, time.monotonic()):
+            self._give_way()
         self._children.collect_strays(self._others)
         self._go_on_reloading()
         self._updates.turn(self._reload.plan, self._reload.offer)
@@ -118,6 +121,7 @@ class Parent:
             self._reload.next_moment_s(),
             self._announcer.deadline_s,
             self._updates.due_s,
+            self._departure.due_s(self._reload.plan.change_wait_s),
         )
         due_s = min((moment for moment in moments if moment is not None), default=None)
         return end_of_wait_s(due_s, self._node.rules.silence_s, time.monotonic())
@@ -197,10 +201,10 @@ class Parent:
             case Beat() | Drained():
                 self._note_life(child.room)
                 self._reload.check()
-            case Adopted(digest) if digest == self._reload.plan.digest:
-                self._apply(moves.TookOver(child.room))
-            case Adopted():
-                pass  # newer settings are on their way to it
+            case Idle():
+                self._give_way()
+            case Adopted(digest):
+                self._note_adoption(child.room, digest)
             case ReloadOrder():
                 self._reload.order(child, message)
             case ExecOrder():
@@ -219,6 +223,10 @@ class Parent:
         self._progress = self._progress.hear(self._node, room, time.monotonic())
         self._apply(moves.Heard(room))
 
+    def _note_adoption(self, room: Room, digest: str) -> None:
+        if digest == self._reload.plan.digest:  # else newer settings are on their way to it
+            self._apply(moves.TookOver(room))
+
     def _bury(self, child: Child) -> None:
         """The death is confirmed: the successor is born at once, but starts nothing before the old tree is swept."""
         while child.has_message():
@@ -229,8 +237,10 @@ class Parent:
             self._announcer.execs = [replace(state, state="waiting", pid=None) for state in self._announcer.execs]
         if exit_code:
             self._announcer.deaths += 1
+        if self._departure.is_asked and child.room is Room.WORKER:
+            self._give_way()  # no job runs now
         self._apply(moves.Died(child.room, exit_code))
-        if self._is_giving_way:
+        if self._departure.is_under_way:
             self._give_way()
         if Room.EXECS not in self._reload.plan.rooms:
             self._announcer.execs = ()
@@ -246,19 +256,31 @@ class Parent:
             elif number == signal.SIGUSR1:
                 self._dump()
             elif number == signal.SIGUSR2:
-                self._give_way()
+                self._part()
         if signal.SIGCONT in numbers:
             self._wake(0.0)
         if signal.SIGCHLD in numbers:
             self._children.reap_orphans(self._others)
 
+    def _part(self) -> None:
+        """Another version is there: make room for it as the settings want, at once or when no job runs."""
+        if self._node.phase is not Phase.RUNNING:
+            return
+        self._departure = self._departure.ask(time.monotonic())
+        wait_s, worker = self._reload.plan.change_wait_s, self._children.get(Room.WORKER)
+        if worker is None or not wait_s:
+            self._give_way()
+        elif not self._departure.is_under_way:
+            self._log.info("node.awaits_idle", bound_s=wait_s)
+            worker.send(WhenIdle())
+
     def _give_way(self) -> None:
         """Make room for another version: what runs may take its time, nothing new begins, background commands last."""
         if self._node.phase is not Phase.RUNNING:
             return
-        if not self._is_giving_way:
+        if not self._departure.is_under_way:
             self._log.info("node.gives_way")
-            self._is_giving_way = True
+            self._departure = self._departure.begin()
             self._reload.close()
             self._updates.close()
         rooms = {child.room for child in self._node.children}

@@ -70,6 +70,8 @@ class Plan:
     """What is doubtful in these settings."""
     takes_updates: bool
     """Whether releases are taken at all, also those that the Job Manager offers."""
+    change_wait_s: float
+    """How long a change of version waits for a moment in which no job runs; 0: no more are started at once."""
     lock: int
     """The descriptor that holds the lock `node`."""
     listener: int

@@ -41,9 +41,10 @@ def refuse_faults(loaded: Loaded, log: PlainLog) -> tuple[Finding, ...]:
     faults = check(loaded)
     if not all(fault.warning for fault in faults):
         raise SettingsError((*loaded.warnings, *faults))
-    for fault in (*loaded.warnings, *faults):
-        log.warning("settings.doubted", code=fault.code, at=fault.path, reason=fault.message)
-    return tuple(map(finding_of, (*loaded.warnings, *faults)))
+    doubts = tuple(map(finding_of, (*loaded.warnings, *faults)))
+    for doubt in doubts:
+        log.warning("settings.doubted", code=doubt.code, at=doubt.at, reason=doubt.reason)
+    return doubts
 
 
 def refuse_own_faults(loaded: Loaded) -> None:

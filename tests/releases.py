@@ -22,10 +22,23 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from job_item.release.keys import make_key
+from job_item.release.manifest import Manifest
 from supervisor.cli.release import sign_artifact
 from tests.conftest import ROOT
 from tests.nodes import Node
 
+RELEASE = Manifest(
+    version="1.4.2",
+    sequence=7,
+    issued_at=1_800_000_000,
+    channel="stable",
+    platform="linux-x86_64",
+    python="3.11",
+    artifact="job_item-1.4.2.pyz",
+    size=1234,
+    sha256="0" * 64,
+)
+"""What a release may say of itself."""
 ROOMS = ("job_item", "supervisor", "worker", "execs")
 _START = """
 import os, sys, zipfile

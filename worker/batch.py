@@ -171,11 +171,14 @@ class BatchExecutor:
 
     async def _until_written(self, write: Callable[[], Awaitable[Written]]) -> Written:
         """What a job did is not forgotten: a journal that cannot take it is asked again until it can."""
+        is_told = False
         while True:
             try:
                 return await write()
             except Unavailable as error:
-                self._logger.error("job.unsettled", code=error.code, reason=error.message)
+                if not is_told:
+                    is_told = True
+                    self._logger.error("job.unsettled", code=error.code, reason=error.message)
                 await asyncio.sleep(SETTLE_PAUSE_S)
 
 

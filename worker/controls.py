@@ -1,12 +1,16 @@
-"""The control subjects of the tasks of this node: their end is asked for there, and whether somebody runs them."""
+"""The control subjects of the tasks of this node: their end is asked for there, and whether somebody runs them.
+
+Where a subscription is dear (`Broker.is_dear`) only the end is listened to from the first on: hardly anybody pings, and
+most tasks have ended before anybody could. The second subject follows for those that run on.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
 
 from job_item.errors import Unavailable
 from job_item.log import get
@@ -18,23 +22,33 @@ from worker.sources.trigger import Action, Refused, read_control
 
 WAITING_MAX = 1_000
 """For so many tasks the subjects are listened to while they wait; the others follow as these end."""
-WAITING_MAX_RABBITMQ = 250
-"""There each subject may need a channel, and a connection has 2,047. No more jobs than slots wait here for long."""
+WAITING_MAX_DEAR = 250
+"""The same where a subscription is dear: each may need a channel there, and a connection has 2,047."""
+PINGS_AFTER_S = 0.1
+"""How long a task has run before pings are listened to where that is dear (4 ms of a RabbitMQ server's processor). Who
+pings before finds nobody; with the Go worker, too, both subjects come after `_who`."""
 LATER_MAX = 100_000
 """Of so many others it is known that they wait."""
 PONG_S = 1.0
 PONG = b"world"
 
 
-class Ears(NamedTuple):
+@dataclass(slots=True)
+class Ears:
     """What is subscribed for one task: where its end is asked for, and the pings."""
 
     worker: Wish
-    listen: Wish
+    listen: Wish | None = None
+    later: asyncio.TimerHandle | None = None
+    """When the pings are listened to, where that is to follow."""
 
-    def missing(self) -> list[Wish]:
-        """What the broker has not confirmed yet."""
-        return [wish for wish in self if not wish.is_confirmed.is_set()]
+    def leave(self) -> None:
+        """The task has ended."""
+        if self.later is not None:
+            self.later.cancel()
+        self.worker.leave()
+        if self.listen is not None:
+            self.listen.leave()
 
 
 class Controls:
@@ -47,7 +61,8 @@ class Controls:
         self._ears: dict[str, Ears] = {}
         self._later: dict[str, None] = {}
         """Tasks that wait and are not listened to yet, the oldest first."""
-        self.waiting_max = WAITING_MAX_RABBITMQ if session.broker.name == "rabbitmq" else WAITING_MAX
+        self._is_dear = session.broker.is_dear
+        self.waiting_max = WAITING_MAX_DEAR if self._is_dear else WAITING_MAX
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
 
@@ -63,16 +78,24 @@ class Controls:
         self._later.pop(task_id, None)
         ears = self._ears.get(task_id)
         if ears is None:
-            subscribe, group = self._session.subscribe, self._group
-            ears = self._ears[task_id] = Ears(
-                subscribe(subjects.worker(task_id), group, partial(self._control, task_id)),
-                subscribe(subjects.listen(task_id), group, partial(self._ping, task_id)),
-            )
+            take = partial(self._control, task_id)
+            ears = self._ears[task_id] = Ears(self._session.subscribe(subjects.worker(task_id), self._group, take))
+            if not self._is_dear:
+                self._hear_pings(task_id, ears)
         return ears
 
+    def _hear_pings(self, task_id: str, ears: Ears) -> None:
+        take = partial(self._ping, task_id)
+        ears.listen = self._session.subscribe(subjects.listen(task_id), self._group, take)
+
     async def confirmed(self, task_id: str, limit_s: float) -> None:
-        """Listen for a task, and return when the broker has confirmed it; no later than after `limit_s` seconds."""
-        missing = self.listen(task_id).missing()
+        """Listen for a task, and return when the broker has confirmed it; no later than after `limit_s` seconds.
+
+        Where a subscription is dear, the pings are not waited for.
+        """
+        ears = self.listen(task_id)
+        wanted = (ears.worker,) if self._is_dear or ears.listen is None else (ears.worker, ears.listen)
+        missing = [wish for wish in wanted if not wish.is_confirmed.is_set()]
         if not missing:
             return
         try:
@@ -82,13 +105,18 @@ class Controls:
         except TimeoutError:
             get("worker").debug("controls.late", task_id=task_id)
 
+    def begin(self, task_id: str) -> None:
+        """The task runs from now on, and it was said who runs it: pings may come."""
+        ears = self._ears.get(task_id)
+        if ears is not None and ears.listen is None and ears.later is None:
+            ears.later = self._loop.call_later(PINGS_AFTER_S, self._hear_pings, task_id, ears)
+
     def drop(self, task_id: str) -> None:
         """The task has ended."""
         self._later.pop(task_id, None)
         ears = self._ears.pop(task_id, None)
         if ears is not None:
-            for wish in ears:
-                wish.leave()
+            ears.leave()
             while self._later and len(self._ears) < self.waiting_max:
                 self.listen(next(iter(self._later)))
 

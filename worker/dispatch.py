@@ -56,6 +56,7 @@ class Dispatcher:
         self._loop = asyncio.get_running_loop()
         self._open = False
         self._closed = False
+        self._parting: Callable[[], None] | None = None
         self._logger = get("worker")
         self.refresh()
 
@@ -67,8 +68,8 @@ class Dispatcher:
         self._fill()
 
     def start(self) -> None:
-        """Begin: nothing of an earlier incarnation is left."""
-        self._open = True
+        """Begin: nothing of an earlier incarnation is left. One that was closed stays so."""
+        self._open = not self._closed
         self._fill()
 
     def offer(self, event: str) -> None:
@@ -92,6 +93,11 @@ class Dispatcher:
     def kill(self, task_id: str) -> bool:
         """End a job that has a slot at once; False when it has none."""
         return self.stop(task_id, "terminate", 0.0)
+
+    def close_when_idle(self, then: Callable[[], None]) -> None:
+        """Close in the first moment in which no job has a slot, also where others wait for one; then call `then`."""
+        self._parting = then
+        self._part()
 
     def stop_all(self, how: str) -> float:
         """End everything that runs; returns the longest grace that any of it has, in seconds."""
@@ -213,17 +219,20 @@ class Dispatcher:
     def _release(self, line: Line) -> None:
         """The slot is free again: the next job gets it."""
         self._slots.release(line)
+        self._part()
         self._fill()
+
+    def _part(self) -> None:
+        if self._parting is not None and not self._slots.taken:
+            then, self._parting = self._parting, None
+            self.close()
+            then()
 
     def _pause(self) -> None:
         """The journal takes nothing: leave the queue alone for a moment."""
         if self._open:
             self._open = False
-            self._loop.call_later(PAUSE_S, self._resume)
-
-    def _resume(self) -> None:
-        if not self._closed:
-            self.start()
+            self._loop.call_later(PAUSE_S, self.start)
 
     # Small jobs share a slot.
 

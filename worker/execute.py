@@ -109,12 +109,16 @@ class Executor:
         if self._lessor is not None and self._lessor.is_lost(assignment.task_id):
             settlement = _left(settlement, is_excused=self._lessor.is_leaving(assignment.task_id))
         words = None if self._spokesman is None else await self._spokesman.conclude(settlement)
+        is_told = False
         while True:
             try:
                 follows = await self._journal.settle(settlement, words)
                 break
             except Unavailable as error:
-                self._logger.error("job.unsettled", task_id=assignment.task_id, code=error.code, reason=error.message)
+                if not is_told:
+                    is_told = True  # a full disk needs no log that grows
+                    told = {"task_id": assignment.task_id, "code": error.code, "reason": error.message}
+                    self._logger.error("job.unsettled", **told)
                 await asyncio.sleep(SETTLE_PAUSE_S)
         if follows is None:
             return None  # the attempt is not the running one any more: its end does not count

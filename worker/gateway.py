@@ -35,7 +35,7 @@ from worker.post import Post
 from worker.recovery import Follow, Rules, follow
 from worker.reporters.subjects import SubjectReporter
 from worker.reports import Reports, Versions
-from worker.sources.broker import KEEPERS, BrokerSource
+from worker.sources.broker import BrokerSource
 from worker.sources.durable import DurableSource
 from worker.sources.summons import Summons
 from worker.sources.trigger import Action
@@ -98,7 +98,6 @@ class Gateway:
         else:
             self._source = BrokerSource(self.session, intake, outbox)
         self._stopper = Stopper(self._journal, dispatcher, self._news, self.reporter, self.leases)
-        self.session.is_hungry = dispatcher.has_slot
         followers = Followers(self.session, self._news)
         self._source.on_accepted = followers.drop
         desk.fleet = Fleet(self.session, followers, self._source, self._project)
@@ -189,7 +188,7 @@ class Gateway:
 
     async def _obey(self, task_id: str, action: Action) -> None:
         record = self._journal.record(task_id)
-        if record is not None and record.status is Status.LEFT and self.session.broker.name in KEEPERS:
+        if record is not None and record.status is Status.LEFT and self.session.broker.is_keeper:
             raise Unavailable("ERR-DLV-001", "The job is not this node's any more; who has it is to hear this.")
         await self._stopper.obey(task_id, action)
 

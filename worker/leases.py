@@ -27,7 +27,7 @@ from worker.tenure import Tenure
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 AT_ONCE = 64
-"""Loans of a predecessor that are released at the same time."""
+"""Loans of a predecessor that are ended at the same time."""
 LATE = 1.5
 """Terms after which what was not lent again was acknowledged, or is somebody else's."""
 
@@ -64,7 +64,6 @@ class Leases:
         self._leases: dict[str, Lease] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_free = asyncio.Event()
-        self._is_free.set()
         self._loop = asyncio.get_running_loop()
         self._logger = get("worker")
 
@@ -148,27 +147,28 @@ class Leases:
     def recover(self, subject_of: Callable[[str], str]) -> None:
         """A predecessor died with jobs on loan; some were over, and may have been acknowledged or not.
 
-        All that still are on loan come again, at once where the broker can be told, else within a term; what is over is
-        acknowledged then. Of what was acknowledged is said what was held back. `subject_of` names the queue of an
-        event.
+        Where the broker can be told, what is over is acknowledged, and all else comes again at once. Where it cannot,
+        all comes again within a term, and what is over is acknowledged then. Of what was acknowledged is said what was
+        held back. `subject_of` names the queue of an event.
         """
         for task_id in self._journal.unsaid():
             self._spawn(self._say_late(task_id))
         if self.boot and (pledges := self._journal.pledges(self.boot)):
-            self._is_free.clear()
-            self._spawn(self._release(pledges, subject_of))
+            self._spawn(self._redeem(pledges, subject_of))
+        else:
+            self._is_free.set()
 
     async def freed(self) -> None:
         """Return when the broker was told of what a predecessor had on loan: the jobs are there for whoever asks."""
         await self._is_free.wait()
 
-    async def _release(self, pledges: Sequence[Pledge], subject_of: Callable[[str], str]) -> None:
+    async def _redeem(self, pledges: Sequence[Pledge], subject_of: Callable[[str], str]) -> None:
         """Tried once: what the broker does not hear of comes again within a term."""
         queues = queues_of(await self._session.connected())
         try:
             for start in range(0, len(pledges), AT_ONCE):
                 some = pledges[start : start + AT_ONCE]
-                await asyncio.gather(*(queues.release(subject_of(one.event), one.pledge, one.until_s) for one in some))
+                await asyncio.gather(*(self._returns.redeem(queues, subject_of(one.event), one) for one in some))
         except NodeError as error:
             self._logger.warning("leases.unreleased", code=error.code, reason=error.message)
         finally:

@@ -163,6 +163,8 @@ class LocalDesk(NodeDesk):
             reasons.append("the node is stopping")
         if not self._dispatching:
             reasons.append("what is left of an earlier process is still being ended")
+        if self._journal.trouble:
+            reasons.append(self._journal.trouble)
         if self._retiring and not reasons:
             return Readiness(True, ("jobs are taken, and run by a new process as soon as the running ones have ended",))
         return Readiness(not reasons, tuple(reasons))

@@ -3,8 +3,9 @@
 Theory of operation. Jobs start when the parent has said that nothing of a dead predecessor is left (`Swept`) and the
 tree lock, which the predecessor's keepers held, is free. On `Drain` the child takes nothing new and lets jobs end, the
 API still answering so that a cancel works; on `Cancel`, or when the grace is over, it ends them. On `Retire` it starts
-nothing more but goes on taking jobs, which its successor runs; what runs may take its time. `Adopt` brings new
-settings: each part looks at the board, where they are posted in one turn of the loop.
+nothing more but goes on taking jobs, which its successor runs; what runs may take its time. `WhenIdle` has it work on
+until no job runs. `Adopt` brings new settings: each part looks at the board, where they are posted in one turn of the
+loop.
 """
 
 from __future__ import annotations
@@ -127,6 +128,7 @@ class JobChild:
         """Work until this room is to stop."""
         server.hand_over(self._desk)
         self._room.dump = partial(dump, self._journal, self._dispatcher, self._pool)
+        self._room.await_idle = partial(self._dispatcher.close_when_idle, self._room.idle)
         if not server.is_up:
             await server.start()
             self._room.ready()

@@ -12,10 +12,11 @@ import time
 from collections.abc import Callable
 
 from job_item.errors import NodeError, Unavailable
+from job_item.job import Status
 from job_item.log import get
-from worker.brokers.queues import Expired
+from worker.brokers.queues import Expired, Queues
 from worker.brokers.session import Session
-from worker.journal import Journal
+from worker.journal import Journal, Pledge
 from worker.lease import Lease, queues_of
 from worker.letters import Letter, write_letter
 
@@ -43,7 +44,7 @@ class Returns:
             try:
                 queues = queues_of(await self._session.connected())
                 if is_dead:
-                    await queues.bury(lease.task_id, self._letter(lease))
+                    await queues.bury(lease.task_id, self._letter(lease.task_id, lease.event, lease.loan.round))
                     is_dead = False
                 if lease.loan.until_s > self._loop.time():
                     await queues.accept(lease.loan)
@@ -66,6 +67,17 @@ class Returns:
         except NodeError as error:  # it is lent again when its term is over
             self._logger.warning("job.kept_back", task_id=lease.task_id, code=error.code, reason=error.message)
 
+    async def redeem(self, queues: Queues, subject: str, pledge: Pledge) -> None:
+        """End the loan of a process that is dead, as it would have. Raises NodeError."""
+        record = self._journal.record(pledge.task_id)
+        if record is None:  # forgotten just now
+            return
+        is_done = record.status.is_final and record.status is not Status.LEFT
+        if is_done and record.is_dead:
+            await queues.bury(pledge.task_id, self._letter(pledge.task_id, pledge.event, pledge.round))
+        if await queues.redeem(subject, pledge.pledge, pledge.until_s, is_done=is_done) and is_done:
+            await self.own(pledge.task_id)
+
     async def own(self, task_id: str) -> None:
         """The broker has forgotten a job: let be said what was held back of it."""
         while True:
@@ -77,12 +89,10 @@ class Returns:
                 await asyncio.sleep(JOURNAL_PAUSE_S)
         self._grow()
 
-    def _letter(self, lease: Lease) -> bytes:
-        record = self._journal.record(lease.task_id)
-        body = self._journal.body(lease.task_id) or b"{}"
-        code, error, attempts = ("ERR-DLV-004", "", lease.loan.runs)
+    def _letter(self, task_id: str, event: str, turn: int) -> bytes:
+        record = self._journal.record(task_id)
+        body = self._journal.body(task_id) or b"{}"
+        code, error, attempts = ("ERR-DLV-004", "", 0)
         if record is not None:
             code, error, attempts = record.error_code or code, record.error or error, record.attempt
-        return write_letter(
-            Letter(lease.task_id, lease.event, body, code, error, attempts, time.time(), self._node, lease.loan.round)
-        )
+        return write_letter(Letter(task_id, event, body, code, error, attempts, time.time(), self._node, turn))

@@ -11,7 +11,6 @@ import socket
 import sys
 import termios
 import time
-import traceback
 from collections.abc import Mapping, Set
 from contextlib import suppress
 from typing import Any, NoReturn
@@ -21,7 +20,7 @@ from pydantic import ValidationError
 from job_item import process
 from job_item.environ import job_variables
 from job_item.errors import NodeError
-from job_item.handlers import parcel
+from job_item.handlers import backtrace, parcel
 from job_item.handlers.context import Errand, Facts, HandlerContext, Kit
 from job_item.handlers.duty import Duty
 from job_item.handlers.hold import CUT, Ends
@@ -146,7 +145,7 @@ class Hand:
         try:
             value = duty.call(given, context)
         except BaseException as error:
-            traceback.print_exc()
+            backtrace.show_raised(error)
             raised = " ".join(f"{type(error).__name__}: {error}".split()) if str(error) else type(error).__name__
             if isinstance(error, NodeError):
                 return None, error.code, error.message[:TEXT_LENGTH], False
@@ -154,7 +153,7 @@ class Hand:
         try:
             output = duty.output.dump_json(duty.output.validate_python(value), by_alias=True)
         except Exception as error:
-            traceback.print_exc()
+            backtrace.show_unfit(error)
             reason = _told(error) if isinstance(error, ValidationError) else str(error)[:TEXT_LENGTH]
             return None, "ERR-HND-012", f"The output of {duty.place} is not what its hint says: {reason}.", False
         if len(output) > OUTPUT_BYTES:
@@ -225,7 +224,8 @@ def _peak() -> int:
 def _told(error: ValidationError) -> str:
     """What is wrong, in one line: the first places."""
     found = [
-        f"{'.'.join(map(str, each['loc'])) or 'the whole'}: {each['msg']}" for each in error.errors(include_url=False)
+        ": ".join(filter(None, (".".join(map(str, each["loc"])), each["msg"])))
+        for each in error.errors(include_url=False)
     ]
     more = f" (and {len(found) - 3} more)" if len(found) > 3 else ""
     return ("; ".join(found[:3]) + more)[:TEXT_LENGTH]

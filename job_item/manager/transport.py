@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import ssl
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import requests
 from requests.utils import get_environ_proxies
 
+from job_item.bounded import within
 from job_item.errors import NodeError, Unavailable
 from job_item.sdk.answer import origin, shown
 from job_item.sdk.courier import cause, certificates, chain, is_loopback
@@ -44,32 +43,13 @@ def post(url: str, document: object, *, what: str, size_max_bytes: int, whole_s:
     ERR-MGR-003: what it answers is too long).
     """
     body = json.dumps(document).encode()
-    reply = _within(lambda: _send(url, body, size_max_bytes), whole_s, url)
+    late = _away(url, f"has not answered in full within {whole_s:g} s")
+    reply = within(whole_s, lambda: _send(url, body, size_max_bytes), late)
     if reply.status != 200:
         raise _refusal(reply, url, what)
     if len(reply.body) > size_max_bytes:
         raise NodeError("ERR-MGR-003", f"{origin(url)} answers with more than {size_max_bytes >> 20} MiB to {what}.")
     return reply.body
-
-
-def _within(work: Callable[[], Reply], whole_s: float, url: str) -> Reply:
-    """Do something in a thread that is left alone when it takes too long: a drop of answer each second has no end."""
-    done: list[Reply | Exception] = []
-
-    def run() -> None:
-        try:
-            done.append(work())
-        except Exception as error:
-            done.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(whole_s)
-    if not done:
-        raise _away(url, f"has not answered in full within {whole_s:g} s")
-    if isinstance(done[0], Exception):
-        raise done[0]
-    return done[0]
 
 
 def _send(url: str, body: bytes, size_max_bytes: int) -> Reply:

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import os
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.utils import get_environ_proxies
 
+from job_item.bounded import within
 from job_item.errors import NodeError, Unavailable
 from job_item.release.manifest import SIZE_MAX_BYTES, Manifest
 from job_item.release.shelf import not_kept
 from job_item.sdk.answer import origin
 from job_item.sdk.courier import cause, certificates, is_loopback
-
-Result = TypeVar("Result")
 
 CONNECT_S = 10.0
 SILENCE_S = 30.0
@@ -48,7 +45,7 @@ def fetch_release(url: str, whole_s: float = WHOLE_S) -> bytes:
         return bytes(content)
 
     check_address(url)
-    return _within(fetch, whole_s, url)
+    return within(whole_s, fetch, _late(url, whole_s))
 
 
 def fetch_artifact(url: str, release: Manifest, file: Path, whole_s: float = WHOLE_S) -> None:
@@ -59,7 +56,7 @@ def fetch_artifact(url: str, release: Manifest, file: Path, whole_s: float = WHO
     """
     source = urljoin(url, release.artifact)
     check_address(source)
-    _within(lambda: _fetch_artifact(source, release, file), whole_s, source)
+    within(whole_s, lambda: _fetch_artifact(source, release, file), _late(source, whole_s))
 
 
 def _fetch_artifact(source: str, release: Manifest, file: Path) -> None:
@@ -139,25 +136,8 @@ def _blocks(response: requests.Response, url: str) -> Iterator[bytes]:
         raise _absent(url, f"broke off: {cause(error)}") from error
 
 
-def _within(work: Callable[[], Result], whole_s: float, url: str) -> Result:
-    """Do something in a thread that is left alone when it takes too long: a drop of answer each second has no end."""
-    done: list[Result] = []
-    failed: list[Exception] = []
-
-    def run() -> None:
-        try:
-            done.append(work())
-        except Exception as error:
-            failed.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(whole_s)
-    if failed:
-        raise failed[0]
-    if not done:
-        raise _absent(url, f"has not given all of it within {whole_s:g} s")
-    return done[0]
+def _late(url: str, whole_s: float) -> Unavailable:
+    return _absent(url, f"has not given all of it within {whole_s:g} s")
 
 
 def _absent(url: str, why: str) -> Unavailable:

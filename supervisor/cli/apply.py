@@ -13,6 +13,7 @@ from job_item.exits import Exit
 from supervisor.cli.given import load_settings, print_json
 
 if TYPE_CHECKING:
+    from job_item.updatespec import Update
     from supervisor.updating import Prospect
 
 
@@ -28,18 +29,28 @@ def apply_release(url: str, config: Path | None, *, is_dry: bool, is_json: bool)
     target = Target(loaded.settings.update, loaded.config_path, loaded.state_dir, identity)
     prospect = look_at(target, url)
     if is_dry:
-        _show(prospect, is_json)
+        _show(prospect, loaded.settings.update, is_json)
         raise typer.Exit(Exit.FAILURE if prospect.objections else Exit.DONE)
     stage(target, prospect, os.environ, lambda step: typer.echo(f"job_item: {step}", err=True))
     is_told = change_over(loaded.state_dir)
     if is_json:
         print_json({"version": prospect.release.version, "is_running": is_told})
     else:
-        when = "The node changes over when its jobs have ended." if is_told else "The next start of the node runs it."
+        when = _when(loaded.settings.update) if is_told else "The next start of the node runs it."
         typer.echo(f"Version {prospect.release.version} is ready. {when}")
 
 
-def _show(prospect: Prospect, is_json: bool) -> None:
+def _when(update: Update) -> str:
+    """What a node that runs does for its jobs."""
+    if update.jobs == "drain":
+        return "The node starts no more jobs, and changes over when those that run have ended."
+    from supervisor.wording import duration
+
+    wait = duration(update.wait)
+    return f"The node changes over in a moment in which no job runs, and drains if there is none within {wait}."
+
+
+def _show(prospect: Prospect, update: Update, is_json: bool) -> None:
     release, ground = prospect.release, prospect.ground
     if is_json:
         print_json(
@@ -47,6 +58,8 @@ def _show(prospect: Prospect, is_json: bool) -> None:
                 "release": asdict(release),
                 "node": asdict(ground) | {"refused": sorted(ground.refused)},
                 "objections": [asdict(objection) for objection in prospect.objections],
+                "jobs": update.jobs,
+                "wait_s": update.wait if update.jobs == "leave" else None,
             }
         )
         return
@@ -66,3 +79,4 @@ def _show(prospect: Prospect, is_json: bool) -> None:
         typer.echo(f"{objection.reason} [{objection.code}]")
     if not prospect.objections:
         typer.echo("It would be taken: fetched, examined, and put on trial.")
+        typer.echo(_when(update))

@@ -34,8 +34,9 @@ def show_status(
     if wants_json(as_json):
         watch_it(look) if watch else print_json(look())
         return
+    from supervisor.nodeview import node_view
     from supervisor.show import print_view
-    from supervisor.views import job_view, node_view
+    from supervisor.views import job_view
 
     view = job_view if task_id else node_view
     watch_it(look, view) if watch else print_view(view(look()))

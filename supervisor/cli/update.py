@@ -34,8 +34,8 @@ def update_node(
 
     With --check nothing is downloaded or run, and the node need not run. Exits with 0 whether there is one or not;
     `--json` says it for programs (`offered`). With --apply the release is fetched, checked and examined; then the node
-    that runs changes over as soon as its jobs have ended, and goes back by itself where the new version does not do
-    well. Without a node that runs, the next start does that.
+    that runs changes over as `update.jobs` says, ending no job, and goes back by itself where the new version does not
+    do well. Without a node that runs, the next start does that.
     """
     if apply is not None and not check:
         from supervisor.cli.apply import apply_release

@@ -42,8 +42,8 @@ class Manager:
     settings: dict[str, Any]
     project: str = "P"
     heard: dict[str, list[Heard]] = field(default_factory=dict)
-    replies: dict[str, str] = field(default_factory=dict)
-    """A subject, and where a message goes in the very moment in which it is first heard."""
+    replies: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+    """A subject, and what is sent whereto in the very moment in which it is first heard."""
 
     def __post_init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -92,8 +92,8 @@ class Manager:
 
     async def _hear(self, task_id: str, what: str, delivery: Delivery) -> None:
         self.heard[task_id].append(Heard(what, delivery.body, time.monotonic()))
-        if (subject := self.replies.pop(delivery.subject, None)) is not None:
-            await self.connection.publish(subject, b"?")
+        if (reply := self.replies.pop(delivery.subject, None)) is not None:
+            await self.connection.publish(*reply)
         await delivery.accept()
 
     def publish(self, subject: str, body: bytes | str) -> None:
@@ -111,6 +111,12 @@ class Manager:
     def control(self, task_id: str, action: str) -> None:
         """Ask for the end of a job."""
         self.publish(f"{task_id}_worker", json.dumps({"task_id": task_id, "data": None, "action": action}))
+
+    def ping(self, task_id: str) -> None:
+        """Ping a task as soon as it listens; what it answers is heard."""
+        self.listen(task_id, "_listen.callback")
+        ping = partial(self.connection.deliver, f"{task_id}_listen", b"?")
+        eventually(lambda: self.run(ping()), what=f"{task_id} listens to pings")
 
     def said(self, task_id: str, what: str) -> list[bytes]:
         """What was heard of a task on one subject."""

@@ -14,7 +14,7 @@ from tests.brokers.goworker import go_worker
 from tests.brokers.manager import manager_of
 from tests.brokers.stages import Stage
 from tests.conftest import eventually
-from tests.nodes import running
+from tests.nodes import Node, running
 
 TRIGGERS, BATCH = 1_000, 100
 """In batches: a member of a Redis group that is more than 5 s behind runs again what others ran."""
@@ -67,15 +67,27 @@ def test_a_busy_node_leaves_jobs_to_another_one(stage: Stage, tmp_path: Path) ->
     settings: dict[str, Any] = {
         "credential": {"project_id": "P"},
         "broker_connection": stage.settings(),
-        "jobs": [{"event": "wait", "cmd": "exec sleep 60"}],
+        "jobs": [{"event": "wait", "cmd": "exec sleep 60"}, {"event": "quick", "cmd": "true"}],
         "limits": {"concurrency": 2},
     }
+
+    def await_full(node: Node) -> None:
+        eventually(lambda: node.health()["counts"]["running"] == 2, within_s=30, what="both slots are taken")
+
+    def jobs_of(node: Node) -> set[str]:
+        return {job["task_id"] for job in node.get("/jobs")[1]["jobs"]}
+
     with manager_of(stage.settings()) as manager, running(tmp_path / "one", settings) as one:
-        first = [manager.trigger("wait", listen=False) for _ in range(6)]
-        eventually(lambda: one.health()["counts"]["running"] == 2)
+        waits = [manager.trigger("wait", listen=False) for _ in range(2)]
+        await_full(one)
         with running(tmp_path / "two", settings) as two:
-            eventually(lambda: two.health()["counts"]["running"] == 2, within_s=20)
+            two.await_ready()
+            quick = {manager.trigger("quick", listen=False) for _ in range(20)}
+            eventually(lambda: two.health()["counts"]["finish"] == 20, within_s=30, what="the idle node ran them all")
+            assert jobs_of(two) == quick
+            waits += [manager.trigger("wait", listen=False) for _ in range(4)]
+            await_full(two)
             with running(tmp_path / "three", settings) as three:
-                eventually(lambda: three.health()["counts"]["running"] == 2, within_s=20)
-                held = [node.get("/jobs")[1]["jobs"] for node in (one, two, three)]
-                assert sorted(job["task_id"] for jobs in held for job in jobs) == sorted(first)
+                await_full(three)
+                held = [jobs_of(one), jobs_of(two) - quick, jobs_of(three)]
+                assert sorted(task_id for jobs in held for task_id in jobs) == sorted(waits)

@@ -75,19 +75,10 @@ def test_the_end_of_a_job_may_be_asked_for_while_it_runs_and_while_it_waits(mana
     manager.control(running[0], "timeout")
     assert manager.await_said(running[0]) == b"timeout"
     assert manager.order(running[0]) == ["_who", "_process", "_finish"]
-    third = new_task_id()
-    manager.listen(third, *SAID, "_listen.callback")
-    manager.replies[f"{third}_who"] = f"{third}_listen"  # nothing is missed from the first word on
-    manager.trigger("slow", task_id=third, listen=False)
-    assert manager.await_said(third, "_listen.callback") == b"world"
-    manager.await_said(third, "_process")
-    manager.control(third, "terminate")
-    assert manager.await_said(third) == b"terminate"
-    manager.publish(f"{running[1]}_worker", json.dumps({"task_id": third, "action": "terminate"}))
+    manager.publish(f"{running[1]}_worker", json.dumps({"task_id": running[0], "action": "terminate"}))
     manager.publish(f"{running[1]}_worker", b"not json")
     manager.publish(f"{running[1]}_worker", json.dumps({"action": "dance"}))
-    manager.listen(running[1], "_listen.callback")
-    manager.publish(f"{running[1]}_listen", b"?")
+    manager.ping(running[1])
     assert manager.await_said(running[1], "_listen.callback") == b"world"
     assert node.job(running[1])["status"] == "running"
     assert node.process is not None
@@ -96,6 +87,28 @@ def test_the_end_of_a_job_may_be_asked_for_while_it_runs_and_while_it_waits(mana
     manager.control(running[1], "terminate")
     assert manager.await_said(running[1]) == b"terminate"
     assert node.process.wait(20) == 0
+
+
+def test_a_control_message_that_follows_the_first_word_at_once_counts(manager: Manager, node: Node) -> None:
+    task_id = new_task_id()
+    manager.listen(task_id)
+    manager.replies[f"{task_id}_who"] = f"{task_id}_worker", b'{"data":null,"action":"timeout"}'
+    manager.trigger("slow", task_id=task_id, listen=False)
+    assert manager.await_said(task_id) == b"timeout"
+    assert len(manager.said(task_id, "_who")) == 1
+
+
+def test_a_ping_is_answered_while_the_job_runs(stage: Stage, manager: Manager, node: Node) -> None:
+    task_id = new_task_id()
+    manager.listen(task_id, *SAID, "_listen.callback")
+    if stage.kind != "rabbitmq":  # nothing is missed from the first word on
+        manager.replies[f"{task_id}_who"] = f"{task_id}_listen", b"?"
+    manager.trigger("slow", task_id=task_id, listen=False)
+    if stage.kind == "rabbitmq":  # there the queue of pings is dear, and made for a job that runs on
+        manager.ping(task_id)
+    assert manager.await_said(task_id, "_listen.callback") == b"world"
+    manager.control(task_id, "terminate")
+    assert manager.await_said(task_id) == b"terminate"
 
 
 def test_a_message_that_cannot_be_used_harms_nobody(manager: Manager, node: Node) -> None:

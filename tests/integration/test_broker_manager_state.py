@@ -15,7 +15,7 @@ from supervisor.client import Client
 from supervisor.doctor import running as doctor
 from supervisor.doctor.examine import case_of
 from supervisor.doctor.line import Line
-from supervisor.views import node_view
+from supervisor.nodeview import node_view
 from tests.brokers.certificates import Certificates
 from tests.brokers.servers import Access, NatsServer
 from tests.conftest import eventually

@@ -139,18 +139,63 @@ async def test_what_a_dead_process_had_on_loan_can_be_released_by_its_successor_
         if loans[0].pledge:  # what ends with its connection needs no word
             loans[0] = await first.renew(loans[0])
             for loan in loans:
-                await second.release(WORK, loan.pledge, loan.until_s)
+                await second.redeem(WORK, loan.pledge, loan.until_s, is_done=False)
             other = await second.open(WORK, 3)
             again = [await borrow(other) for _ in range(2)]
-            assert sorted((loan.body, loan.delivery, loan.losses) for loan in again) == [(b"0", 2, 1), (b"1", 2, 1)]
+            assert sorted((loan.body, loan.runs, loan.losses) for loan in again) == [(b"0", 1, 1), (b"1", 1, 1)]
+            assert {loan.delivery > 1 for loan in again} == {True}
             for loan in loans:  # these are over
-                await first.release(WORK, loan.pledge, 0.0)
+                assert not await first.redeem(WORK, loan.pledge, 0.0, is_done=False)
             with pytest.raises(TimeoutError):
                 await borrow(other, LEASE_S / 4)
             await other.close()
             loans = again
         for loan in loans[:2]:
             await second.accept(loan) if loan.pledge else await first.accept(loan)
+
+
+@in_loop
+async def test_what_a_dead_process_had_done_can_be_acknowledged_by_its_successor(stage: Stage) -> None:
+    async with connected(stage) as (_, first), connected(stage) as (_, second):
+        queue = await first.open(WORK, 1)
+        await first.put(WORK, "T1", b"1")
+        loan = await borrow(queue)
+        await queue.close()
+        if loan.pledge:
+            assert await second.redeem(WORK, loan.pledge, loan.until_s, is_done=True)
+        else:
+            await first.accept(loan)
+        other = await second.open(WORK, 1)
+        assert await is_empty(other)
+        await other.close()
+
+
+@in_loop
+async def test_a_successor_that_dies_while_it_releases_a_job_leaves_one_of_it(stage: Stage) -> None:
+    if stage.kind != "nats":
+        return  # elsewhere that is one step
+    async with connected(stage) as (_, first), connected(stage) as (_, second):
+        queue = await first.open(WORK, 2)
+        await first.put(WORK, "T1", b"1")
+        loan = await borrow(queue)
+
+        async def die(_: Loan) -> None:
+            raise Unavailable("ERR-BRK-002", "dead")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(first, "accept", die)
+            for end in (first.give_back(loan, 0), first.redeem(WORK, loan.pledge, loan.until_s, is_done=False)):
+                with pytest.raises(Unavailable):
+                    await end
+        copy = await borrow(queue)
+        await queue.close()
+        assert (copy.body, copy.runs) == (b"1", 0)  # the first that was put in
+        assert copy.delivery > loan.delivery + 1  # and what comes where nobody ends the old one
+        assert await second.redeem(WORK, loan.pledge, loan.until_s, is_done=False)
+        await first.accept(copy)
+        other = await second.open(WORK, 1)
+        assert await is_empty(other)
+        await other.close()
 
 
 @in_loop
@@ -200,9 +245,12 @@ async def test_what_is_given_back_comes_at_once_and_counts_as_no_loss(stage: Sta
     async with connected(stage) as (_, queues):
         queue = await queues.open(WORK, 2)
         await queues.put(WORK, "T1", b"1")
+        delivery = 0
         for number in range(1, 5):
             loan = await borrow(queue)
-            assert (loan.delivery, loan.runs, loan.losses) == (number, (number - 1) * 2, 0)
+            assert (loan.runs, loan.losses) == ((number - 1) * 2, 0)
+            assert loan.delivery > delivery
+            delivery = loan.delivery
             begun_s = time.monotonic()
             await queues.give_back(loan, loan.runs + 2)
         loan = await borrow(queue)

@@ -34,7 +34,9 @@ class Folder(Shell):
         return stat.S_IMODE(self.config.stat().st_mode)
 
     def is_accepted(self) -> bool:
-        return self.run("check").code == 0
+        """Whether `check` has nothing to say against it, not even a warning."""
+        ended = self.run("check")
+        return (ended.code, ended.err) == (0, "")
 
 
 def test_without_a_terminal_the_defaults_are_written_and_pass_the_check(tmp_path: Path) -> None:
@@ -42,7 +44,7 @@ def test_without_a_terminal_the_defaults_are_written_and_pass_the_check(tmp_path
     ended = folder.run("init")
     assert ended.code == 0, ended.err
     assert folder.is_accepted()
-    assert folder.written["jobs"] == [{"event": "hello", "cmd": "echo Hello, {{name}}."}]
+    assert folder.written["jobs"] == [{"event": "hello", "cmd": 'echo "Hello, {{name}}."'}]
     assert "# " in folder.config.read_text()
     assert folder.mode == 0o644 & ~umask()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml"]
@@ -138,7 +140,7 @@ def test_on_a_terminal_what_no_option_says_is_asked_and_secrets_are_not_shown(tm
     written = folder.written
     assert written["api"] == {"host": "0.0.0.0", "port": port, "token": "a-token-that-nobody-sees"}
     assert written["credential"] == {"project_id": "P1", "secret_key": SECRET}
-    assert written["jobs"][0] == {"event": "go", "cmd": "echo Hello, {{name}}."}
+    assert written["jobs"][0] == {"event": "go", "cmd": 'echo "Hello, {{name}}."'}
     assert folder.mode == 0o600
     assert folder.is_accepted()
 

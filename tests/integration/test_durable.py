@@ -71,8 +71,7 @@ def test_jobs_that_are_asked_for_while_no_node_is_there_are_run_by_the_next(stag
 def test_a_job_whose_child_is_killed_runs_again_and_is_told_once(stage: Stage, tmp_path: Path) -> None:
     ledger = tmp_path / "ledger"
     wanted = settings(stage, f"echo $JOB_ITEM_ATTEMPT:$JOB_ITEM_FENCE >> {ledger}; sleep 1")
-    if stage.kind != "nats":  # what the dead child had on loan is not waited for
-        wanted["broker_connection"] = stage.settings(lease=600)
+    wanted["broker_connection"] = stage.settings(lease=600)  # what the dead child had on loan is not waited for
     with manager_of(stage.settings()) as manager, running(tmp_path / "node", wanted) as node:
         (name,) = ask(manager, 1)
         eventually(lambda: len(lines(ledger)) == 1, within_s=SOON_S)
@@ -85,6 +84,23 @@ def test_a_job_whose_child_is_killed_runs_again_and_is_told_once(stage: Stage, t
         record = node.await_status(name)
         assert [attempt["status"] for attempt in record["attempts"]] == ["error", "finish"]
         assert [attempt["fence"] for attempt in record["attempts"]] == [first[1], second[1]]
+
+
+def test_a_job_whose_child_died_with_its_end_unacknowledged_is_told_at_once_and_runs_no_more(
+    stage: Stage, tmp_path: Path
+) -> None:
+    ledger = tmp_path / "ledger"
+    job = {"retries": {"attempts": 2, "backoff": 0.05}}
+    wanted = settings(stage, f"echo x >> {ledger}; exit 3", job=job) | {
+        "broker_connection": stage.settings(lease=600, dedupe=600)
+    }
+    fault = {"JOB_ITEM_FAULT": "settle.resolve"}  # the journal has the end, and nobody else
+    with manager_of(stage.settings()) as manager, running(tmp_path / "node", wanted, fault) as node:
+        (name,) = ask(manager, 1)
+        assert manager.await_said(name, within_s=SOON_S) == b"error"
+        assert len(lines(ledger)) == 2
+        assert "ERR-SUP-001" in node.log.read_text()
+        assert [letter["task_id"] for letter in eventually(lambda: node.get("/dead")[1]["dead"])] == [name]
 
 
 def test_a_job_that_is_longer_than_the_lease_runs_once(stage: Stage, tmp_path: Path) -> None:

@@ -100,8 +100,11 @@ def test_a_job_that_ends_while_the_disk_is_full_is_settled_when_there_is_room(no
     (node.inside / "go").touch()  # a name needs no room there
     eventually(lambda: "job.unsettled" in node.log.read_text())
     assert node.job(task_id)["status"] == "running"
+    status, readiness = node.get("/readyz")
+    assert (status, readiness["reasons"]) == (503, ["The journal cannot be written: database or disk is full."])
     filler.unlink()
     assert node.await_status(task_id)["status"] == "finish"
+    assert node.get("/readyz")[0] == 200
 
 
 def test_a_job_child_killed_on_a_full_disk_has_a_successor_that_waits_for_room(node: NodeOnSmallDisk) -> None:

@@ -47,7 +47,9 @@ def test_input_that_does_not_fit_fails_at_once_and_names_the_place(node: Node) -
 
 
 def test_output_that_is_not_what_the_hint_says_is_an_error(node: Node) -> None:
-    assert end_of(node, "DO", {"what": "wrong"})["error"]["code"] == "ERR-HND-012"
+    job = end_of(node, "DO", {"what": "wrong"})
+    assert job["error"]["code"] == "ERR-HND-012"
+    assert job["log_bytes"] == 0, "the sentence says it all, a trace would show the node's code only"
 
 
 def test_an_exception_is_an_error_with_its_trace_in_the_output(node: Node) -> None:
@@ -56,7 +58,9 @@ def test_an_exception_is_an_error_with_its_trace_in_the_output(node: Node) -> No
         "ERR-HND-011",
         "The handler raised ValueError: as asked.",
     )
-    assert b"Traceback" in node.output(job["task_id"])
+    first, place, *_, last = node.output(job["task_id"]).decode().splitlines()
+    assert (first, last) == ("Traceback (most recent call last):", "ValueError: as asked")
+    assert "acts.py" in place, "the trace begins with the author's code"
 
 
 def test_sys_exit_in_a_handler_ends_the_job_and_not_the_process(node: Node) -> None:

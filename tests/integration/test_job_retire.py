@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from job_item.job import new_task_id
-from job_item.link import Cancel, Drain, Drained, Retire
+from job_item.link import Cancel, Drain, Drained, Idle, Retire, Swept, WhenIdle
 from supervisor.forkserver import Forkserver
 from tests.conftest import eventually
 from tests.workers import Parent, births, parent_of
@@ -95,6 +95,37 @@ def test_a_job_that_waits_for_its_next_attempt_holds_nothing_up(parent: Parent) 
     parent.say(Retire())
     replace(parent)
     assert parent.job(task_id)["status"] == "queued"
+
+
+def test_a_child_works_on_until_no_job_runs_and_then_starts_nothing_more(parent: Parent) -> None:
+    running = parent.submit("wait")
+    parent.await_status(running, "running")
+    parent.say(WhenIdle())
+    assert parent.await_status(parent.submit("hello"))["status"] == "finish"
+    assert parent.hears_nothing_of(Idle)
+    (parent.folder / "go").touch()
+    parent.hear(Idle)
+    waiting = parent.submit("hello")
+    assert parent.job(waiting)["status"] == "queued"
+    parent.say(Retire())
+    replace(parent)
+    assert [parent.await_status(task_id)["attempt"] for task_id in (running, waiting)] == [1, 1]
+
+
+def test_a_child_that_has_not_begun_yet_is_idle_and_begins_nothing(parent: Parent) -> None:
+    parent.say(Retire())
+    parent.hear(Drained)
+    assert parent.end() == 0
+    parent.bear(is_swept=False)
+    waiting = parent.submit("hello")
+    parent.say(WhenIdle())
+    parent.hear(Idle)
+    parent.say(Swept())
+    assert parent.hears_nothing_of(Idle)
+    assert parent.job(waiting)["status"] == "queued"
+    parent.say(Retire())
+    replace(parent)
+    assert parent.await_status(waiting)["attempt"] == 1
 
 
 def test_settings_may_change_while_a_child_retires(parent: Parent) -> None:

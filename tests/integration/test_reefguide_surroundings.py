@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from examples.reefguide.api import StandIn
-from supervisor.views import job_api_line
+from supervisor.nodeview import job_api_line
 from tests.conftest import ROOT, eventually
 from tests.nodes import Node
 from tests.reefguide.nodes import become, lines, polling, variables

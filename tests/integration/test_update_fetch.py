@@ -17,22 +17,15 @@ import pytest
 
 from job_item.errors import NodeError
 from job_item.release.fetch import check_address, fetch_artifact, fetch_release
-from job_item.release.manifest import SIZE_MAX_BYTES, Manifest
+from job_item.release.manifest import SIZE_MAX_BYTES
 from job_item.release.marker import Marker, Staged
 from job_item.release.shelf import Shelf
 from tests.conftest import ROOT
+from tests.releases import RELEASE
 
 CONTENT = os.urandom(300_000)
-RELEASE = Manifest(
-    version="2.0",
-    sequence=1,
-    issued_at=1,
-    channel="stable",
-    platform="any",
-    python="3.11",
-    artifact="whole",
-    size=len(CONTENT),
-    sha256=hashlib.sha256(CONTENT).hexdigest(),
+WHOLE = replace(
+    RELEASE, artifact="whole", platform="any", size=len(CONTENT), sha256=hashlib.sha256(CONTENT).hexdigest()
 )
 
 
@@ -77,7 +70,7 @@ def url() -> Iterator[str]:
 
 def fetch(url: str, name: str, folder: Path) -> Path:
     file = folder / "artifact"
-    fetch_artifact(f"{url}release", replace(RELEASE, artifact=name), file)
+    fetch_artifact(f"{url}release", replace(WHOLE, artifact=name), file)
     return file
 
 
@@ -127,7 +120,7 @@ def test_an_update_comes_over_https_or_from_this_machine(address: str) -> None:
 FULL = """
 import sys
 from pathlib import Path
-from tests.integration.test_update_fetch import RELEASE
+from tests.integration.test_update_fetch import WHOLE
 from job_item.errors import NodeError
 from job_item.release.fetch import fetch_artifact
 from job_item.release.marker import Marker
@@ -137,7 +130,7 @@ shelf = Shelf(folder)
 shelf.write(Marker(sequence=5))
 def fetch():
     with shelf.locked(), shelf.draft("2.0") as draft:
-        fetch_artifact(sys.argv[2], RELEASE, draft / "job_item.pyz")
+        fetch_artifact(sys.argv[2], WHOLE, draft / "job_item.pyz")
 try:
     fetch()
 except NodeError as error:

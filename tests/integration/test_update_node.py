@@ -92,23 +92,25 @@ def await_result(node: Node, version: str, result: str) -> str:
 @pytest.mark.timeout(900)
 def test_a_node_is_updated_under_load_and_loses_nothing(maker: Releases, tmp_path: Path) -> None:
     first = maker.release("9.0")
-    with running(tmp_path / "node", settings(maker)) as node:
+    with running(tmp_path / "node", settings(maker, jobs="leave")) as node:
         held, port = node.submit("held"), node.port
         node.await_status(held, "running")
         plan = command(node, "--apply", first, "--dry-run", "--json")
-        assert plan.returncode == 0 and json.loads(plan.stdout)["objections"] == []
+        shown = json.loads(plan.stdout)
+        assert plan.returncode == 0 and shown["objections"] == []
+        assert (shown["jobs"], shown["wait_s"]) == ("leave", 86400.0)
         assert shelf(node).versions() == ()
         applied = command(node, "--apply", first, "--json")
         assert applied.returncode == 0, applied.stderr
         assert json.loads(applied.stdout) == {"version": "9.0", "is_running": True}
-        waiting = node.submit("hello")
+        eventually(lambda: "node.awaits_idle" in node.log.read_text(), within_s=LONG_S, what=end_of_log(node))
+        assert node.await_status(node.submit("hello"))["status"] == "finish", "what comes meanwhile is run"
         assert node.health()["version"] == __version__, "a job that runs takes the time that it takes"
         (node.folder / "go").touch()
         await_version(node, "9.0")
         assert node.port == port
         assert node.process is not None and node.process.poll() is None
         assert node.job(held)["status"] == "finish" and len(node.job(held)["attempts"]) == 1
-        node.await_status(waiting, "finish")
         await_result(node, "9.0", "confirmed")
 
         # Below its guard: one that crashes, then one that does well.

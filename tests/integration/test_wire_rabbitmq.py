@@ -198,6 +198,50 @@ def test_no_more_than_prefetch_is_here_and_what_was_not_accepted_goes_to_others(
     asyncio.run(scene())
 
 
+def test_who_stands_behind_gets_only_what_nobody_else_takes_and_one_at_a_time(rabbit: Stage) -> None:
+    async def scene() -> None:
+        here, there = await rabbit.broker().connect(), await rabbit.broker().connect()
+        held: list[Delivery] = []
+        came = asyncio.Event()
+
+        async def hold(delivery: Delivery) -> None:
+            held.append(delivery)
+            came.set()
+            await asyncio.Event().wait()  # the others wait behind it
+
+        busy = await here.subscribe("P.behind", "P", hold, prefetch=9)
+        for number in range(5):
+            await there.publish("P.behind", b"%d" % number)
+        await came.wait()
+        inbox = Inbox()
+        idle = await there.subscribe("P.behind", "P", inbox, prefetch=99)
+        await busy.stand(is_behind=True)  # what is at hand goes back; only what is being taken stays
+        await inbox.until(4, 30)
+        for number in range(5, 40):
+            await there.publish("P.behind", b"%d" % number)
+        assert sorted(await inbox.until(39, 30), key=int) == [b"%d" % number for number in range(1, 40)]
+        await idle.cancel()
+        await there.publish("P.behind", b"one")
+        await there.publish("P.behind", b"two")
+        await there.probe(5)
+        await here.probe(5)
+        assert await there.waiting("P.behind") == 1  # the other one is here: the queue has its consumer
+        again = await there.subscribe("P.behind", "P", inbox, prefetch=99)
+        assert (await inbox.until(40, 30))[39:] == [b"two"]
+        await again.cancel()
+        await busy.stand(is_behind=False)
+        for _ in range(4):
+            await there.publish("P.behind", b"three")
+        await there.probe(5)
+        await here.probe(5)
+        assert await there.waiting("P.behind") == 0
+        assert [delivery.body for delivery in held] == [b"0"]
+        await here.close()
+        await there.close()
+
+    asyncio.run(scene())
+
+
 @pytest.mark.parametrize("kind", ["direct", "topic"])
 def test_an_exchange_routes_by_the_subject(rabbit: Stage, kind: str) -> None:
     async def scene() -> None:

@@ -19,6 +19,7 @@ from job_item.release.shelf import Shelf
 from tests.conftest import ROOT, eventually
 from tests.nodes import Node, running, tree_of
 from tests.releases import releasing
+from tests.soak.conftest import Slice
 
 Tier = Literal["quick", "night"]
 
@@ -32,7 +33,9 @@ LONG_S = 180.0
 
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
-def test_a_kill_at_any_point_leaves_a_node_that_works(tmp_path: Path, tier: Tier) -> None:
+def test_a_kill_at_any_point_leaves_a_node_that_works(tmp_path: Path, tier: Tier, part: Slice) -> None:
+    points = _points(tier, part)
+    works_after_s: list[float] = []
     with releasing(tmp_path / "releases") as maker:
         settings = {
             "jobs": [{"event": "hello", "cmd": "echo hello"}, {"event": "some", "cmd": "sleep 0.5; echo some"}],
@@ -42,7 +45,7 @@ def test_a_kill_at_any_point_leaves_a_node_that_works(tmp_path: Path, tier: Tier
             versions = {str(node.health()["version"])}
             whole_s = _undisturbed_s(node, maker.release("9.0")) if tier == "night" else 6.0
             versions.add("9.0")
-            for number in range(1, POINTS[tier] + 1):
+            for number in points:
                 version = f"9.{number}"
                 versions.add(version)
                 url = maker.release(version)
@@ -51,7 +54,9 @@ def test_a_kill_at_any_point_leaves_a_node_that_works(tmp_path: Path, tier: Tier
                 time.sleep(whole_s * (number - 0.5) / POINTS[tier])  # the point of the kill: nothing is waited for
                 target = TARGETS[number % len(TARGETS)]
                 _kill(node, applying, target, number)
+                killed_s = time.monotonic()
                 eventually(lambda: _works(node, versions), within_s=WORKING_S[tier], what=_said(node, target, number))
+                works_after_s.append(time.monotonic() - killed_s)
                 applying.wait(LONG_S)
                 if Shelf(node.state).read().is_waiting:  # the kill came just before the node was told
                     _apply(node, url).wait(LONG_S)
@@ -62,6 +67,15 @@ def test_a_kill_at_any_point_leaves_a_node_that_works(tmp_path: Path, tier: Tier
                     assert target != "applying" or len(record["attempts"]) == 1, "who updates runs no jobs"
                 (tmp_path / "releases" / f"job_item-{version}.pyz").unlink()
             assert node.stop(within_s=LONG_S) == 0
+    print(f"{len(works_after_s)} kills, a node that works within {max(works_after_s):.1f} s of each")
+
+
+def _points(tier: Tier, part: Slice) -> range:
+    """The numbers of the points that fall to this part of the tier."""
+    if tier == "quick":
+        return range(1, POINTS[tier] + 1)
+    before = sum(Slice(number, part.of).share(POINTS[tier]) for number in range(1, part.number))
+    return range(before + 1, before + part.share(POINTS[tier]) + 1)
 
 
 def _apply(node: Node, url: str) -> subprocess.Popen[bytes]:

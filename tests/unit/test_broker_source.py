@@ -28,6 +28,7 @@ from worker.followers import Followers
 from worker.news import News
 from worker.notice import note_body
 from worker.outbox import Outbox
+from worker.sources import appetite
 from worker.sources import broker as module
 from worker.sources.broker import BrokerSource
 
@@ -61,11 +62,11 @@ class Post:
 
 
 @asynccontextmanager
-async def post(path: Path, *specs: Job, name: str = "embedded", start: bool = True) -> AsyncIterator[Post]:
+async def post(path: Path, *specs: Job, is_keeper: bool = False, start: bool = True) -> AsyncIterator[Post]:
     """Everything, at work; the outbox only reads."""
     hub = Hub()
     broker = EmbeddedBroker(hub)
-    broker.name = name
+    broker.is_keeper = is_keeper
     async with company(path, *(specs or (SPEC,))) as made:
         session = Session(broker, 60.0)
         outbox = Outbox(made.journal, session, path, lambda: 0.0)
@@ -126,25 +127,52 @@ async def test_a_full_queue_refuses_new_jobs_and_knows_old_ones(tmp_path: Path) 
 async def test_a_broker_that_keeps_jobs_gets_back_what_has_to_wait(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "HOLD_S", 0.02)
-    async with post(tmp_path, name="rabbitmq") as made:  # two slots
+    monkeypatch.setattr(appetite, "BRIEF_S", 0.0)
+    async with post(tmp_path, is_keeper=True) as made:  # two slots
         for number in range(3):
             await made.bring("render", {"task_id": f"T{number}"})
         assert made.ends == ["accept", "accept", "give back"]
-        monkeypatch.setattr(module, "HOLD_S", 60.0)
+        monkeypatch.setattr(appetite, "HOLD_S", 60.0)
         waiting = asyncio.create_task(made.bring("render", {"task_id": "T2"}))
         await made.made.play("T0")
         await waiting
         assert made.ends[-1] == "accept"
+        monkeypatch.setattr(appetite, "HOLD_S", 0.0)
+        await made.bring("render", {"task_id": "T3"})
+        assert made.ends[-1] == "give back"
         made.source.retire()
         await made.bring("render", {"task_id": "T3"})
         assert made.ends[-1] == "accept"
 
 
-@pytest.mark.parametrize(("name", "end", "tries"), [("rabbitmq", "give back", 1), ("nats", "give back", 3)])
+@in_loop
+async def test_a_node_without_a_free_slot_stands_behind_the_others_until_it_has_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(appetite, "BRIEF_S", 0.0)
+    async with post(tmp_path, SPEC, OTHER, is_keeper=True) as made:  # two slots
+        wishes = {event: one.wish for event, one in made.source._appetites.items()}
+        await made.bring("render", {"task_id": "T0"})
+        both = [made.bring(event, {"task_id": f"T-{event}"}) for event in wishes]
+        await asyncio.gather(*both)  # for one slot
+        assert sorted(made.ends) == ["accept", "accept", "give back"]
+        assert [wish.is_behind for wish in wishes.values()].count(True) == 1
+        (behind,) = (event for event, wish in wishes.items() if wish.is_behind)
+        assert not any(wish.is_hungry() for wish in wishes.values())
+        monkeypatch.setattr(appetite, "HOLD_S", 60.0)
+        next_one = asyncio.create_task(made.bring(behind, {"task_id": "T1"}))
+        await made.made.play("T0")
+        await next_one
+        assert made.ends[-1] == "accept"
+        assert wishes[behind].is_behind  # no slot is left: what came was the next
+        await made.made.play("T1")
+        await until(lambda: not wishes[behind].is_behind)
+
+
+@pytest.mark.parametrize(("is_keeper", "tries"), [(True, 1), (False, 3)])
 @in_loop
 async def test_what_the_journal_does_not_take_is_given_back_and_where_that_is_not_possible_answered(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, end: str, tries: int, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_keeper: bool, tries: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(module, "JOURNAL_PAUSE_S", 0.001)
     monkeypatch.setattr(module, "JOURNAL_TRIES", 3)
@@ -155,11 +183,11 @@ async def test_what_the_journal_does_not_take_is_given_back_and_where_that_is_no
         asked += 1
         raise Unavailable("ERR-STO-001", "The disk is full.")
 
-    async with post(tmp_path, name=name) as made:
+    async with post(tmp_path, is_keeper=is_keeper) as made:
         monkeypatch.setattr(made.made.journal, "accept", full)
         await made.bring("render", {"task_id": "T1"})
-        assert (made.ends, asked) == ([end], tries)
-    assert ("ERR-SRC-003" in capfd.readouterr().err) is (name == "nats")
+        assert (made.ends, asked) == (["give back"], tries)
+    assert ("ERR-SRC-003" in capfd.readouterr().err) is not is_keeper
 
 
 @in_loop

@@ -20,8 +20,9 @@ from supervisor.cli.outcome import outcome_exit
 from supervisor.cli.play import command
 from supervisor.cli.register import find_code
 from supervisor.cli.settings import lines
+from supervisor.nodeview import node_view
 from supervisor.reach import reach
-from supervisor.views import exec_table, job_table, job_view, node_view, plan_table
+from supervisor.views import exec_table, job_table, job_view, plan_table, used
 from supervisor.wording import age_s, duration, harmless, moment, size
 
 
@@ -239,6 +240,18 @@ def test_a_table_shows_foreign_text_as_it_is_and_obeys_none_of_it(view: Renderab
     assert "\x1b" not in text
 
 
+def test_what_a_run_used_is_shown_only_where_it_was_measured() -> None:
+    ended = JOB["attempts"][0]["usage"] | {"max_rss_bytes": 3 << 20}
+    assert used(ended) == ("500 ms", "3.0 MiB", "3 B")
+    assert used(JOB["attempts"][0]["usage"]) == ("", "", "")
+
+
+def test_what_a_handler_returned_is_shown_and_of_much_the_beginning() -> None:
+    assert '{"area": 6}' in shown(job_view({**JOB, "output": {"area": 6}}))
+    assert "returned" not in shown(job_view({**JOB, "output": None}))
+    assert "(all of it with --json)" in " ".join(shown(job_view({**JOB, "output": "a" * 5000})).split())
+
+
 def test_the_task_id_stays_in_one_piece_on_a_narrow_terminal() -> None:
     console = Console(file=io.StringIO(), width=60)
     console.print(job_table([JOB]))
@@ -312,4 +325,4 @@ def test_a_node_of_a_job_manager_says_how_it_stands_with_him() -> None:
     away = {**manager, "code": "ERR-MGR-001", "reason": "It cannot be reached."}
     lost = {**broker, "connected": False, "reason": "no route"}
     text = shown(node_view({**NODE, "manager": away, "broker": lost, "outbox": None}))
-    assert "ERR-MGR-001" in text and "nats, away: no route" in text and "to be said" not in text
+    assert "ERR-MGR-001" in text and "nats, away: no route" in text and "unsent" not in text

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import pytest
+
 from tests.journals import in_loop
 from tests.unit.test_session import tell, until
 from worker.brokers.embedded import EmbeddedBroker, Hub
@@ -23,15 +25,19 @@ class Post:
     controls: Controls
     acts: list[tuple[str, Action]]
 
+    def subjects(self) -> set[str]:
+        """What is subscribed."""
+        return {subscription.subject for life in self.hub.lives for subscription in life.subscriptions}
+
     async def ask(self, task_id: str, action: str) -> None:
         await tell(self.hub, f"{task_id}_worker", json.dumps({"task_id": task_id, "action": action}).encode())
 
 
 @asynccontextmanager
-async def listening(most: int, name: str = "embedded") -> AsyncIterator[Post]:
+async def listening(most: int, *, is_dear: bool = False) -> AsyncIterator[Post]:
     hub, acts = Hub(), list[tuple[str, Action]]()
     broker = EmbeddedBroker(hub)
-    broker.name = name
+    broker.is_dear = is_dear
     session = Session(broker, 60.0)
     session.start()
     await session.connected()
@@ -83,11 +89,39 @@ async def test_a_task_that_gets_a_slot_is_listened_to_whatever_waits() -> None:
 
 
 @in_loop
-async def test_rabbitmq_has_fewer_channels_than_other_brokers_subjects() -> None:
+async def test_where_each_subject_may_need_a_channel_there_are_enough_of_them() -> None:
     session = Session(EmbeddedBroker(Hub()), 60.0)
-    session.broker.name = "rabbitmq"
+    session.broker.is_dear = True
 
     async def nothing(_task_id: str, _action: Action) -> None:
         return
 
     assert Controls(session, "P", nothing).waiting_max * 2 + 2 * 256 < 2047
+
+
+@in_loop
+async def test_where_a_subscription_is_dear_pings_are_listened_to_for_tasks_that_run_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with listening(9, is_dear=True) as post:
+        monkeypatch.setattr("worker.controls.PINGS_AFTER_S", 60.0)
+        for task_id in ("waits", "short", "fresh"):
+            post.controls.wait_with(task_id)
+            await post.controls.confirmed(task_id, 5.0)
+        post.controls.begin("short")
+        post.controls.begin("fresh")
+        post.controls.drop("short")
+        monkeypatch.setattr("worker.controls.PINGS_AFTER_S", 0.0)
+        await post.controls.confirmed("runs", 5.0)
+        post.controls.begin("runs")
+        await until(lambda: "runs_listen" in post.subjects())
+        assert post.subjects() == {"waits_worker", "fresh_worker", "runs_worker", "runs_listen"}
+        post.controls.drop("runs")
+        assert post.subjects() == {"waits_worker", "fresh_worker"}
+
+
+@in_loop
+async def test_where_subscriptions_cost_nothing_both_subjects_are_there_before_the_first_word() -> None:
+    async with listening(9) as post:
+        await post.controls.confirmed("a", 5.0)
+        assert post.subjects() == {"a_worker", "a_listen"}

@@ -52,6 +52,37 @@ async def test_an_event_has_no_more_slots_than_its_own(tmp_path: Path) -> None:
 
 
 @in_loop
+async def test_it_closes_between_two_jobs_where_somebody_waits_for_that(tmp_path: Path) -> None:
+    idle: list[str] = []
+    async with company(tmp_path, job("a"), concurrency=2) as made:
+        await accept(made.journal, "a1", "a2", "a3", "a4", event="a")
+        made.dispatcher.start()
+        await made.until(lambda: len(made.stage.started) == 2)
+        made.dispatcher.close_when_idle(lambda: idle.append("idle"))
+        await made.play("a1")
+        await made.until(lambda: len(made.stage.started) == 3)
+        assert idle == [], "others may start while one runs"
+        made.adopt(job("a"), concurrency=1)
+        await made.play("a2")
+        await made.until_status("a2", Status.FINISH)
+        await made.play("a3")
+        await made.until(lambda: idle)
+        made.dispatcher.refresh()
+        await made.until_status("a3", Status.FINISH)
+        assert (made.stage.started, idle) == (["a1", "a2", "a3"], ["idle"])
+
+
+@in_loop
+async def test_it_closes_at_once_where_nothing_runs_and_stays_closed(tmp_path: Path) -> None:
+    idle: list[str] = []
+    async with company(tmp_path, job("a")) as made:
+        await accept(made.journal, "a1", event="a")
+        made.dispatcher.close_when_idle(lambda: idle.append("idle"))
+        made.dispatcher.start()
+        assert idle == ["idle"] and made.dispatcher.running() == ()
+
+
+@in_loop
 async def test_claims_that_were_refused_come_back_in_their_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -83,6 +83,7 @@ async def post(path: Path, spec: Job, *, lease_s: float = LEASE_S, slots: int = 
         connection = await session.connected()
         assert connection.queues is not None
         source.start()
+        leases.recover(lambda _: SUBJECT)
         try:
             yield Post(made, hub, leases, source, connection.queues, DeadLetters(made.intake, session))
         finally:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from job_item.errors import Unavailable
 from job_item.job import Status
@@ -19,6 +20,7 @@ from worker.outcome import Outcome, judge
 from worker.seams import Assignment, Performance, Reporter
 
 END = Outcome("exit", 0)
+FULL = Unavailable("ERR-STO-001", "The journal cannot be written: disk is full.")
 AWAY = Unavailable("ERR-RUN-014", "There can be no more processes now.")
 
 
@@ -35,7 +37,7 @@ class Script:
 
     def __init__(self, *lines: Outcome | Unavailable) -> None:
         self._lines: Iterator[Outcome | Unavailable] = iter(lines)
-        self.starts = 0
+        self.starts = self.refusals = 0
         self.cleared: list[str] = []
         self.stopped = asyncio.Event()
         self.settlement: Settlement | None = None
@@ -57,6 +59,9 @@ class Script:
     def stop(self, how: str, grace_s: float) -> None: ...
 
     async def settle(self, settlement: Settlement, words: object = None) -> Status:
+        self.refusals -= 1
+        if self.refusals >= 0:
+            raise FULL
         self.settlement = settlement
         return settlement.status
 
@@ -64,6 +69,7 @@ class Script:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(execute, "START_PAUSE_S", 0.02)
+    monkeypatch.setattr(execute, "SETTLE_PAUSE_S", 0.02)
 
 
 def assignment(attempts: int = 1) -> Assignment:
@@ -132,5 +138,17 @@ def test_what_a_lost_attempt_left_behind_is_cleared() -> None:
         script = Script(Outcome("lost"))
         assert (await executor(script).perform(Execution("T1"), assignment())).end == "lost"
         assert script.cleared == ["T1"]
+
+    asyncio.run(body())
+
+
+def test_a_journal_that_refuses_an_end_again_and_again_is_told_of_once() -> None:
+    async def body() -> None:
+        script = Script()
+        script.refusals = 3
+        with capture_logs() as logged:
+            await executor(script).settle(assignment(), END)
+        assert script.settlement is not None
+        assert [line["event"] for line in logged] == ["job.unsettled"]
 
     asyncio.run(body())

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 import job_item
 from examples.reefguide.api import StandIn
 from job_item.errors import NodeError, Unavailable
-from job_item.handlers import parcel
+from job_item.handlers import backtrace, parcel
 from job_item.handlers.clients import api_of, storage_of
 from job_item.handlers.context import Cancelled, Errand, Facts, HandlerContext, Kit
 from job_item.handlers.duty import make_duty
@@ -158,3 +158,25 @@ def test_an_api_that_does_not_answer_well_is_told_with_what_was_asked() -> None:
     with pytest.raises(Unavailable, match=r"did not answer POST /api/jobs") as unanswered:
         gone.post("/api/jobs", {})
     assert refused.value.code == unanswered.value.code == "ERR-HND-016"
+
+
+def test_a_trace_is_of_the_author_and_a_refusal_of_the_node_ends_at_his_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def late(given: dict[str, str]) -> str:
+        raise ValueError(given["why"])
+
+    def store(given: dict[str, str], context: HandlerContext) -> str:
+        return str(context.storage)
+
+    def files_of(target: object) -> tuple[list[str], str]:
+        with pytest.raises((ValueError, NodeError)) as caught:
+            make_duty(target).call({"why": "tired"}, context_of())
+        backtrace.show_raised(caught.value.with_traceback(caught.tb.tb_next))  # without the frame of this test
+        lines = capsys.readouterr().err.splitlines()
+        return [line for line in lines if line.startswith("  File ")], lines[-1]
+
+    places, last = files_of(late)
+    assert (len(places), last) == (1, "ValueError: tired") and "in late" in places[0]
+    places, last = files_of(store)
+    assert len(places) == 1 and "in store" in places[0] and "There is no storage" in last

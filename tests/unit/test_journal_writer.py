@@ -73,9 +73,11 @@ async def test_a_full_disk_is_told_and_the_journal_goes_on_when_there_is_room(tm
         with pytest.raises(Unavailable, match="full") as caught:
             await journal.accept("big", EVENT, "test", b" " * 100_000, 1.0)
         assert caught.value.code == "ERR-STO-001"
+        assert journal.trouble == caught.value.message
         assert journal.record("big") is None
         db.execute("PRAGMA max_page_count = 100000")
         assert (await journal.accept("big", EVENT, "test", b" " * 100_000, 1.0))[0]
+        assert journal.trouble is None
         assert journal.counts()[Status.QUEUED] == 2
 
 

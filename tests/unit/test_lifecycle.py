@@ -229,6 +229,19 @@ def test_what_a_death_says_carries_a_code_and_an_ordered_end_none() -> None:
     assert running(W).tell(Signalled(TERM), Died(W, 0)).said() == [("node.draining", None), ("child.ended", None)]
 
 
+def test_a_node_that_stops_says_what_a_further_signal_does() -> None:
+    def words(*events: Event) -> list[object]:
+        return [
+            action.fields.get("next_signal")
+            for action in running(W).tell(*events).look_all()
+            if isinstance(action, Say)
+        ]
+
+    assert words(Signalled(TERM)) == ["ends running jobs"]
+    assert words(Signalled(INT), Signalled(INT)) == ["ends running jobs", "kills what is left"]
+    assert None in words(StopAsked(W, 0, "idle")), "the first signal would change nothing"
+
+
 EVENTS: st.SearchStrategy[Event] = st.one_of(
     st.just(Ticked()),
     st.builds(Born, st.sampled_from(Room)),

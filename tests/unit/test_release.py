@@ -16,18 +16,8 @@ from job_item.errors import NodeError
 from job_item.release.keys import is_key, make_key, public_key, sign, verify
 from job_item.release.manifest import HEAD, SIZE_MAX_BYTES, Manifest, SignedRelease, parse, take_apart
 from job_item.release.version import is_version, rank
+from tests.releases import RELEASE
 
-RELEASE = Manifest(
-    version="1.4.2",
-    sequence=7,
-    issued_at=1_800_000_000,
-    channel="stable",
-    platform="linux-x86_64",
-    python="3.11",
-    artifact="job_item-1.4.2.pyz",
-    size=1234,
-    sha256="0" * 64,
-)
 NUMBERS = st.integers(min_value=0, max_value=10**9 - 1)
 VERSIONS = st.lists(NUMBERS, min_size=2, max_size=4).map(lambda numbers: ".".join(map(str, numbers)))
 RELEASES = st.builds(

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from job_item.release.decide import Ground, decide, share_of
 from job_item.release.marker import TRIES_MAX, Marker, Staged, parse_marker
-from tests.unit.test_release import RELEASE, VERSIONS
+from tests.releases import RELEASE
+from tests.unit.test_release import VERSIONS
 
 GROUND = Ground(
     version="1.4.1",

@@ -92,6 +92,8 @@ async def test_a_loss_is_said_once_and_its_reason_is_kept_up_to_date(capfd: pyte
 
     class Away:
         name = "embedded"
+        is_keeper = False
+        is_dear = False
         hub = Hub()
 
         async def connect(self) -> EmbeddedLife:
@@ -129,16 +131,23 @@ async def test_a_deaf_connection_is_made_anew(monkeypatch: pytest.MonkeyPatch) -
 
 
 class Stuck(EmbeddedLife):
-    """Says that work waits, and hands none over."""
+    """Says that work waits, except on one subject, and hands none over."""
+
+    def __init__(self, hub: Hub) -> None:
+        super().__init__(hub)
+        self.asked: list[str] = []
 
     async def waiting(self, subject: str) -> int | None:
-        return 5
+        self.asked.append(subject)
+        return 0 if subject == "P.empty" else 5
 
 
 class StuckBroker:
     """Its first connection is stuck."""
 
     name = "embedded"
+    is_keeper = False
+    is_dear = False
 
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
@@ -155,10 +164,28 @@ async def test_work_that_waits_for_free_slots_has_the_connection_made_anew(monke
     monkeypatch.setattr("worker.brokers.watchdog.STUCK_S", 0.05)
     broker = StuckBroker(Hub())
     async with session_with(broker.hub, 0.02, broker) as session:
-        session.is_hungry = lambda: True
-        session.subscribe("P.e", "P", keep([]), prefetch=4)
+        session.subscribe("P.e", "P", keep([]), prefetch=4).is_hungry = lambda: True
         session.start()
         await until(lambda: len(broker.made) == 2)
+
+
+@in_loop
+async def test_work_that_waits_for_slots_that_its_event_does_not_have_is_no_reason_for_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "STUCK_S", 0.01)
+    monkeypatch.setattr("worker.brokers.watchdog.STUCK_S", 0.01)
+    broker = StuckBroker(Hub())
+    async with session_with(broker.hub, 0.005, broker) as session:
+        session.subscribe("P.full", "P", keep([]), prefetch=1)
+        session.subscribe("P.empty", "P", keep([]), prefetch=4).is_hungry = lambda: True
+        session.start()
+        await session.connected()
+        (stuck,) = broker.made
+        assert isinstance(stuck, Stuck)
+        await until(lambda: len(stuck.asked) == 20)
+        assert set(stuck.asked) == {"P.empty"}
+        assert session.connection is stuck
 
 
 class Refusing(EmbeddedLife):
@@ -174,6 +201,8 @@ class RefusingBroker:
     """Its connections refuse."""
 
     name = "embedded"
+    is_keeper = False
+    is_dear = False
 
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
@@ -218,6 +247,8 @@ async def test_what_raises_in_a_take_ends_nothing() -> None:
 async def test_a_client_that_fails_in_a_way_of_its_own_is_tried_again() -> None:
     class Odd:
         name = "embedded"
+        is_keeper = False
+        is_dear = False
         tries = 0
 
         async def connect(self) -> EmbeddedLife:

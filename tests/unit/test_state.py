@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import subprocess
@@ -67,6 +68,48 @@ def test_a_lock_that_is_held_names_its_holder(folder: StateFolder) -> None:
         folder.lock("node")
     assert caught.value.code == "ERR-SUP-005"
     lock.release()
+
+
+def test_who_looks_at_a_lock_sees_its_holder_and_takes_nothing(folder: StateFolder) -> None:
+    assert folder.holder("node") is None, "there is not even a file"
+    lock = folder.lock("node")
+    assert folder.holder("node") == os.getpid()
+    os.truncate(folder.path / "node.lock", 0)
+    assert folder.holder("node") == 0, "it has not written its pid yet"
+    lock.release()
+    assert folder.holder("node") is None
+
+
+def test_who_looks_all_the_time_keeps_nobody_from_taking_a_lock(folder: StateFolder) -> None:
+    folder.lock("node").release()
+    look = (
+        "import pathlib, sys; from job_item.state import StateFolder; folder = StateFolder(pathlib.Path(sys.argv[1]))\n"
+        "print(flush=True)\n"
+        "while True: folder.holder('node')"
+    )
+    looker = subprocess.Popen([sys.executable, "-c", look, str(folder.path)], stdout=subprocess.PIPE)
+    try:
+        assert looker.stdout is not None and looker.stdout.readline()
+        for _ in range(2000):
+            folder.lock("node").release()
+        assert looker.poll() is None
+    finally:
+        looker.kill()
+        looker.communicate()
+
+
+def test_without_locks_of_open_files_it_is_a_lock_all_the_same(
+    folder: StateFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(fcntl, "F_OFD_SETLK", raising=False)
+    monkeypatch.delattr(fcntl, "F_OFD_GETLK", raising=False)
+    lock = folder.lock("node")
+    assert folder.holder("node") == os.getpid()
+    with pytest.raises(Unavailable, match=str(os.getpid())):
+        folder.lock("node")
+    lock.release()
+    assert folder.holder("node") is None
+    folder.lock("node").release()
 
 
 def test_a_released_lock_can_be_taken_again_and_releasing_twice_is_harmless(folder: StateFolder) -> None:

@@ -22,7 +22,7 @@ from supervisor.choice import choose
 from supervisor.start import log_of
 from supervisor.succession import GUARDED_VARIABLE
 from supervisor.updating import Target, look_at
-from tests.unit.test_release import RELEASE
+from tests.releases import RELEASE
 
 
 class Bench:

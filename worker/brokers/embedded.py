@@ -64,6 +64,8 @@ class EmbeddedBroker:
     """Connects to a hub."""
 
     name = "embedded"
+    is_keeper = False
+    is_dear = False
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
@@ -159,6 +161,9 @@ class EmbeddedSubscription:
                 self._life.hub.pass_on(self.subject, body)
 
         await self._take(Delivery(self.subject, body, nothing, nothing, give_back))
+
+    async def stand(self, *, is_behind: bool) -> None:
+        """See `Subscription`: nothing is kept."""
 
     def leave(self) -> None:
         """See `Subscription`."""

@@ -38,7 +38,7 @@ class Loan:
     round: int = 0
     """How often it came back from the dead letters."""
     pledge: str = ""
-    """By what a successor of this process can release it; empty where it is lost with its connection."""
+    """By what a successor of this process can end the loan; empty where that ends with its connection."""
 
     @property
     def is_bound(self) -> bool:
@@ -99,11 +99,11 @@ class Queues(Protocol):
     async def give_back(self, loan: Loan, runs: int) -> None:
         """Let somebody else have it at once; `runs` attempts have been begun so far. That counts as no loss."""
 
-    async def release(self, subject: str, pledge: str, until_s: float) -> None:
-        """Let a job be lent to somebody else at once that was lent to a process which is dead: counted as a loss, as
-        at the end of its lease. Nothing happens where the loan is over.
+    async def redeem(self, subject: str, pledge: str, until_s: float, *, is_done: bool) -> bool:
+        """End the loan of a process that is dead: the queue forgets the job where that `is_done`, confirmed by the
+        server; else it lends it to somebody else at once, and counts that as a loss, as at the end of a lease.
 
-        `until_s` is until when it stood, by the loop's clock.
+        `until_s` is until when the loan stood, by the loop's clock. False where it is over, or may be.
         """
 
     async def put(self, subject: str, task_id: str, body: bytes, round: int = 0) -> None:  # noqa: A002 - the word

@@ -42,6 +42,13 @@ class Subscription(Protocol):
         """The broker sends no more. What had come before is still taken, also after this has returned: nobody else
         would get it any more, and whoever does not want it gives it back. Does nothing when the connection is lost."""
 
+    async def stand(self, *, is_behind: bool) -> None:
+        """Let other takers of the subject be given messages first, or not any more.
+
+        Whoever stands behind them gets one message at a time, which nobody else could take just now; what waited here
+        to be taken is given back. Does nothing where the broker keeps nothing (`Broker.is_keeper`).
+        """
+
     def leave(self) -> None:
         """As `cancel`, without waiting: some that the broker had sent may come later."""
 
@@ -102,6 +109,10 @@ class Broker(Protocol):
 
     name: str
     """nats, rabbitmq, redis or embedded."""
+    is_keeper: bool
+    """Whether what was handed over and not accepted is kept: it can be given back, and somebody else gets it."""
+    is_dear: bool
+    """Whether a subscription costs milliseconds of the server's processor: one that is hardly used is made late."""
 
     async def connect(self) -> Connection:
         """Open one. Raises Unavailable (ERR-BRK-001) when it may work later, with a reason that names server and cause

@@ -43,8 +43,6 @@ class Session:
         self.broker = broker
         self.on_connected: Callable[[], None] = lambda: None
         """Called when a connection stands and all is subscribed."""
-        self.is_hungry: Callable[[], bool] = lambda: False
-        """Whether a slot is free."""
         self._interval_s = interval_s
         self._wishes: dict[Wish, None] = {}
         self._up = asyncio.Event()
@@ -190,7 +188,10 @@ class Session:
             await asyncio.gather(looking, return_exceptions=True)
 
     def _progress(self) -> Progress:
-        return Progress(self._loop.time(), self._heard_s, self._taken_s, self._waited_s, self.is_hungry())
+        return Progress(self._loop.time(), self._heard_s, self._taken_s, self._waited_s, self._is_hungry())
+
+    def _is_hungry(self) -> bool:
+        return any(wish.is_hungry() for wish in self._wishes)
 
     async def _look(self, connection: Connection) -> None:
         """Ask the broker now and then what waits, where that could matter; an answer may take its time.
@@ -200,9 +201,9 @@ class Session:
         while True:
             await asyncio.sleep(self._interval_s)
             asked_s, some = self._loop.time(), 0
-            if self.is_hungry() and asked_s - self._taken_s >= STUCK_S:
-                for wish in tuple(self._wishes):
-                    some += (await connection.waiting(wish.subject) or 0) if wish.brings_jobs else 0
+            if asked_s - self._taken_s >= STUCK_S:
+                for wish in [wish for wish in self._wishes if wish.is_hungry()]:
+                    some += await connection.waiting(wish.subject) or 0
             if not some:
                 self._waiting_s = None
             elif self._waiting_s is None:

@@ -130,8 +130,9 @@ class StoredQueues:
         item.runs, item.delivery, item.lent = runs, loan.delivery, 0
         self.store.lay(item)
 
-    async def release(self, subject: str, pledge: str, until_s: float) -> None:
+    async def redeem(self, subject: str, pledge: str, until_s: float, *, is_done: bool) -> bool:  # noqa: ARG002 - of the Protocol
         """See `Queues`: nothing here outlives a process."""
+        return False
 
     async def put(self, subject: str, task_id: str, body: bytes, round: int = 0) -> None:  # noqa: A002 - of the Protocol
         """See `Queues`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,10 @@ class Wish:
 
     def __init__(self, session: Session, subject: str, group: str | None, take: Take, prefetch: int | None) -> None:
         self.subject = subject
-        self.brings_jobs = prefetch is not None
+        self.is_hungry: Callable[[], bool] = lambda: False
+        """Whether a message would be of use now: then one that waits at the broker has to come soon."""
+        self.is_behind = False
+        """Whether others are to be given messages first."""
         self.refusal: NodeError | None = None
         """Why the broker does not want it, on this connection."""
         self.is_confirmed = asyncio.Event()
@@ -47,8 +51,18 @@ class Wish:
             if self._is_over:
                 await made.cancel()
                 return
+            if self.is_behind:
+                await made.stand(is_behind=True)
             self._made, self.refusal = made, None
             self.is_confirmed.set()
+
+    async def stand(self, *, is_behind: bool) -> None:
+        """Let others be given messages first, or not any more, on this connection and later ones."""
+        async with self._making:
+            self.is_behind = is_behind
+            if self._made is not None:
+                with suppress(NodeError):
+                    await self._made.stand(is_behind=is_behind)
 
     def forget(self) -> None:
         """The connection is gone, and the subscription with it."""

@@ -76,6 +76,11 @@ class Journal(LoanBook, Outbook, GrantBook):
             undo.pop_all()
         return cls(writer, reader, tally, incarnation=incarnation, epoch=epoch)
 
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be written just now; one sentence."""
+        return self._writer.trouble
+
     async def close(self) -> None:
         """Write what waits and let go of the file."""
         self._reader.close()

@@ -53,6 +53,10 @@ class LoanBook(Book):
         """The dead letters that are kept here, newest first, without their attempts."""
         return self._reader.dead(limit)
 
+    def is_leased(self, task_id: str) -> bool:
+        """Whether a broker is to hear yet what became of a job."""
+        return self._reader.is_leased(task_id)
+
     def unsaid(self) -> Sequence[str]:
         """The tasks of which something is held back until their broker knows that they are done."""
         return self._reader.unsaid()

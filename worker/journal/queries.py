@@ -177,12 +177,17 @@ class Reader:
         return self._one("SELECT 1 FROM tasks WHERE status = 'queued' AND leased LIMIT 1") is not None
 
     def pledges(self, boot: str) -> Sequence[Pledge]:
-        """The jobs on loan whose lender can be told that they are not, of this boot."""
+        """The jobs on loan whose lender can be told what became of them, of this boot."""
         rows = self._rows(
-            "SELECT task_id, event, pledge, pledged_until FROM tasks WHERE leased AND pledge IS NOT NULL AND boot = ?",
+            "SELECT task_id, event, pledge, pledged_until, round FROM tasks"
+            " WHERE leased AND pledge IS NOT NULL AND boot = ?",
             boot,
         )
         return [Pledge(*row) for row in rows]
+
+    def is_leased(self, task_id: str) -> bool:
+        """Whether a broker is to hear yet what became of a job."""
+        return bool(self._one("SELECT leased FROM tasks WHERE task_id = ?", task_id))
 
     def unsaid(self) -> Sequence[str]:
         """The tasks of which something is held back."""

@@ -180,6 +180,7 @@ class Pledge(NamedTuple):
     event: str
     pledge: str
     until_s: float
+    round: int
 
 
 class Recovered(NamedTuple):

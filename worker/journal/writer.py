@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -32,6 +33,9 @@ MANY = 16
 """So many steps that are written as one count as one more: they share their pages."""
 
 _WRITE, _WRITE_DONE = attrgetter("operation.write"), attrgetter("order.operation.write")
+
+TROUBLE_S = 10.0
+"""How long a refused write is worth telling where nothing has been written since."""
 
 Result = TypeVar("Result")
 
@@ -84,11 +88,19 @@ class Writer:
         self._unfolded = 0
         self._folding = False
         self._refusal: Callable[[], NodeError] | None = None
+        self._trouble: tuple[float, str] | None = None
         self._helper = ThreadPoolExecutor(1, "journal")
 
     def start(self) -> None:
         """Count the jobs while the rest of the process starts."""
         self._tally.start = self._helper.submit(_count, open_snapshot(self._path))
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be written just now, as far as it has been tried; one sentence."""
+        if self._trouble is None or time.monotonic() - self._trouble[0] > TROUBLE_S:
+            return None
+        return self._trouble[1]
 
     def submit(self, operation: Operation[Result]) -> asyncio.Future[Result]:
         """Have an operation written; the future is done when it is durable.
@@ -146,6 +158,8 @@ class Writer:
         self._faults.passing("resolve", map(_WRITE_DONE, group))
         for _, _, changes, _ in group:
             self._tally.apply(changes)  # before the first caller hears of it: he may go on, and count, at once
+        refusal = group[-1].error
+        self._trouble = (time.monotonic(), refusal.message) if isinstance(refusal, Unavailable) else None
         for order, result, _, error in group:
             if order.future.done():
                 continue  # the caller has gone; what it ordered is written all the same

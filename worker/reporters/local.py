@@ -40,7 +40,7 @@ class LocalReporter:
     def settled(
         self,
         assignment: Assignment,
-        end: Settlement,  # noqa: ARG002 - its details are told
+        end: Settlement,
         status: Status,
         details: dict[str, Any],
     ) -> None:
@@ -50,5 +50,6 @@ class LocalReporter:
         write = self._logger.info if status is Status.FINISH else self._logger.warning
         if assignment.is_small and status is Status.FINISH:
             write = self._logger.debug  # `jobs.finished` tells of all of them
-        write(name, task_id=task_id, job_event=event, attempt=attempt, status=str(status), **details)
+        took_s = round(max(0.0, end.finished_at - assignment.started_at), 3)  # as the record of the job has it
+        write(name, task_id=task_id, job_event=event, attempt=attempt, status=str(status), took_s=took_s, **details)
         self._news.publish(task_id)

@@ -1,6 +1,6 @@
 """The reporter that speaks over the broker: who runs a job, its output, why it failed, its status, once.
 
-Order is made here and in the outbox, not by waiting: the control subjects are subscribed and confirmed before `_who` is
+Order is made here and in the outbox, not by waiting: the control subject is subscribed and confirmed before `_who` is
 published; what a job leaves to be said (the rest of its output, `_failed`, `_finish`) goes to the outbox in that order,
 in the transaction that settles the job.
 """
@@ -72,6 +72,7 @@ class SubjectReporter:
         if assignment.attempt == 1:
             await self._say_who(task_id)
             told.who_at = time.time()
+        self.controls.begin(task_id)
 
     async def _say_who(self, task_id: str) -> None:
         body = self.host_id.encode()

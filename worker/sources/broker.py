@@ -1,7 +1,7 @@
 """Takes jobs from the broker: a subscription for each event, decoded, checked, kept in the journal, then run.
 
 A job is acknowledged when the journal has it. Where the broker keeps what nobody has acknowledged (RabbitMQ), a job is
-only taken while a slot is free: what has to wait longer than `HOLD_S` is given back, so that another node gets it.
+only taken while a slot is free; otherwise other nodes are to get it (`worker.sources.appetite`).
 Where it does not (NATS core, Redis), everything goes into the journal at once, as it would be lost otherwise; beyond
 `limits.queue` a job is refused, and whoever waits for it is told. A task id that is known is not run twice, so doubles
 do no harm.
@@ -22,15 +22,13 @@ from job_item.settings import Job
 from worker import subjects
 from worker.brokers.seam import Delivery
 from worker.brokers.session import Session
-from worker.brokers.wish import Wish
 from worker.intake import Intake
 from worker.outbox import Outbox
+from worker.sources.appetite import Appetite
 from worker.sources.trigger import Refused, Trigger, read_trigger
 
-HOLD_S = 1.0
-"""How long a job that could go to another node waits for a slot here."""
-KEEPERS = frozenset({"rabbitmq"})
-"""The brokers that keep what nobody has acknowledged."""
+LEAVE_S = 1.0
+"""How long a subscription is kept that another one replaces; the broker may be away."""
 JOURNAL_TRIES, JOURNAL_PAUSE_S = 10, 1.0
 
 
@@ -53,10 +51,11 @@ class BrokerSource:
         self._dispatcher = intake.dispatcher
         self._board = intake.board
         self._outbox = outbox
-        self._keeps = session.broker.name in KEEPERS
+        self._keeps = session.broker.is_keeper
         self._project = intake.board.standing.settings.project
-        self._wishes: dict[str, tuple[int, Wish]] = {}
-        self._was_full: set[str] = set()
+        self._appetites: dict[str, Appetite] = {}
+        self._entrance = asyncio.Lock()
+        """Where a slot is needed, one job at a time comes in."""
         self._is_started = self._is_retiring = self._is_over = False
         self._taking = 0
         self._quiet = asyncio.Event()
@@ -81,27 +80,28 @@ class BrokerSource:
         specs = self._board.standing.announced
         wanted = {event: self._prefetch(spec) for event, spec in specs.items()}
         old = [
-            (event, wish) for event, (prefetch, wish) in self._wishes.items() if wanted.get(event) != prefetch
+            event for event, appetite in self._appetites.items() if wanted.get(event) != appetite.prefetch
         ]  # the new ones are there before the old ones go: a queue without a consumer would be deleted
-        for event, _ in old:
-            del self._wishes[event]
-        for event in wanted.keys() - self._wishes.keys():
-            subject = subjects.trigger(self._project, event)
-            take = partial(self._take, event)
-            wish = self._session.subscribe(subject, self._project, take, prefetch=wanted[event])
-            self._wishes[event] = (wanted[event], wish)
-        for event, wish in old:
-            replaced = self._wishes.get(event)
-            change = self._loop.create_task(self._leave(wish, replaced[1] if replaced else None))
+        gone = {event: self._appetites.pop(event) for event in old}
+        for event in wanted.keys() - self._appetites.keys():
+            self._appetites[event] = self._subscribe(event, wanted[event])
+        for event, appetite in gone.items():
+            change = self._loop.create_task(self._leave(appetite, self._appetites.get(event)))
             self._changes.add(change)
             change.add_done_callback(self._changes.discard)
 
-    async def _leave(self, wish: Wish, replaced_by: Wish | None) -> None:
+    def _subscribe(self, event: str, prefetch: int) -> Appetite:
+        subject = subjects.trigger(self._project, event)
+        wish = self._session.subscribe(subject, self._project, partial(self._take, event), prefetch=prefetch)
+        wish.is_hungry = partial(self._dispatcher.has_slot, event)
+        return Appetite(self._dispatcher, event, wish, prefetch)
+
+    async def _leave(self, appetite: Appetite, replaced_by: Appetite | None) -> None:
         if replaced_by is not None and self._session.connection is not None:
             with suppress(TimeoutError):
-                async with asyncio.timeout(HOLD_S):
-                    await replaced_by.is_confirmed.wait()
-        await wish.cancel()
+                async with asyncio.timeout(LEAVE_S):
+                    await replaced_by.wish.is_confirmed.wait()
+        await appetite.stop()
 
     def retire(self) -> None:
         """A successor follows: everything is taken for it."""
@@ -110,7 +110,7 @@ class BrokerSource:
     async def drain(self) -> None:
         """Take nothing more: what was not taken is given back."""
         self._is_over = True
-        await asyncio.gather(*(wish.cancel() for _, wish in self._wishes.values()), *self._changes)
+        await asyncio.gather(*(appetite.stop() for appetite in self._appetites.values()), *self._changes)
         while self._taking:
             self._quiet.clear()
             await self._quiet.wait()
@@ -132,9 +132,26 @@ class BrokerSource:
     async def _take_job(self, event: str, delivery: Delivery) -> None:
         """Raises `Refused`."""
         trigger = read_trigger(delivery.body)
-        if self._keeps and not await self._has_slot(event):
+        appetite = self._appetites.get(event)
+        if not self._keeps or self._is_retiring:
+            await self._enter(event, delivery, trigger)
+        elif self._is_over or appetite is None or not await self._enter_slot(appetite, event, delivery, trigger):
             await delivery.give_back()
-            return
+
+    async def _enter_slot(self, appetite: Appetite, event: str, delivery: Delivery, trigger: Trigger) -> bool:
+        """Take a job for which there is a slot, or soon is; False where others are to have it. Raises `Refused`."""
+        try:
+            while await appetite.comes() or self._is_retiring:
+                async with self._entrance:
+                    if appetite.is_there() or self._is_retiring:
+                        await self._enter(event, delivery, trigger)
+                        return True
+            return False
+        finally:
+            appetite.done()
+
+    async def _enter(self, event: str, delivery: Delivery, trigger: Trigger) -> None:
+        """Take a job in; it has its slot, if there is one, when this returns. Raises `Refused`."""
         if event not in self._board.standing.specs:
             raise Refused("ERR-JOB-001", f"No job is configured for event {event!r}.", trigger.task_id)
         try:
@@ -152,21 +169,6 @@ class BrokerSource:
             self._session.taken()
             self.on_accepted(record.task_id)
             self._intake.begin(record)
-
-    async def _has_slot(self, event: str) -> bool:
-        """Whether the job would start here at once. While the slots stay taken, all that the broker has handed over is
-        given back within `HOLD_S`.
-        """
-        if self._is_retiring:
-            return True
-        if self._is_over or event not in self._wishes:
-            return False
-        within_s = HOLD_S / self._wishes[event][0] if event in self._was_full else HOLD_S
-        if await self._dispatcher.slot(event, within_s):
-            self._was_full.discard(event)
-            return True
-        self._was_full.add(event)
-        return self._is_retiring
 
     def _refuse_where_full(self, trigger: Trigger) -> None:
         """Raises `Refused` for a new job where the queue is full, `Unavailable`."""

@@ -159,7 +159,8 @@ class DurableSource:
         elif record.status.is_final:
             self._logger.info("trigger.repeated", task_id=task_id, job_event=event, status=str(record.status))
             self._leases.hold(task_id, event, loan, connection, queues.keep_s)
-            self._leases.conclude(task_id)
+            # Whoever died before its acknowledgement may not have written the letter either.
+            self._leases.conclude(task_id, is_dead=record.is_dead and journal.is_leased(task_id))
         else:  # the journal has it for good
             await queues.accept(loan)
             await journal.own(task_id)

@@ -12,6 +12,8 @@ class NatsBroker:
     """Connects to one of the servers of the settings, each time beginning with the next one."""
 
     name = "nats"
+    is_keeper = False
+    is_dear = False
 
     def __init__(self, settings: NatsConnection, project: str) -> None:
         self._settings = settings

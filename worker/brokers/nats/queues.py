@@ -6,8 +6,8 @@ same filter is refused, and after `max_deliver` a message stays for ever. So the
 node counts the deliveries itself, and it never acknowledges once its time is over. That time is counted from before the
 request by which the message came, so a node that was stopped meanwhile knows that it is late.
 
-What goes back gets there as a new message whose headers say what was done so far, as a refusal (-NAK) would count as a
-delivery that was lost.
+What goes back gets there as a new message whose headers say what was done so far: a refusal (-NAK) counts as a
+delivery that was lost, and not even that where it meets a request of a dead process.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from job_item.connections import NatsConnection
 from job_item.errors import NodeError, Unavailable
 from worker.brokers.nats.client import Msg
 from worker.brokers.nats.draw import NatsQueue, next_subject
+from worker.brokers.nats.lent import ROUND, Token, headers_of, loan_of, number_of, read, token_of, write
 from worker.brokers.queues import Expired, Fallen, Loan
 
 if TYPE_CHECKING:
@@ -35,17 +36,8 @@ API = "$JS.API."
 CONSUMER = "job_item"
 SHARE = 0.8
 """What part of the server's `ack_wait` a node trusts in."""
-RUNS, DELIVERY, ROUND = "Job-Item-Runs", "Job-Item-Delivery", "Job-Item-Round"
 MESSAGE_ID = "Nats-Msg-Id"
 _NO_STREAM, _NO_CONSUMER, _NAME_TAKEN, _NO_MESSAGE = 10059, 10014, 10058, 10037
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """How a message of a consumer is known: where it is answered, and the consumer's `ack_wait`."""
-
-    reply: str
-    wait_s: float
 
 
 class ApiError(NodeError):
@@ -82,7 +74,7 @@ class NatsQueues:
 
     async def renew(self, loan: Loan) -> Loan:
         """See `Queues`. The server does not say whose the message is; the time that is over says it."""
-        token = _token(loan)
+        token = token_of(loan)
         sent_s = self._now_s(loan)
         await self._life.request(token.reply, b"+WPI")
         return replace(loan, until_s=sent_s + token.wait_s * SHARE)
@@ -90,17 +82,49 @@ class NatsQueues:
     async def accept(self, loan: Loan) -> None:
         """See `Queues`."""
         self._now_s(loan)
-        await self._life.request(_token(loan).reply, b"+ACK")
+        await self._life.request(token_of(loan).reply, b"+ACK")
 
     async def give_back(self, loan: Loan, runs: int) -> None:
         """See `Queues`."""
         self._now_s(loan)
-        headers = {RUNS: str(runs), DELIVERY: str(loan.delivery), ROUND: str(loan.round)}
-        await self._publish(loan.subject, loan.body, headers)
+        await self._replace(loan, runs, 0)
+
+    async def redeem(self, subject: str, pledge: str, until_s: float, *, is_done: bool) -> bool:
+        """See `Queues`. Only while the loan must stand, as the server does not say whose a message is."""
+        if until_s <= asyncio.get_running_loop().time():
+            return False
+        lent = await self._look_up(subject, pledge, until_s)
+        if lent is None:  # the dead process had ended the loan
+            return True
+        if is_done:
+            await self.accept(lent)
+        else:
+            await self._replace(lent, lent.runs + 1, lent.losses + 1)
+        return True
+
+    async def _replace(self, loan: Loan, runs: int, losses: int) -> None:
+        """Put a copy of a message into its queue, and end the message once the server has that.
+
+        Whoever dies in between leaves both; a successor that does it again puts in the same copy, which the server
+        knows by its id. Where none does in time both are given out: the copy counts one delivery more, so that their
+        fences differ.
+        """
+        token = token_of(loan)
+        headers = write(runs, loan.delivery + 1, losses, loan.round)
+        await self._publish(loan.subject, loan.body, headers | {MESSAGE_ID: f"{token.reply}.again"})
         await self.accept(loan)
 
-    async def release(self, subject: str, pledge: str, until_s: float) -> None:
-        """See `Queues`. Not here: a refusal that meets a request of the dead process is not counted (2.9.10)."""
+    async def _look_up(self, subject: str, reply: str, until_s: float) -> Loan | None:
+        """What the message lends that is answered there; None where the queue has forgotten it."""
+        try:
+            answer = await self._ask(f"STREAM.MSG.GET.{stream_name(subject)}", {"seq": number_of(reply)})
+        except ApiError as error:
+            if error.number == _NO_MESSAGE:
+                return None
+            raise
+        found = answer["message"]
+        body, headers = base64.b64decode(found.get("data", "")), headers_of(found.get("hdrs", ""))
+        return read(subject, body, headers, Token(reply, 0.0), until_s)
 
     async def put(self, subject: str, task_id: str, body: bytes, round: int = 0) -> None:  # noqa: A002 - of the Protocol
         """See `Queues`."""
@@ -206,26 +230,6 @@ def stream_name(subject: str) -> str:
     """The name of the stream of a subject: letters, digits, `-` and `_`, and as unlike others as the subject."""
     plain = re.sub(r"[^A-Za-z0-9_-]", "_", subject)
     return f"job_item-{plain[:100]}-{hashlib.sha256(subject.encode()).hexdigest()[:8]}"
-
-
-def loan_of(subject: str, message: Msg, until_s: float, wait_s: float) -> Loan:
-    """What a message of a consumer lends. Its reply subject says how often it was delivered (NATS ADR-15)."""
-    parts = message.reply.split(".")
-    delivered = int(parts[6] if len(parts) >= 12 else parts[4])
-    headers = message.headers or {}
-    runs, delivery, turn = (_number(headers.get(name)) for name in (RUNS, DELIVERY, ROUND))
-    losses = delivered - 1
-    token = Token(message.reply, wait_s)
-    return Loan(subject, message.data, token, until_s, delivery + delivered, runs + losses, losses, turn)
-
-
-def _number(text: str | None) -> int:
-    return int(text) if text is not None and text.isascii() and text.isdecimal() and len(text) < 9 else 0
-
-
-def _token(loan: Loan) -> Token:
-    assert isinstance(loan.token, Token)  # noqa: S101 - made by `loan_of`
-    return loan.token
 
 
 def _read(what: str, answer: Msg) -> dict[str, Any]:

@@ -19,6 +19,9 @@ class NatsSubscription:
         self._number = number
         self._belt = belt
 
+    async def stand(self, *, is_behind: bool) -> None:
+        """See `Subscription`: nothing is kept."""
+
     def leave(self) -> None:
         """See `Subscription`."""
         self._life.leave_subscription(self._number, self._belt)

@@ -12,6 +12,8 @@ class RabbitmqBroker:
     """Connects to the server of the settings."""
 
     name = "rabbitmq"
+    is_keeper = True
+    is_dear = True
 
     def __init__(self, settings: RabbitmqConnection, project: str) -> None:
         self._settings = settings

@@ -197,13 +197,13 @@ class RabbitmqLife(Life):
         """See `Connection`."""
         self.check()
         self.fit_subscription(subject)
-        subscription = RabbitmqSubscription(self, subject, take)
+        subscription = RabbitmqSubscription(self, subject, take, prefetch or 1)
         try:
             if prefetch is None and not self._shared.is_wary:
                 with suppress(NotShared):
                     await self._shared.add(subscription)
                     return subscription
-            channel = await self.during(self._consume(subscription, prefetch or 1), ANSWER_S)
+            channel = await self.during(self._consume(subscription), ANSWER_S)
         except exceptions.ChannelPreconditionFailed as error:
             raise NodeError("ERR-BRK-003", self.clean(f"{self.place}: {explain(error)}"), _OTHER_FLAGS) from None
         except exceptions.AMQPChannelError as error:
@@ -216,19 +216,17 @@ class RabbitmqLife(Life):
         self._watch_subscription(channel, subscription)
         return subscription
 
-    async def _consume(self, subscription: RabbitmqSubscription, prefetch: int) -> Channel:
+    async def _consume(self, subscription: RabbitmqSubscription) -> Channel:
         """Declare the queue with exactly the flags of the protocol, and consume it."""
         subject = subscription.subject
         channel = subscription.channel = await self.channel()
-        await channel.basic_qos(prefetch_count=prefetch)
         await channel.queue_declare(subject, durable=False, auto_delete=True, exclusive=False)
         if self._settings.exchange:
             await channel.queue_bind(subject, *self.route(subject))
         channel.on_consumer_cancel_callbacks.add(
             lambda _: self.end(f"the server cancelled the consumer of {subject}; its queue may have been deleted")
         )
-        consuming = await channel.basic_consume(subject, subscription.arrive, no_ack=False)
-        subscription.tag = consuming.consumer_tag or ""
+        await subscription.consume()
         return channel
 
     def _watch_subscription(self, channel: Channel, subscription: RabbitmqSubscription) -> None:

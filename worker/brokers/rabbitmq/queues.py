@@ -94,8 +94,9 @@ class RabbitmqQueues:
         await self._publish(loan.subject, loan.body, {RUNS: runs, DELIVERY: loan.delivery, ROUND: loan.round})
         await self.accept(loan)
 
-    async def release(self, subject: str, pledge: str, until_s: float) -> None:
+    async def redeem(self, subject: str, pledge: str, until_s: float, *, is_done: bool) -> bool:  # noqa: ARG002 - of the Protocol
         """See `Queues`: a loan ends with its connection."""
+        return False
 
     async def put(self, subject: str, task_id: str, body: bytes, round: int = 0) -> None:  # noqa: A002 - of the Protocol
         """See `Queues`. RabbitMQ does not know task ids; the nodes' journals do."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
-from aiormq.abc import DeliveredMessage
+from aiormq.abc import ArgumentsType, DeliveredMessage
 from aiormq.channel import Channel
 from pamqp import commands as spec
 from pamqp.base import Frame
@@ -19,10 +19,14 @@ if TYPE_CHECKING:
     from worker.brokers.rabbitmq.life import RabbitmqLife
 
 
+BEHIND: ArgumentsType = {"x-priority": -1}
+"""What makes the server prefer all consumers that have said nothing, Go workers among them."""
+
+
 class RabbitmqSubscription:
     """See `Subscription`. `shared` is the channel that it shares; None where it has its own."""
 
-    def __init__(self, life: RabbitmqLife, subject: str, take: Take) -> None:
+    def __init__(self, life: RabbitmqLife, subject: str, take: Take, prefetch: int) -> None:
         self._life = life
         self.subject = subject
         self._take = take
@@ -30,6 +34,7 @@ class RabbitmqSubscription:
         self.channel: Channel
         self.shared: SharedChannel | None = None
         self.tag = ""
+        self._prefetch = prefetch
         self.is_over = False
         self._open_ends = 0
 
@@ -57,6 +62,24 @@ class RabbitmqSubscription:
         self._open_ends -= 1
         self._life.say(channel, end)
         await self._close_when_done()
+
+    async def consume(self, *, is_behind: bool = False) -> None:
+        """Consume the queue on a channel of its own. Raises what the library raises."""
+        channel = self.channel
+        await channel.basic_qos(prefetch_count=1 if is_behind else self._prefetch)
+        consuming = await channel.basic_consume(self.subject, self.arrive, arguments=BEHIND if is_behind else None)
+        self.tag = consuming.consumer_tag or ""
+
+    async def stand(self, *, is_behind: bool) -> None:
+        """See `Subscription`: another consumer, which is there before the first one goes and the queue with it."""
+        if self.is_over or self.shared is not None:
+            return
+        before = self.tag
+        await self._life.ask(self.consume(is_behind=is_behind))
+        await self._life.ask(self.channel.basic_cancel(before))
+        if is_behind:
+            for message in self.belt.clear():
+                await self._end(self.channel, spec.Basic.Reject(delivery_tag=message.delivery_tag or 0, requeue=True))
 
     async def cancel(self) -> None:
         """See `Subscription`. The last consumer takes the queue with it, which the Go worker deletes by name."""

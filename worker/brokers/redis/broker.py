@@ -10,6 +10,8 @@ class RedisBroker:
     """Connects to the server of the settings."""
 
     name = "redis"
+    is_keeper = False
+    is_dear = False
 
     def __init__(self, settings: RedisConnection, project: str) -> None:
         self._settings = settings

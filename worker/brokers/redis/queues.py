@@ -119,10 +119,13 @@ class RedisQueues:
         """See `Queues`: the new entry comes and the old one goes in one step."""
         await self._if_ours(_GIVE_BACK, loan, loan.body, runs, loan.delivery, loan.round)
 
-    async def release(self, subject: str, pledge: str, until_s: float) -> None:  # noqa: ARG002 - of the Protocol
-        """See `Queues`: whoever looks next for jobs that are held in silence finds it."""
+    async def redeem(self, subject: str, pledge: str, until_s: float, *, is_done: bool) -> bool:  # noqa: ARG002 - of the Protocol
+        """See `Queues`. The server knows whether the loan stands; whoever looks next for jobs that are held in silence
+        finds one that is released.
+        """
         entry, _, consumer = pledge.partition(" ")
-        await self._eval(_RELEASE, (stream_of(subject),), GROUP, entry, consumer, FORGOTTEN_MS)
+        script, more = (_ACCEPT, ()) if is_done else (_RELEASE, (FORGOTTEN_MS,))
+        return bool(await self._eval(script, (stream_of(subject),), GROUP, entry, consumer, *more))
 
     async def put(self, subject: str, task_id: str, body: bytes, round: int = 0) -> None:  # noqa: A002 - of the Protocol
         """See `Queues`."""

@@ -49,6 +49,9 @@ class RedisSubscription:
         """See `Subscription`."""
         await self._life.end_subscription(self)
 
+    async def stand(self, *, is_behind: bool) -> None:
+        """See `Subscription`: nothing is kept."""
+
     def leave(self) -> None:
         """See `Subscription`."""
         self._life.leave_subscription(self)
