@@ -1,11 +1,11 @@
 # Everything a developer or a newcomer runs. Each target sets up what it needs; nothing has to be installed by hand.
 # Variables: PYTHON=python3.12 picks the interpreter, VENV=.venv-3.12 keeps a second environment beside the first,
 # TESTS=tests/unit runs a part, PROCESSES=1 one test at a time (most of them wait for others), SOAK and BENCH pick the
-# tier (quick or night; BENCH=smoke is one round of each benchmark).
+# tier (quick or night; BENCH=smoke is a small round of each benchmark).
 
 VENV ?= .venv
 TESTS ?=
-PROCESSES ?= 3
+PROCESSES ?= 4
 SOAK ?= quick
 BENCH ?= quick
 BIN := $(VENV)/bin
@@ -29,20 +29,21 @@ manager: ## A message broker, the example Job Manager and a node of it, until Ct
 test: ## Set up, servers for tests too where that may be, then run every test; TESTS=tests/unit for a part
 	@$(SETUP) dev
 	@sh tools/servers
-	$(BIN)/python -m pytest --numprocesses $(PROCESSES) $(TESTS)
+	SOAK=$(SOAK) $(BIN)/python -m pytest --numprocesses $(PROCESSES) $(MARKED) $(TESTS)
 
 soak: ## Chaos: kill loops, hostile values; SOAK=quick (minutes) or SOAK=night (an hour), SOAK_SLICE=3/20 a part of it
 	@$(SETUP) dev
 	@sh tools/servers
 	SOAK=$(SOAK) $(BIN)/python -m pytest -m soak --numprocesses $(PROCESSES) $(TESTS)
 
-bench: ## Measure speed and size into benchmarks/results.md; BENCH=smoke (one round, not kept), quick or night
+bench: ## Measure speed and size into benchmarks/results.md; BENCH=smoke (a small round, not kept), quick or night
 	@$(SETUP) dev
 	@PYTHON='$(PYTHON)' VENV=.venv-peers sh tools/setup peers
 	$(BIN)/python -m benchmarks $(BENCH)
 
 ci: BENCH := smoke
-ci: lint types site bench soak test ## What .ci/run runs: lint, types, site, a round of each benchmark, chaos, every test
+ci: MARKED := -m ''
+ci: lint types site bench test ## What .ci/run runs: lint, types, site, a round of each benchmark, every test and chaos
 
 lint: ## Check style with ruff
 	@$(SETUP) dev

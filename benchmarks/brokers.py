@@ -34,11 +34,12 @@ from tests.nodes import Node, running
 
 ROUNDS = {"smoke": 1, "quick": 3, "night": 9}
 FLOOR = 0.8
-PER_S, TRIGGERS = 50, 250
+PER_S = 50
+TRIGGERS = {"smoke": 50, "quick": 250, "night": 250}
 P50_MS, P99_MS = 5, 25
-STREAM_BYTES = 512 << 20
+STREAM_BYTES = {"smoke": 32 << 20, "quick": 512 << 20, "night": 512 << 20}
 STREAM_FLOOR = 250
-RABBITMQ_JOBS = 500
+RABBITMQ_JOBS = {"smoke": 50, "quick": 500, "night": 500}
 """Fewer than with the others: its server takes milliseconds for each queue, and each task has two here, one of them the
 manager's."""
 KINDS = ("nats", "rabbitmq", "redis")
@@ -80,7 +81,7 @@ def _measure_kind(kind: str, connection: dict[str, Any], folder: Path, tier: Tie
             {"event": "clock", "cmd": ["date", "+%s%N"]},
             {
                 "event": "stream",
-                "cmd": f"yes 'a line of output as programs write them' | head -c {STREAM_BYTES}",
+                "cmd": f"yes 'a line of output as programs write them' | head -c {STREAM_BYTES[tier]}",
                 "output_limit": "1 GiB",
             },
             {"event": "gate", "cmd": gate.pass_command},
@@ -93,17 +94,17 @@ def _measure_kind(kind: str, connection: dict[str, Any], folder: Path, tier: Tie
         }
         with running(folder, settings) as node:
             node.await_ready()
-            figures = _throughput(kind, node, gate, manager, ROUNDS[tier])
-            figures += _latency(kind, node, manager, ROUNDS[tier])
+            figures = _throughput(kind, node, gate, manager, tier)
+            figures += _latency(kind, node, manager, tier)
             if kind == "nats":
-                figures.append(_stream(node, manager, connection["port"], ROUNDS[tier]))
+                figures.append(_stream(node, manager, connection["port"], tier))
     return figures
 
 
-def _throughput(kind: str, node: Node, gate: Gate, manager: Manager, rounds: int) -> list[Figure]:
+def _throughput(kind: str, node: Node, gate: Gate, manager: Manager, tier: Tier) -> list[Figure]:
     peers, runs = [], []
-    jobs = RABBITMQ_JOBS if kind == "rabbitmq" else JOBS
-    for _ in range(rounds):
+    jobs = (RABBITMQ_JOBS if kind == "rabbitmq" else JOBS)[tier]
+    for _ in range(ROUNDS[tier]):
         peers.append(run_xargs(("bash", "-c", "true"), jobs))
         runs.append(_run(node, gate, manager, jobs))
     peer = (f"`xargs -P{SLOTS} -I_ bash -c true`", jobs / median(run.wall_s for run in peers))
@@ -131,17 +132,18 @@ def _run(node: Node, gate: Gate, manager: Manager, jobs: int) -> Run:
     return run
 
 
-def _latency(kind: str, node: Node, manager: Manager, rounds: int) -> list[Figure]:
-    found_ms = [_delays_ms(node, manager) for _ in range(rounds)]
-    what = f"publish over {kind} to process start at {PER_S}/s, {rounds} times {TRIGGERS} jobs"
+def _latency(kind: str, node: Node, manager: Manager, tier: Tier) -> list[Figure]:
+    rounds, count = ROUNDS[tier], TRIGGERS[tier]
+    found_ms = [_delays_ms(node, manager, count) for _ in range(rounds)]
+    what = f"publish over {kind} to process start at {PER_S}/s, {rounds} times {count} jobs"
     return [
         at_most(f"{what}, p{percent}", median(percentile(one, percent) for one in found_ms), limit_ms, "ms")
         for percent, limit_ms in ((50, P50_MS), (99, P99_MS))
     ]
 
 
-def _delays_ms(node: Node, manager: Manager) -> Sequence[float]:
-    task_ids = [new_task_id() for _ in range(TRIGGERS)]
+def _delays_ms(node: Node, manager: Manager, count: int) -> Sequence[float]:
+    task_ids = [new_task_id() for _ in range(count)]
     sent_ns: dict[str, int] = {}
 
     def send(number: int) -> None:
@@ -151,24 +153,24 @@ def _delays_ms(node: Node, manager: Manager) -> Sequence[float]:
 
     with manager_of(manager.settings, manager.project) as ear:
         ear.listen_to_all(task_ids, LAST)
-        at_an_even_pace(PER_S, TRIGGERS, send)
+        at_an_even_pace(PER_S, count, send)
         eventually(lambda: all(ear.said(task_id, LAST) for task_id in task_ids), within_s=60, what="all heard")
     for task_id in task_ids:
         node.await_status(task_id, "finish")
     return [(int(node.output(task_id)) - sent) / 1e6 for task_id, sent in sent_ns.items()]
 
 
-def _stream(node: Node, manager: Manager, port: int, rounds: int) -> Figure:
-    rates, messages = [], 0
-    for _ in range(rounds):
+def _stream(node: Node, manager: Manager, port: int, tier: Tier) -> Figure:
+    rates, messages, size = [], 0, STREAM_BYTES[tier]
+    for _ in range(ROUNDS[tier]):
         task_id = new_task_id()
-        command = (sys.executable, "-m", "benchmarks.receiver", str(port), f"{task_id}_process", str(STREAM_BYTES))
+        command = (sys.executable, "-m", "benchmarks.receiver", str(port), f"{task_id}_process", str(size))
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as receiver:
             assert receiver.stdout is not None
             assert receiver.stdout.readline() == "ready\n"
             manager.trigger("stream", task_id=task_id, listen=False)
             messages, last_ns = map(int, receiver.stdout.readline().split())
         started_at = node.await_status(task_id, "finish")["started_at"]
-        rates.append(STREAM_BYTES / 1e6 / (last_ns / 1e9 - datetime.fromisoformat(started_at).timestamp()))
-    size = f"{messages} messages of {STREAM_BYTES / messages / 1024:.0f} KiB"
-    return at_least("one job's output over nats to a subscriber", median(rates), STREAM_FLOOR, "MB/s", beside=size)
+        rates.append(size / 1e6 / (last_ns / 1e9 - datetime.fromisoformat(started_at).timestamp()))
+    parts = f"{messages} messages of {size / messages / 1024:.0f} KiB"
+    return at_least("one job's output over nats to a subscriber", median(rates), STREAM_FLOOR, "MB/s", beside=parts)

@@ -25,8 +25,8 @@ from tests.nodes import Node, is_alive, running, tree_of
 from worker.journal.schema import open_reader
 
 SLOTS = 4
-JOBS = {"smoke": 2_000, "quick": 5_000, "night": 50_000}
-PEER_TASKS = {"smoke": 1_000, "quick": 2_000, "night": 10_000}
+JOBS = {"smoke": 500, "quick": 5_000, "night": 50_000}
+PEER_TASKS = {"smoke": 200, "quick": 2_000, "night": 10_000}
 ROUNDS = {"smoke": 1, "quick": 3, "night": 3}
 STARTS, CANCELS = 50, 5
 GRACE_S = 0.2

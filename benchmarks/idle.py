@@ -17,7 +17,8 @@ from benchmarks.processes import own_processes, pss_bytes, wake_ups
 from benchmarks.table import Figure, Tier, amount, at_most
 from tests.nodes import Node, running
 
-REST_S, WATCH_S = 15.0, 10.0
+REST_S = {"smoke": 1.0, "quick": 15.0, "night": 15.0}
+WATCH_S = {"smoke": 2.0, "quick": 10.0, "night": 10.0}
 ROUNDS = {"smoke": 1, "quick": 1, "night": 5}
 LIMIT_MB, GOAL_MB = 100, 75
 BEATS = 12
@@ -35,7 +36,7 @@ def measure(tier: Tier) -> list[Figure]:
         with TemporaryDirectory(prefix="ji-") as folder, running(Path(folder), SETTINGS) as node:
             for task_id in [node.submit("true") for _ in range(20)]:
                 node.await_status(task_id, "finish")
-            for role, (pss_mb, switches) in _watch(node).items():
+            for role, (pss_mb, switches) in _watch(node, tier).items():
                 memory[role].append(pss_mb)
                 wakes[role].append(switches)
     mb = {role: median(values) for role, values in memory.items()}
@@ -45,18 +46,18 @@ def measure(tier: Tier) -> list[Figure]:
         at_most("idle: PSS of all processes", total_mb, LIMIT_MB, "MB"),
         at_most("- the goal beyond", total_mb, GOAL_MB, "MB"),
         *(Figure(f"- {role}", amount(mb[role], "MB")) for role in mb),
-        at_most(f"idle: wake-ups in {WATCH_S:g} s", total_wakes, BEATS, "", beside=_listing(woken)),
+        at_most(f"idle: wake-ups in {WATCH_S[tier]:g} s", total_wakes, BEATS, "", beside=_listing(woken)),
     ]
 
 
-def _watch(node: Node) -> dict[str, tuple[float, int]]:
+def _watch(node: Node, tier: Tier) -> dict[str, tuple[float, int]]:
     """By role: megabytes after a rest, and wake-ups in a while of watching."""
-    time.sleep(REST_S)
+    time.sleep(REST_S[tier])
     processes = own_processes(node)  # asks the job child, so it is asked before anything is counted
     found: dict[str, tuple[float, int]] = {}
     time.sleep(0.5)
     before = {process.pid: wake_ups(process.pid) for process in processes}
-    time.sleep(WATCH_S)
+    time.sleep(WATCH_S[tier])
     for process in processes:
         pss_mb, switches = found.get(process.role, (0.0, 0))
         woken = wake_ups(process.pid) - before[process.pid]

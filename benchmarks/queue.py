@@ -1,4 +1,4 @@
-"""A queue of 1,000, 10,000 and 100,000 jobs, all of them taken in over HTTP by one job child.
+"""A queue of 1,000, 10,000 and 100,000 jobs (fewer for `smoke`), all of them taken in over HTTP by one job child.
 
 A gate job holds the event's only slot. Behind it stand jobs that do nothing and more gates, so that one stretch of
 jobs runs while 1,000 wait and an equal one while 100,000 wait. A cost is judged by the processor time of the job child,
@@ -23,7 +23,11 @@ from tests.conftest import eventually
 from tests.nodes import Node, running
 from worker.journal.schema import open_reader
 
-DEPTHS = (1_000, 10_000, 100_000)
+DEPTHS = {
+    "smoke": (1_000, 7_000, 12_500),
+    "quick": (1_000, 10_000, 100_000),
+    "night": (1_000, 10_000, 100_000),
+}
 STRETCH = 480
 """Jobs that run between two gates; two stretches and their gates fit into the first depth."""
 BLOCK, BLOCKS = 1_000, 5
@@ -52,48 +56,47 @@ class Found(NamedTuple):
 
 def measure(tier: Tier) -> list[Figure]:
     """One queue; the night tier fills a second and a third, and takes the median of all."""
-    found = [_fill_and_run() for _ in range(3 if tier == "night" else 1)]
-    low, high = DEPTHS[0], DEPTHS[-1]
-    mb = {depth: median(one.mb[depth] for one in found) for depth in DEPTHS}
-    depths = ", ".join(f"{depth:,}: {amount(mb[depth], 'MB')}" for depth in DEPTHS)
+    depths = DEPTHS[tier]
+    found = [_fill_and_run(depths) for _ in range(3 if tier == "night" else 1)]
+    low, _, high = depths
+    mb = {depth: median(one.mb[depth] for one in found) for depth in depths}
+    told = ", ".join(f"{depth:,}: {amount(mb[depth], 'MB')}" for depth in depths)
     return [
-        at_most(
-            f"memory for {high - low:,} more queued jobs", mb[high] - mb[low], GROWTH_LIMIT_MB, "MB", beside=depths
-        ),
-        _flat(f"create at {high:,} queued", [one.creates for one in found]),
-        _flat(f"run of one job at {high:,} queued", [one.jobs for one in found]),
+        at_most(f"memory for {high - low:,} more queued jobs", mb[high] - mb[low], GROWTH_LIMIT_MB, "MB", beside=told),
+        _flat(f"create at {high:,} queued", low, high, [one.creates for one in found]),
+        _flat(f"run of one job at {high:,} queued", low, high, [one.jobs for one in found]),
     ]
 
 
-def _flat(what: str, prices: Sequence[Mapping[int, Price]]) -> Figure:
-    low, high = (
+def _flat(what: str, low: int, high: int, prices: Sequence[Mapping[int, Price]]) -> Figure:
+    little, much = (
         Price(median(one[depth].cpu_us for one in prices), median(one[depth].wall_us for one in prices))
-        for depth in (DEPTHS[0], DEPTHS[-1])
+        for depth in (low, high)
     )
-    ratio = high.cpu_us / low.cpu_us
+    ratio = much.cpu_us / little.cpu_us
     target = f"flat (<= {COST_LIMIT:g} times)"
-    return Figure(what, _told(high), f"at {DEPTHS[0]:,}: {_told(low)}", ratio, target, ratio <= COST_LIMIT)
+    return Figure(what, _told(much), f"at {low:,}: {_told(little)}", ratio, target, ratio <= COST_LIMIT)
 
 
 def _told(price: Price) -> str:
     return f"{amount(price.cpu_us, 'us')} of processor time ({amount(price.wall_us, 'us')} by the clock)"
 
 
-def _fill_and_run() -> Found:
+def _fill_and_run(depths: tuple[int, int, int]) -> Found:
     with TemporaryDirectory(prefix="ji-") as name:
         folder = Path(name)
         with gate_at(folder / "gate") as gate:
             # One command for gates and jobs: it reads one byte, from the gate or from a device that always has one.
             command = ["head", "-c", "1", "{{from}}"]
             jobs = [{"event": "line", "cmd": command, "concurrency": 1}]
-            with running(folder, {"jobs": jobs, "limits": {"queue": DEPTHS[-1] * 2}}) as node:
-                return _measure_at_all_depths(node, gate)
+            with running(folder, {"jobs": jobs, "limits": {"queue": depths[-1] * 2}}) as node:
+                return _measure_at_all_depths(node, gate, depths)
 
 
-def _measure_at_all_depths(node: Node, gate: Gate) -> Found:
+def _measure_at_all_depths(node: Node, gate: Gate, depths: tuple[int, int, int]) -> Found:
     reader = open_reader(node.state / "journal.sqlite")
     worker = node.child_pid("worker")
-    low, middle, high = DEPTHS
+    low, middle, high = depths
     gates = [node.submit("line", {"from": str(gate.path)})]
     for _ in range(2):
         _create(node, STRETCH)

@@ -17,7 +17,7 @@ from tests.nodes import Node
 from worker.journal.schema import open_reader
 
 SLOTS = 4
-JOBS = 2_000
+JOBS = {"smoke": 200, "quick": 2_000, "night": 2_000}
 LIMIT_S = 120.0
 ROLES = ("job child", "keeper")
 
@@ -53,7 +53,7 @@ class PeerRun:
     cost_s: float
 
 
-def run_xargs(argv: Sequence[str], jobs: int = JOBS) -> PeerRun:
+def run_xargs(argv: Sequence[str], jobs: int) -> PeerRun:
     """Run the commands four at a time."""
     lines = "".join(f"{number}\n" for number in range(jobs)).encode()
     begun, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -62,7 +62,7 @@ def run_xargs(argv: Sequence[str], jobs: int = JOBS) -> PeerRun:
     return PeerRun(wall_s, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
 
-def run_node(node: Node, gate: Gate, fill: Callable[[], object], jobs: int = JOBS) -> Run:
+def run_node(node: Node, gate: Gate, fill: Callable[[], object], jobs: int) -> Run:
     """Have `fill` queue the jobs while a gate holds all slots, let it go, wait for the last status in the journal."""
     for holder in [node.submit("gate") for _ in range(SLOTS)]:
         node.await_status(holder, "running")

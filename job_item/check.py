@@ -13,6 +13,7 @@ from pathlib import Path
 
 from job_item.errors import Fault
 from job_item.execspec import Exec
+from job_item.layers import OF_VARIABLES
 from job_item.load import Loaded
 from job_item.manager.address import is_exposed
 from job_item.settings import Job
@@ -81,10 +82,10 @@ def _job_types(loaded: Loaded) -> Iterator[Fault]:
     """Every type that is polled must be served: no job is taken that nobody here can do."""
     reefguide = loaded.settings.reefguide
     served = {job.event for job in loaded.settings.jobs}
-    for job_type in reefguide.job_types if reefguide is not None else ():
+    for index, job_type in enumerate(reefguide.job_types if reefguide is not None else ()):
         if job_type not in served:
             message = f"there is no job with the event {job_type}, and no handler of that type"
-            yield _fault(loaded, "ERR-RFG-002", message, ("reefguide", "job_types"))
+            yield _fault(loaded, "ERR-RFG-002", message, ("reefguide", "job_types", index))
 
 
 def _job(loaded: Loaded, job: Job, key: KeyPath) -> Iterator[Fault]:
@@ -167,5 +168,9 @@ def _in_command(loaded: Loaded, job: Job, fault: TemplateFault, key: KeyPath, *,
 def _fault(
     loaded: Loaded, code: str, message: str, key: KeyPath, remedy: str | None = None, *, warning: bool = False
 ) -> Fault:
+    """Say where something wrong stands: in a variable, or in the file."""
+    origin = loaded.layers.get(dotted(key), "")
+    if origin.startswith(OF_VARIABLES):
+        return Fault(code, message, origin, None, dotted(key), remedy, warning)
     place = nearest(loaded.places, key)
     return Fault(code, message, str(loaded.config_path), place.line if place else None, dotted(key), remedy, warning)

@@ -15,6 +15,8 @@ from job_item.yamlfile import Document, KeyPath, Tree
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}", re.ASCII)
 _COMMANDS = ("jobs", "execs")
+OF_VARIABLES = ("environment ", ".env ")
+"""How the source of a setting begins that a variable alone gave; the name of the variable follows."""
 
 
 @dataclass(slots=True)

@@ -22,7 +22,7 @@ from job_item.errors import Fault, SettingsError
 from job_item.findings import Finding, findings
 from job_item.folders import default_state_dir, make_absolute
 from job_item.handlers.roster import Cast
-from job_item.layers import Layer, file_layer, leaves, merge, variable_layer
+from job_item.layers import OF_VARIABLES, Layer, file_layer, leaves, merge, variable_layer
 from job_item.manager.answer import Registration
 from job_item.manager.overlay import overlay
 from job_item.manager.supply import ORIGIN, Supply
@@ -238,7 +238,7 @@ def _fault(finding: Finding, places: Mapping[KeyPath, Place], layer: Layer, conf
     """Say where something wrong stands: in the file, in the environment, or in the answer of the Job Manager."""
     origin = layer.origins.get(finding.path, "") or layer.origins.get(finding.path[:1], "")
     path = dotted(finding.path) or None
-    if origin.startswith(("environment ", ".env ", ORIGIN)):
+    if origin.startswith((*OF_VARIABLES, ORIGIN)):
         return Fault(finding.code, finding.message, origin, None, path, finding.remedy)
     variable = reefvars.variable_of(finding.path)
     if variable is not None and (reefvars.SECTION,) not in places:
@@ -267,7 +267,14 @@ def _warnings(layer: Layer, places: Mapping[KeyPath, Place], config_path: Path) 
 def _layers_of(settings: Settings, layer: Layer) -> dict[str, str]:
     """The source of every setting, by its dotted path."""
     tree = settings.model_dump(mode="python", by_alias=True)
-    return {dotted(key): layer.origins.get(key, "default") for key, _ in leaves(_plain(tree))}
+    return {dotted(key): _origin_of(layer, key) for key, _ in leaves(_plain(tree))}
+
+
+def _origin_of(layer: Layer, key: KeyPath) -> str:
+    """The source of a setting; a variable gives a list as a whole."""
+    while key not in layer.origins and isinstance(key[-1], int):
+        key = key[:-1]
+    return layer.origins.get(key, "default")
 
 
 def redacted(loaded: Loaded) -> dict[str, Any]:

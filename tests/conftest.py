@@ -51,7 +51,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Lines:
     return Lines(config, log)
 
 
-def eventually(look: Callable[[], Found], *, within_s: float = 10.0, what: str = "") -> Found:
+def eventually(look: Callable[[], Found], *, within_s: float = 30.0, what: str = "") -> Found:
     """Call `look` until it returns something true, and return that; fail after `within_s` seconds.
 
     An `AssertionError` inside `look` counts as "not yet", and so does a file that is not there; the last one is shown

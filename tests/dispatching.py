@@ -22,7 +22,7 @@ from worker.reporters.local import LocalReporter
 from worker.seams import Assignment, Lessor, Performance, Runner
 from worker.standing import Board
 
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 
 
 class Play:

@@ -179,7 +179,7 @@ class Node:
             below = self.processes()
             self.process.kill()
             self.process.wait()
-            eventually(lambda: not any(map(is_alive, below)), within_s=10, what="all processes of the node are gone")
+            eventually(lambda: not any(map(is_alive, below)), within_s=40, what="all processes of the node are gone")
 
 
 def tree_of(pid: int) -> list[int]:

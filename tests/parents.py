@@ -91,10 +91,10 @@ class Node:
                     os.kill(pid, signal.SIGKILL)
         self.process.communicate(timeout=10)
 
-    def end(self, within_s: float = 10.0) -> int:
+    def end(self, within_s: float = 30.0) -> int:
         """The exit code; nothing of the node may be left by then."""
         code = self.process.wait(within_s)
-        eventually(lambda: not self.processes(), within_s=2.0, what=f"nothing left: {self.processes()}")
+        eventually(lambda: not self.processes(), within_s=20.0, what=f"nothing left: {self.processes()}")
         return code
 
 

@@ -147,7 +147,7 @@ class RabbitmqServer(Server):
                 return True
             return False
 
-        eventually(is_gone, within_s=10, what="all processes of the server are gone")
+        eventually(is_gone, within_s=40, what="all processes of the server are gone")
 
     def stop(self) -> None:
         """There is nothing on its disk that anybody wants."""

@@ -26,6 +26,12 @@ BARE = {"PYTHONPATH": "", "PATH": "/usr/local/bin:/usr/bin:/bin"}
 """Over the environment of a test: nothing of the checkout, nothing of its environment."""
 
 
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of commands that are run from the pyz: it unpacks itself once, for all tests."""
+    return {**BARE, "PEX_ROOT": str(tmp_path_factory.mktemp("unpacked"))}
+
+
 def test_the_checksums_are_those_of_all_that_was_built(dist: Path) -> None:
     said = run("sha256sum", "--check", "SHA256SUMS", cwd=dist)
     assert said.count(": OK") == len(list(dist.iterdir())) - 1 == 4
@@ -62,11 +68,10 @@ def test_the_wheel_runs_jobs_in_a_fresh_environment(dist: Path, tmp_path: Path) 
         assert node.stop() == 0
 
 
-def test_a_pyz_runs_jobs_and_replaces_its_children(dist: Path, tmp_path: Path) -> None:
+def test_a_pyz_runs_jobs_and_replaces_its_children(dist: Path, unpacked: dict[str, str], tmp_path: Path) -> None:
     pyz = [str(BASE), str(dist / "job_item.pyz")]
-    environ = {**BARE, "PEX_ROOT": str(tmp_path / "unpacked")}
-    assert run(*pyz, "--version", environ=environ) == f"job_item {name_version(job_item.__version__)}\n"
-    with running(tmp_path / "node", {"jobs": [{"event": "hello", "cmd": SCRIPT}]}, environ, pyz) as node:
+    assert run(*pyz, "--version", environ=unpacked) == f"job_item {name_version(job_item.__version__)}\n"
+    with running(tmp_path / "node", {"jobs": [{"event": "hello", "cmd": SCRIPT}]}, unpacked, pyz) as node:
         worker = node.child_pid("worker")
         os.kill(worker, signal.SIGKILL)
         eventually(lambda: node.child_pid("worker") != worker, within_s=20)
@@ -75,7 +80,7 @@ def test_a_pyz_runs_jobs_and_replaces_its_children(dist: Path, tmp_path: Path) -
         node.await_status(task_id, "finish")
         said, saved, command = node.output(task_id).decode().split("\n")[:3]
         assert (said, saved) == ("job of Ada", "saved")
-        assert command.startswith(environ["PEX_ROOT"])
+        assert command.startswith(unpacked["PEX_ROOT"])
         assert node.stop() == 0
 
 
@@ -87,7 +92,9 @@ REFUSED = {
 }
 
 
-def test_a_node_of_one_build_takes_the_next_and_nothing_else(dist: Path, tmp_path: Path) -> None:
+def test_a_node_of_one_build_takes_the_next_and_nothing_else(
+    dist: Path, unpacked: dict[str, str], tmp_path: Path
+) -> None:
     releases, forgeries = tmp_path / "releases", tmp_path / "forgeries"
     with releasing(releases) as maker, releasing(forgeries) as forger:
         pyz = built_as(dist, "9.0", releases / "job_item.pyz")
@@ -108,12 +115,11 @@ def test_a_node_of_one_build_takes_the_next_and_nothing_else(dist: Path, tmp_pat
             "update": {"public_key": maker.public_key, "watch": 1, "ready": 180},
         }
         command = [str(BASE), str(dist / "job_item.pyz")]
-        environ = {**BARE, "PEX_ROOT": str(tmp_path / "pex")}
-        run(*command, "--version", environ=environ)  # it unpacks itself
-        with running(tmp_path / "node", settings, environ, command) as node:
+        run(*command, "--version", environ=unpacked)  # it unpacks itself
+        with running(tmp_path / "node", settings, unpacked, command) as node:
             job = node.submit("held")
             node.await_status(job, "running")
-            said = {name: update(command, environ, node, address) for name, address in addresses.items()}
+            said = {name: update(command, unpacked, node, address) for name, address in addresses.items()}
             assert {name: said[name][said[name].find("ERR-REL-") :][:11] for name in REFUSED} == REFUSED
             assert '"is_running": true' in said["good"], said
             assert len(node.job(job)["attempts"]) == 1 and node.job(job)["status"] == "running"
@@ -122,7 +128,7 @@ def test_a_node_of_one_build_takes_the_next_and_nothing_else(dist: Path, tmp_pat
             eventually(lambda: node.health()["versions"]["last"]["result"] == "confirmed", within_s=180, what="kept")
             assert node.process is not None and node.process.poll() is None
             assert node.job(job)["status"] == "finish" and len(node.job(job)["attempts"]) == 1
-            assert "was taken already" in update(command, environ, node, good), "a replay"
+            assert "was taken already" in update(command, unpacked, node, good), "a replay"
             assert node.stop() == 0
 
 

@@ -66,7 +66,7 @@ def test_it_runs_jobs_and_a_stop_is_passed_on(container: Container) -> None:
     below = tree_of(container.second)
     os.kill(container.first, signal.SIGTERM)
     assert container.end() == 0
-    eventually(lambda: not any(map(is_alive, below)), within_s=5)
+    eventually(lambda: not any(map(is_alive, below)), within_s=20)
 
 
 def test_its_exit_code_is_that_of_the_node(container: Container) -> None:

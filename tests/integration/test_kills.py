@@ -194,7 +194,7 @@ def test_each_further_signal_stops_harder(signals: int, tmp_path: Path) -> None:
             return  # the job may hold the drain for a minute: that is what was asked for
         code = node.process.wait(15)
         assert code == 128 + (signal.SIGINT if signals == 2 else signal.SIGTERM)
-        eventually(lambda: not any(map(is_alive, own)), within_s=2)
+        eventually(lambda: not any(map(is_alive, own)), within_s=20)
 
 
 def test_a_second_node_on_the_same_state_folder_is_refused(node: Node) -> None:

@@ -144,7 +144,7 @@ def test_a_node_waits_for_its_manager_says_so_and_ends_at_once_when_asked(away: 
             assert "EXTEND_TIMEOUT_USEC=" in told
             awaited = eventually(lambda: lines(node, "manager.awaited"), what="it says what it waits for")
             assert awaited[0]["code"] == "ERR-MGR-001"
-            assert node.stop(within_s=5.0) == 0
+            assert node.stop() == 0
             assert lines(node, "node.stopped")
         finally:
             node.destroy()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 from examples.reefguide.api import StandIn
 from examples.reefguide.api.answers import domain
 from examples.reefguide.api.store import Job
 from tests.conftest import eventually
-from tests.reefguide.nodes import become, lines, polling
+from tests.reefguide.nodes import Held, become, lines, polling
 
 
 def test_a_claim_whose_answer_was_lost_is_found_and_run_once(api: StandIn, tmp_path: Path) -> None:
@@ -43,19 +42,13 @@ def test_a_job_that_two_nodes_were_granted_is_run_by_one(api: StandIn, tmp_path:
 
 
 def test_of_claims_by_others_the_lowest_wins(api: StandIn, tmp_path: Path) -> None:
-    looked, goes_on = threading.Event(), threading.Event()
-
-    def hold(_: Job) -> None:
-        looked.set()
-        goes_on.wait(60)
-
-    api.store.on_look = hold
+    held = Held(api)
     job = api.store.create("TEST", {"id": 1})
     with polling(tmp_path, api) as node:
-        assert looked.wait(60)
+        assert held.looked.wait(60)
         api.store.on_look = lambda _: None
         api.store.assign({"jobId": job.id, "ecsTaskArn": "an original", "ecsClusterArn": ""})
-        goes_on.set()
+        held.goes_on.set()
         eventually(lambda: lines(node, "claim.yielded"), within_s=40)
         assert lines(node, "claim.yielded")[0]["code"] == "ERR-RFG-008"
     assert (len(job.assignments), job.results()) == (2, [])
@@ -70,7 +63,7 @@ def test_jobs_that_are_never_to_be_had_are_asked_for_once_and_keep_no_node_from_
     api.store.on_look = refuse
     for number in range(2):
         api.store.create("TEST", {"id": number})
-    with polling(tmp_path, api, environ={"IDLE_TIMEOUT_MS": "4000"}) as node:
+    with polling(tmp_path, api, environ={"IDLE_TIMEOUT_MS": "12000"}) as node:
         assert node.process is not None
         assert node.process.wait(60) == 0
     assert api.faults.seen["assign"] == 2
@@ -89,7 +82,7 @@ def test_a_claim_that_nobody_can_look_for_keeps_no_node_from_stopping(api: Stand
         assert node.stop() == 0
         node.start()
         api.faults.clear()
-        become(job, "SUCCEEDED")
+        become(job, "SUCCEEDED", within_s=90)
     assert (len(job.assignments), len(job.results())) == (1, 1)
 
 

@@ -97,7 +97,7 @@ def test_a_node_of_variables_alone_survives_each_fault_of_section_14(api: StandI
     faults.add("result", "busy", for_s=1)
     faults.add("result", "stall", for_s=3600)  # row 8
     empty = {"AWS_REGION": "", "S3_ENDPOINT": "", "SENTRY_DSN": "", "DATA_PATH": "'/data'", "CACHE_PATH": ""}  # row 15
-    environ = {**empty, "MAX_CONCURRENT_JOBS": "16", "IDLE_TIMEOUT_MS": "8000"}
+    environ = {**empty, "MAX_CONCURRENT_JOBS": "16", "IDLE_TIMEOUT_MS": "20000"}
     with alone(tmp_path, api, **environ) as node:
         eventually(lambda: {job.status for job in (*good, late)} == {"IN_PROGRESS"}, within_s=90)  # row 9
         late.turn("TIMED_OUT")  # row 10

@@ -101,12 +101,12 @@ def test_cancel_and_time_out_end_all_of_the_group(node: Node, event: str, status
         eventually(lambda: len(of_jobs(node)) >= 3)
         assert node.ask("POST", f"/jobs/{task_id}/cancel")[0] == 200
     assert node.await_status(task_id)["status"] == status
-    eventually(lambda: not of_jobs(node), within_s=5)
+    eventually(lambda: not of_jobs(node), within_s=20)
 
 
 def test_what_a_job_leaves_in_its_group_is_gone_with_it(node: Node) -> None:
     assert node.await_status(node.submit("leaves"))["status"] == "finish"
-    eventually(lambda: not of_jobs(node), within_s=5)
+    eventually(lambda: not of_jobs(node), within_s=20)
 
 
 def test_many_jobs_at_once(node: Node) -> None:

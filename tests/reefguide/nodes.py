@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,19 @@ def api() -> Iterator[StandIn]:
     """The stand-in, for as long as a test lasts."""
     with StandIn() as made:
         yield made
+
+
+class Held:
+    """From now on the API stops between its look at a job and the claim: `looked` tells that it is there, and
+    `goes_on` lets it go on."""
+
+    def __init__(self, api: StandIn) -> None:
+        self.looked, self.goes_on = threading.Event(), threading.Event()
+        api.store.on_look = self._hold
+
+    def _hold(self, _: Job) -> None:
+        self.looked.set()
+        self.goes_on.wait(60)
 
 
 def variables(api: StandIn, **more: str) -> dict[str, str]:

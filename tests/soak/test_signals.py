@@ -121,7 +121,7 @@ class Parent:
         assert '"exit_code":null' not in said.replace(" ", ""), f"an exit status was lost: {said[-3000:]}"
         assert "child.not_swept" not in said
         pids = {int(line.split()[1]) for line in trace_of(self._state)}
-        eventually(lambda: not any(map(is_alive, pids)), within_s=10, what=f"no stray of {self._storm}")
+        eventually(lambda: not any(map(is_alive, pids)), within_s=30, what=f"no stray of {self._storm}")
 
     def _said(self) -> str:
         return self._log.read_text()
@@ -176,7 +176,7 @@ def test_random_signals_to_a_whole_node(tier: Literal["quick", "night"], tmp_pat
                 stops += number in STOPS
             assert node.process is not None
             assert node.process.wait(GRACE_S + SLACK_S) in (0, 128 + 2, 128 + 3, 128 + 15), node.log.read_text()
-            eventually(lambda tree=tree: not any(map(is_alive, tree)), within_s=10)  # type: ignore[misc]
+            eventually(lambda tree=tree: not any(map(is_alive, tree)), within_s=30)  # type: ignore[misc]
             assert "Traceback" not in node.log.read_text()
 
 

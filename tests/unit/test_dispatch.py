@@ -110,8 +110,10 @@ async def test_a_journal_that_cannot_be_read_fails_neither_who_submits_nor_what_
         await accept(made.journal, "a", "b")
         made.dispatcher.offer("render")
         await made.until(lambda: made.stage.started == ["a"])
-        made.dispatcher._lines["render"]._waiting.clear()  # what stands there has to be read again
-        made.dispatcher._lines["render"]._read_to = 0
+        line = made.dispatcher._turns.configured("render")
+        assert line is not None
+        line._waiting.clear()  # what stands there has to be read again
+        line._read_to = 0
         break_reading(made.journal, broken=True)
         made.dispatcher.offer("render")
         made.stage.finish("a")
@@ -131,7 +133,7 @@ async def test_a_retry_comes_after_its_pause_though_the_clock_is_set_back(
         made.dispatcher.start()
         await made.until(lambda: made.stage.started == ["a"])
         made.stage.finish("a", exit_code=1)
-        await made.until(lambda: made.dispatcher._later)
+        await made.until(lambda: made.dispatcher._turns.pauses)
         monkeypatch.setattr(dispatch, "time", SimpleNamespace(time=lambda: time.time() - HOUR_S))
         await made.until(lambda: made.stage.started == ["a", "a"])
 
@@ -176,7 +178,7 @@ async def test_a_job_that_was_left_in_a_pause_and_came_again_has_one_slot(tmp_pa
         assert await made.journal.leave("a", time.time())
         await lend(2)
         await made.until(lambda: made.stage.started == ["a", "a"])
-        await made.until(lambda: not made.dispatcher._later)  # the pause of before is over
+        await made.until(lambda: not made.dispatcher._turns.pauses)  # the pause of before is over
         await made.journal.accept("b", spec.event, "test", b"{}", time.time())
         made.dispatcher.offer(spec.event)
         await made.play("b")

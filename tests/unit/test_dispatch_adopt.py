@@ -25,7 +25,7 @@ def job(event: str = "render", cmd: str = "true", **members: object) -> Job:
 async def settled(made: Company) -> None:
     """Wait until nothing is on its way: every job waits or plays."""
     dispatcher = made.dispatcher
-    await made.until(lambda: not dispatcher._later and len(dispatcher._tasks) == len(made.stage.running()))
+    await made.until(lambda: not dispatcher._turns.pauses and len(dispatcher._tasks) == len(made.stage.running()))
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ class History:
 
     def _check_slots(self) -> None:
         """No more slots are taken than there are, unless they were taken while there were more."""
-        taken = self._made.dispatcher._taken
+        taken = self._made.dispatcher._slots.taken
         assert taken <= max(self._most, self._limit())
         self._most = taken
 
@@ -216,7 +216,7 @@ class History:
         """No slot stands empty for which a job waits."""
         made = self._made
         running = Counter(self.tasks[task_id] for task_id in made.stage.running())
-        assert made.dispatcher._taken == running.total()
+        assert made.dispatcher._slots.taken == running.total()
         if running.total() >= self._limit():
             return
         for event, spec in made.board.standing.specs.items():
@@ -234,8 +234,8 @@ class History:
             self.end()
         for task_id in self.tasks:
             assert self._made.record(task_id).status.is_final
-        assert self._made.dispatcher._taken == 0
-        assert all(not line.running for line in self._made.dispatcher._lines.values())
+        assert self._made.dispatcher._slots.taken == 0
+        assert all(not line.running for line in self._made.dispatcher._turns._lines.values())
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -49,7 +49,7 @@ async def test_a_journal_that_somebody_else_writes_can_be_opened_later(tmp_path:
         with pytest.raises(Unavailable, match="locked") as caught:
             open_journal(tmp_path, "second")
         assert caught.value.code == "ERR-STO-001"
-        assert time.monotonic() - began_s < 2.0
+        assert time.monotonic() - began_s < 4.5  # SQLite itself would wait for five
     async with journal_in(tmp_path, "third") as journal:
         assert journal.record("a") is not None
 

@@ -93,7 +93,7 @@ async def test_a_journal_that_somebody_else_writes_refuses_a_group_at_once(tmp_p
             results = await asyncio.gather(*waiting, return_exceptions=True)
             assert {getattr(result, "code", None) for result in results} == {"ERR-STO-001"}
             assert statements == ["BEGIN IMMEDIATE"]
-            assert time.monotonic() - began_s < 2.0
+            assert time.monotonic() - began_s < 4.5  # SQLite itself would wait for five
         assert (await accepting(journal, "later"))[0]
         assert journal.counts()[Status.QUEUED] == 1
 

@@ -236,6 +236,16 @@ def test_a_type_that_nothing_serves_stops_the_start(folder: Path) -> None:
     assert "ADRIA_MODEL_RUN" in next(fault.message for fault in faults if fault.code == "ERR-RFG-002")
 
 
+def test_what_nothing_serves_is_named_where_it_stands(folder: Path) -> None:
+    loaded = load(None, NEEDED | {"JOB_TYPES": "TEST,ADRIA_MODEL_RUN"})
+    (fault, *_) = (each for each in check(loaded) if each.code == "ERR-RFG-002")
+    assert (fault.file, fault.line) == ("environment JOB_TYPES", None)
+    path = write(folder, JOBS + "reefguide:\n  job_types: [TEST, ADRIA_MODEL_RUN]\n")
+    environ = {name: value for name, value in NEEDED.items() if name != "JOB_TYPES"}
+    (fault,) = (each for each in check(load(None, environ)) if each.code == "ERR-RFG-002")
+    assert (fault.file, fault.line, fault.path) == (str(path), 3, "reefguide.job_types[1]")
+
+
 def test_as_many_jobs_run_as_the_variable_says(folder: Path) -> None:
     most = load(None, NEEDED).settings.limits.concurrency
     assert load(None, NEEDED | {"MAX_CONCURRENT_JOBS": "1"}).settings.limits.concurrency == most

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from worker.api.answers import documented
-from worker.api.models import HealthAnswer, Process, ReadinessAnswer, Welcome
+from worker.api.nodemodels import HealthAnswer, Process, ReadinessAnswer, Welcome
 from worker.api.show import (
     show_broker,
     show_job_api,

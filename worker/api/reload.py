@@ -13,7 +13,7 @@ from job_item import orders
 from worker.api.answers import documented
 from worker.api.body import read_json
 from worker.api.faults import Refusal, order_refused, problem
-from worker.api.models import ReloadAnswer, ReloadProblem, ReloadRequest
+from worker.api.nodemodels import ReloadAnswer, ReloadProblem, ReloadRequest
 from worker.api.show import show_report
 from worker.api.site import desk_of
 

@@ -14,22 +14,24 @@ from job_item.release.marker import Marker
 from job_item.reload import ReloadReport, SettingsState
 from worker.api.models import (
     AttemptAnswer,
-    BrokerAnswer,
-    ChangeAnswer,
     DeadAnswer,
     ExecAnswer,
     Failure,
     JobAnswer,
-    JobApiAnswer,
     JobSummary,
-    ManagerAnswer,
     NoteAnswer,
+    UsageAnswer,
+)
+from worker.api.nodemodels import (
+    BrokerAnswer,
+    ChangeAnswer,
+    JobApiAnswer,
+    ManagerAnswer,
     OutboxAnswer,
     OutcomeAnswer,
     ReloadAnswer,
     SettingsAnswer,
     UpdateAnswer,
-    UsageAnswer,
     VersionsAnswer,
 )
 from worker.desk import BrokerState, JobApiState, Note, OutboxState
