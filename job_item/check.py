@@ -62,7 +62,8 @@ def _work_dir(loaded: Loaded) -> Iterator[Fault]:
     """Task files are written to the directory of jobs."""
     reason = _why_unusable(loaded.work_dir, os.R_OK | os.W_OK | os.X_OK)
     if reason:
-        remedy = f"Let the node's user write to {loaded.work_dir}, or set work_dir to a directory that it may write to."
+        act = "Let the node's user write to" if loaded.work_dir.exists() else "Make"
+        remedy = f"{act} {loaded.work_dir}, or set work_dir to a directory that the node's user may write to."
         yield _fault(loaded, "ERR-CFG-020", f"{loaded.work_dir} {reason}", ("work_dir",), remedy)
 
 

@@ -56,7 +56,7 @@ def decode(raw: bytes | str) -> Any:
     """
     try:
         text = raw if isinstance(raw, str) else raw.decode("utf-8-sig")
-        value = json.loads(_mend(text), parse_float=_finite, parse_constant=_no_constant)
+        value = _DECODER.decode(_mend(text))
     except UnicodeDecodeError as error:
         raise _refusal(f"byte {error.start} is not UTF-8") from None
     except json.JSONDecodeError as error:
@@ -76,7 +76,7 @@ def encode(data: Data) -> bytes:
     Raises `BadMessage` when JSON has no words for it: NaN, infinity, endless depth.
     """
     try:
-        return _escape(json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True))
+        return _escape(_ENCODER.encode(data))
     except RecursionError:
         raise _too_deep() from None
     except ValueError as error:
@@ -138,6 +138,11 @@ def _finite(digits: str) -> float:
 
 def _no_constant(name: str) -> NoReturn:
     raise _refusal(f"{name} is no JSON")
+
+
+_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_no_constant)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True)
+"""Made once: the functions of the library make one for each call that has options."""
 
 
 def _depth(value: object) -> int:

@@ -30,7 +30,7 @@ def node_view(node: Record) -> RenderableType:
                 "settings": settings_line(node["settings"]),
                 **update_line(node.get("update")),
                 **versions_line(node.get("versions")),
-                "slots": f"{running} of {node['slots'] or '?'} in use",
+                "slots": f"{running} of {node['slots']} in use",
                 "queued": str(queued),
                 **({"job api": job_api_line(node["reefguide"])} if node.get("reefguide") else {}),
                 **others(node),

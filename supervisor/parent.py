@@ -133,7 +133,8 @@ class Parent:
             self._wake(late_s)
 
     def _wake(self, late_s: float) -> None:
-        self._log.warning("node.woke", late_s=round(late_s, 3))
+        tell = self._log.warning if late_s else self._log.info  # CONT comes with each stop of a service, too
+        tell("node.woke", late_s=round(late_s, 3))
         self._progress = self._progress.wake(time.monotonic())
         self._apply(moves.Woke(late_s))
 

@@ -143,5 +143,5 @@ def _start(task: Task, loaded: Loaded, environ: Mapping[str, str], url: str, old
 
 def _rejected(plan: Plan, files: Mapping[str, Sign], faults: tuple[Fault, ...]) -> Reading:
     found = tuple(map(finding_of, faults))
-    told = tuple(f"{fault} ({fault.code})" for fault in faults)
+    told = tuple(f"{fault} [{fault.code}]" for fault in faults)
     return Reading(ReloadReport(plan.digest, faults=told), files, faults=found)

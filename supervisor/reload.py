@@ -292,7 +292,7 @@ class Reload:
 
 def _failed(plan: Plan, fault: Finding) -> Reading:
     """What a reading brings that came to nothing."""
-    report = ReloadReport(plan.digest, faults=(f"{fault.reason} ({fault.code})",))
+    report = ReloadReport(plan.digest, faults=(f"{fault.reason} [{fault.code}]",))
     return Reading(report, {}, faults=(fault,))
 
 

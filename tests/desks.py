@@ -189,6 +189,9 @@ class MemoryDesk:
     def counts(self) -> dict[Status, int]:
         return {status: sum(r.status is status for r in self._jobs.values()) for status in Status}
 
+    def slots(self) -> int:
+        return 4
+
     def execs(self) -> Sequence[ExecState]:
         return self.exec_states
 

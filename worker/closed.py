@@ -95,6 +95,10 @@ class ClosedDesk(NodeDesk):
         """None that can be seen."""
         return dict.fromkeys(Status, 0)
 
+    def slots(self) -> int:
+        """As the settings of the start have it."""
+        return self._about.start.settings.limits.concurrency
+
     def readiness(self) -> Readiness:
         """Not ready, and why."""
         return Readiness(False, (self.reason,))

@@ -213,6 +213,9 @@ class Desk(Protocol):
     def counts(self) -> dict[Status, int]:
         """How many jobs the journal has in each status."""
 
+    def slots(self) -> int:
+        """How many jobs may run at once, as the settings in force have it."""
+
     def execs(self) -> Sequence[ExecState]:
         """The background commands of this node."""
 

@@ -156,6 +156,10 @@ class LocalDesk(NodeDesk):
         """How many jobs the journal has in each status."""
         return self._journal.counts()
 
+    def slots(self) -> int:
+        """How many jobs may run at once, as the settings in force have it."""
+        return self._board.standing.settings.limits.concurrency
+
     def readiness(self) -> Readiness:
         """Whether jobs are taken and run."""
         reasons = []
@@ -179,7 +183,7 @@ class LocalDesk(NodeDesk):
             steps=self._journal.steps(),
             oldest=self._journal.oldest_waiting(),
             log_bytes=self._journal.log_bytes,
-            slots=self._board.standing.settings.limits.concurrency,
+            slots=self.slots(),
             queue_limit=self._board.standing.settings.limits.queue,
             events=frozenset(self._board.standing.specs),
             meter=self._meter,

@@ -6,7 +6,9 @@ import _socket
 import gc
 import os
 import signal
+from contextlib import suppress
 from functools import partial
+from typing import Any
 
 from job_item import process
 from job_item.handlers import hold
@@ -38,15 +40,22 @@ def main(text: str) -> None:
     spared = _descriptors() - before
     if registry.troubles:
         trouble = registry.troubles[0]
-        control.sendall(pack({"unfit": trouble.message, "code": trouble.code}))
-        control.recv(1)  # until the room has had enough of it
+        _say(control, {"unfit": trouble.message, "code": trouble.code})
+        with suppress(OSError):
+            control.recv(1)  # until the room has had enough of it
         return
     kit = Kit(storage_of, api_of)
     zygote = Zygote(control, partial(hold.run, partial(become, registry.duties, kit, spared)))
     gc.collect()
     gc.freeze()
-    control.sendall(pack({"fit": True}))
+    _say(control, {"fit": True})
     zygote.serve()
+
+
+def _say(control: _socket.socket, word: dict[str, Any]) -> None:
+    """Tell the room; one that has gone while the handlers were loaded is met by who reads next."""
+    with suppress(OSError):
+        control.sendall(pack(word))
 
 
 def _descriptors() -> frozenset[int]:

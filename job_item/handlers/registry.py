@@ -70,7 +70,17 @@ def _attempt(troubles: list[Trouble], source: str, do: Callable[[], Any]) -> Any
         troubles.append(Trouble(error.code, error.message, source, error.remedy))
     except (Exception, SystemExit) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        troubles.append(Trouble("ERR-HND-001", f"{source} cannot be loaded: {reason}{_line_of(error)}.", source))
+        message = f"{source} cannot be loaded: {reason}{_line_of(error)}."
+        troubles.append(Trouble("ERR-HND-001", message, source, _remedy_of(error)))
+    return None
+
+
+def _remedy_of(error: BaseException) -> str | None:
+    """What to do where the register's remedy is too general: a library is often there, but for another Python."""
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return (
+            f"Correct the name, or install the library for the Python of the node: {sys.executable} -m pip install ..."
+        )
     return None
 
 
@@ -98,10 +108,12 @@ def _import(source: str, folder: str) -> ModuleType:
     if not source.endswith(".py") and "/" not in source:
         return importlib.import_module(source)
     path = Path(folder, source).absolute()
+    if not path.is_file():
+        raise NodeError("ERR-HND-001", f"There is no file {path}.", "Correct its name in `handlers`.")
     name = path.stem
     known = sys.modules.get(name)
     if known is None and path.parent == Path(folder).absolute() and name not in sys.stdlib_module_names:
-        return importlib.import_module(name) if path.exists() else _import_file(name, path)
+        return importlib.import_module(name)
     if known is not None and Path(getattr(known, "__file__", None) or "?") == path:
         return known
     if known is not None or name in sys.stdlib_module_names:

@@ -35,8 +35,8 @@ def play(news: Iterable[News], *, apart: bool = False, stream: str | None = None
                 attempt = item.says["attempt"]
                 say(f"attempt {attempt} begins")
             case "note":
-                say(f"note: {item.says['msg']}")
-            case "gap":
+                say(f"note: {item.says['msg'].rstrip()}")
+            case "gap" if stream is not None:  # in the whole output a line stands for it
                 say(f"{item.says['bytes']} bytes beyond the output_limit of the job were not kept")
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from job_item.errors import SettingsError
 from supervisor.cli.complete import complete_task
-from supervisor.cli.given import ConfigOption, JsonOption, load_settings, open_client, print_json, wants_json
+from supervisor.cli.given import ConfigOption, JsonOption, open_client, print_json, wants_json
 from supervisor.cli.watch import WATCH_PATIENCE_S, WatchOption, watch_it
 
 if TYPE_CHECKING:
@@ -30,7 +28,7 @@ def show_status(
 ) -> None:
     """Show the node at a glance, or all about one job."""
     client = open_client(config, **({"patience_s": WATCH_PATIENCE_S} if watch else {}))
-    look = partial(client.job, task_id) if task_id else partial(look_at_node, client, _slots(config))
+    look = partial(client.job, task_id) if task_id else partial(look_at_node, client)
     if wants_json(as_json):
         watch_it(look) if watch else print_json(look())
         return
@@ -42,21 +40,12 @@ def show_status(
     watch_it(look, view) if watch else print_view(view(look()))
 
 
-def look_at_node(client: Client, slots: int | None) -> Record:
+def look_at_node(client: Client) -> Record:
     """Gather what the node says of itself: the members of `/healthz` and more. Raises as `Client.ask`."""
     return {
         **client.health(),
         **client.readiness(),
         "url": client.node().url,
-        "slots": slots,
         "commands": client.execs(),
         "jobs": client.jobs(limit=_RECENT_JOBS),
     }
-
-
-def _slots(config: Path | None) -> int | None:
-    """How many jobs may run at once; None where the settings are broken just now."""
-    try:
-        return load_settings(config).settings.limits.concurrency
-    except SettingsError:
-        return None

@@ -193,6 +193,7 @@ def test_the_node_tells_who_it_is(served: Served) -> None:
         "broker": None,
         "reefguide": None,
         "outbox": None,
+        "slots": 4,
         "update": None,
         "manager": None,
         "versions": None,

@@ -39,7 +39,7 @@ def doctors_line(node: Node) -> Line:
 
 def status(node: Node) -> str:
     console = Console(file=io.StringIO(), width=200)
-    console.print(node_view(look_at_node(Client(node.state), None)))
+    console.print(node_view(look_at_node(Client(node.state))))
     return " ".join(console.file.getvalue().split())  # type: ignore[attr-defined]  # it is that file
 
 

@@ -127,7 +127,7 @@ def test_a_node_that_was_killed_is_not_waited_for(shell: Shell) -> None:
 def test_a_broken_configuration_does_not_hide_the_node_that_runs(shell: Shell, node: Served) -> None:
     shell.config.write_text(FAULTY)
     assert shell.run("jobs").json == []
-    assert shell.run("status").json["slots"] is None
+    assert shell.run("status").json["slots"] >= 1
     shell.state.remove_node()
     assert shell.run("jobs").code == 78
 

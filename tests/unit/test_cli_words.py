@@ -225,7 +225,7 @@ NODE: dict[str, Any] = {
     "execs": {"pid": None},
     "ready": False,
     "reasons": [HOSTILE],
-    "slots": None,
+    "slots": 4,
     "counts": {"queued": 1234, "running": 2},
     "settings": {"digest": "d", "since": "2025-01-02T03:04:05.678Z", "faults": [HOSTILE], "pending": []},
     "commands": [EXEC],
@@ -261,7 +261,7 @@ def test_the_task_id_stays_in_one_piece_on_a_narrow_terminal() -> None:
 def test_a_node_at_a_glance_says_what_is_missing() -> None:
     text = shown(node_view({**NODE, "reasons": ["draining"]}))
     assert "not ready: draining" in text
-    assert "2 of ? in use" in text
+    assert "2 of 4 in use" in text
     assert "1234" in text
 
 

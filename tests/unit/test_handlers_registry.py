@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from job_item.errors import NodeError
+from job_item.handlers.boot import boot_of
 from job_item.handlers.inspection import examine
 from job_item.handlers.mark import handler
 from job_item.handlers.roster import Cast, Roster, Trouble
@@ -32,6 +36,16 @@ def test_a_good_file_gives_its_types_and_its_digest(tmp_path: Path) -> None:
 
 def test_no_handlers_start_no_process() -> None:
     assert examine(Roster(), {}) == (Cast(), ())
+
+
+def test_a_library_that_is_not_there_is_to_be_installed_for_the_python_of_the_node(tmp_path: Path) -> None:
+    (trouble,) = look(tmp_path, "import no_such_module_at_all")[1]
+    assert f"{sys.executable} -m pip install" in (trouble.remedy or "")
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    troubles = examine(Roster(str(tmp_path), ("none.py",)), dict(os.environ))[1]
+    assert [trouble.message for trouble in troubles] == [f"There is no file {tmp_path}/none.py."]
 
 
 # fmt: off
@@ -111,3 +125,17 @@ def test_a_type_has_to_be_a_name() -> None:
     with pytest.raises(NodeError) as raised:
         handler(7)  # type: ignore[arg-type]  # what an author may write
     assert raised.value.code == "ERR-HND-007"
+
+
+def test_a_nursery_whose_room_has_gone_while_it_loaded_ends_without_a_word(tmp_path: Path) -> None:
+    (tmp_path / "acts.py").write_text("import sys\nsys.stdin.read()\n" + GOOD)
+    boot = boot_of(Roster(str(tmp_path), ("acts.py",)), os.environ)
+    ours, its = socket.socketpair()
+    command = ["bash", "-c", f'exec "$@" 3<&{its.fileno()}', "bash", *boot.argv]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=[its.fileno()], text=True
+    ) as nursery:
+        its.close()
+        ours.close()
+        _, said = nursery.communicate("go on", timeout=60)
+    assert (said, nursery.returncode) == ("", 0)

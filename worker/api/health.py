@@ -54,6 +54,7 @@ async def healthz(request: Request) -> HealthAnswer:
         reefguide=show_job_api(health.reefguide),
         outbox=show_outbox(health.outbox),
         counts=desk.counts(),
+        slots=desk.slots(),
         settings=show_settings(health.settings),
         manager=show_manager(health.settings.manager),
         update=show_update(health.settings.manager),

@@ -282,6 +282,7 @@ class HealthAnswer(BaseModel):
     reefguide: JobApiAnswer | None = Field(description="Null where the node polls no ReefGuide API.")
     outbox: OutboxAnswer | None = Field(description="Null where there is no broker, or the journal cannot be read now.")
     counts: dict[Status, int] = Field(description="How many jobs this node knows in each status.")
+    slots: int = Field(description="How many jobs may run at once.")
     settings: SettingsAnswer
     manager: ManagerAnswer | None = Field(description="Null where the node has no Job Manager.")
     update: UpdateAnswer | None = Field(description="Null where no newer version is offered.")

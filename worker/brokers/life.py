@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from job_item import log
 from job_item.errors import BadMessage, NodeError, Unavailable
 from job_item.redact import Redactor
+from worker.brokers.awaited import Awaited
 from worker.brokers.queues import Queues
 
 Found = TypeVar("Found")
@@ -30,7 +31,7 @@ class Life:
         self.is_deaf = False
         """A probe did not come back: nothing is worth waiting for on this connection."""
         self._loop = asyncio.get_running_loop()
-        self._awaited: set[asyncio.Future[Any]] = set()
+        self._awaited = Awaited(self._end_silent)
         self._redactor = Redactor(secrets)
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -39,9 +40,7 @@ class Life:
         if self.lost.done():
             return
         self.lost.set_result(self.clean(f"{self.place}: {reason}"))
-        for answer in self._awaited:
-            if not answer.done():
-                answer.set_exception(Unavailable("ERR-BRK-002", self.lost.result()))
+        self._awaited.fail(Unavailable("ERR-BRK-002", self.lost.result()))
 
     def clean(self, text: str) -> str:
         """`text` without credentials."""
@@ -73,13 +72,11 @@ class Life:
         """Await a future that somebody resolves when the other end has answered; as `during`, without a task."""
         if not answer.done():
             self.check()
-            self._awaited.add(answer)
-            alarm = self._loop.call_later(limit_s, self._end_silent, limit_s)
+            self._awaited.add(answer, limit_s)
             try:
                 return await answer
             finally:
-                alarm.cancel()
-                self._awaited.discard(answer)
+                self._awaited.drop(answer)
         return answer.result()
 
     def _end_silent(self, limit_s: float) -> None:

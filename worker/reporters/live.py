@@ -19,8 +19,7 @@ UNHEARD_S = 1.0
 class Live:
     """Sends the output of one attempt until it is stopped; what was said of earlier attempts comes first."""
 
-    def __init__(self, task_id: str, attempt: int, output: Output, session: Session, outbox: Outbox) -> None:
-        self.attempt = attempt
+    def __init__(self, task_id: str, output: Output, session: Session, outbox: Outbox) -> None:
         self._task_id = task_id
         self._output = output
         self._session = session

@@ -37,7 +37,9 @@ class Told:
     """What was said of a task that runs; `who_at` is seconds since the epoch."""
 
     who_at: float
-    live: Live
+    attempt: int
+    live: Live | None = None
+    """Who sends its output; None while there is none."""
     asked: bool = False
     """Whether its end was asked for over the broker: then nobody has to be told why."""
 
@@ -62,13 +64,11 @@ class SubjectReporter:
     async def announce(self, assignment: Assignment) -> None:
         """Before an attempt begins: listen for its end, and say on the first who runs it."""
         task_id = assignment.task_id
-        output = Output(spool_path(str(self.logs), task_id, assignment.attempt))
-        live = Live(task_id, assignment.attempt, output, self.session, self.outbox)
         if self.session.connection is not None:
             await self.controls.confirmed(task_id, CONFIRM_S)
         else:
             self.controls.listen(task_id)
-        told = self.told[task_id] = Told(time.time(), live)
+        told = self.told[task_id] = Told(time.time(), assignment.attempt)
         if assignment.attempt == 1:
             await self._say_who(task_id)
             told.who_at = time.time()
@@ -99,8 +99,14 @@ class SubjectReporter:
 
     def output(self, task_id: str) -> None:
         """There is more output."""
-        if (told := self.told.get(task_id)) is not None:
-            told.live.tell()
+        if (told := self.told.get(task_id)) is None:
+            return
+        if told.live is None:
+            told.live = Live(task_id, self._spool(task_id, told), self.session, self.outbox)
+        told.live.tell()
+
+    def _spool(self, task_id: str, told: Told) -> Output:
+        return Output(spool_path(str(self.logs), task_id, told.attempt))
 
     def noted(self, task_id: str) -> None:  # noqa: ARG002 - given by the seam
         """A notification stands in the outbox."""
@@ -116,10 +122,12 @@ class SubjectReporter:
         told = self.told.pop(end.task_id, None)
         if told is None:
             return self.last_words(_reason(end))
-        sent = await told.live.stop()
-        spool = Output(spool_path(str(self.logs), end.task_id, told.live.attempt))
-        rest = f"{told.live.attempt}:{sent}".encode() if end.usage.stdout_bytes and sent < spool.size() else None
-        failed = tail_of_characters(spool.tail("stderr", FAILED_BYTES)) if end.usage.stderr_bytes else b""
+        sent = await told.live.stop() if told.live is not None else 0
+        rest, failed = None, b""
+        if end.usage.stdout_bytes and sent < self._spool(end.task_id, told).size():
+            rest = f"{told.attempt}:{sent}".encode()
+        if end.usage.stderr_bytes:
+            failed = tail_of_characters(self._spool(end.task_id, told).tail("stderr", FAILED_BYTES))
         if not failed and not told.asked:
             failed = _reason(end) or b""
         return LastWords(told.who_at + self.settle_s(), rest, failed or None)

@@ -168,8 +168,8 @@ class DurableSource:
     async def _begin(self, record: JobRecord, loan: Loan, *, is_known: bool) -> None:
         """Let a job run, unless whoever had it before was lost once too often."""
         spec = self._intake.board.standing.specs.get(record.event)
-        attempts = record.attempt - self._intake.journal.spent(record.task_id)
-        follows = follow("lost", Rules.of(spec), attempts) if loan.losses and attempts and spec else Follow.AGAIN
+        attempts = record.attempt - self._intake.journal.spent(record.task_id) if loan.losses else 0
+        follows = follow("lost", Rules.of(spec), attempts) if attempts and spec else Follow.AGAIN
         if follows is Follow.AGAIN:
             (self._intake.resume if is_known else self._intake.begin)(record)
             return

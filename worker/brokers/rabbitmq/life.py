@@ -16,21 +16,29 @@ from typing import Any, TypeVar, cast
 
 import aiormq
 from aiormq import exceptions, spec
-from aiormq.abc import DeliveredMessage
 from aiormq.channel import Channel
 from pamqp.base import Frame
 
 from job_item.connections import ROUTING_SUBJECT, RabbitmqConnection
 from job_item.errors import NodeError, Unavailable
 from worker.brokers.failure import connect_failure
-from worker.brokers.life import PROBE_SUBJECT, Life
-from worker.brokers.patience import is_patient
+from worker.brokers.life import Life
+from worker.brokers.rabbitmq.probes import Probes, Trust
 from worker.brokers.rabbitmq.publisher import Publisher, is_taken
 from worker.brokers.rabbitmq.queues import RabbitmqQueues
 from worker.brokers.rabbitmq.shared import NotShared, SharedChannel
 from worker.brokers.rabbitmq.subscription import RabbitmqSubscription
 from worker.brokers.rabbitmq.transport import Transport, url_of
-from worker.brokers.rabbitmq.words import ANSWER_S, explain, is_open, marshalled, reason_of
+from worker.brokers.rabbitmq.words import (
+    ANSWER_S,
+    DEPRECATED,
+    PERMIT,
+    explain,
+    is_open,
+    marshalled,
+    reason_of,
+    remedy_of,
+)
 from worker.brokers.seam import Take
 from worker.brokers.tls import tls_context
 
@@ -43,13 +51,6 @@ BACKLOG_BYTES = 2 << 20
 CLOSE_S = 2.0
 PAYLOAD_LIMIT_BYTES = 16 << 20
 """`max_message_size` of RabbitMQ 4; older ones take more."""
-
-_DEPRECATED = "transient_nonexcl_queues"
-_PERMIT = f"Set deprecated_features.permit.{_DEPRECATED} = true in rabbitmq.conf; this protocol has such queues."
-_OTHER_FLAGS = (
-    "Somebody declared the queue with other flags than the protocol wants (not durable, auto-delete, not exclusive): "
-    "delete it, and let its maker use these flags."
-)
 
 
 class RabbitmqLife(Life):
@@ -67,8 +68,7 @@ class RabbitmqLife(Life):
         self._publisher: Publisher
         self._shared = SharedChannel(self)
         self._delivering: Channel
-        self._own = PROBE_SUBJECT + secrets.token_hex(8)
-        self._probes: dict[bytes, asyncio.Future[None]] = {}
+        self._probes = Probes()
         self._is_open = False
 
     async def open(self) -> None:
@@ -97,8 +97,7 @@ class RabbitmqLife(Life):
         self._publisher = Publisher(publishing)
         self._delivering = await self.channel(is_confirmed=True)
         listening = await self.channel()
-        await listening.queue_declare(self._own, exclusive=True, auto_delete=True)
-        await listening.basic_consume(self._own, self._on_probe, no_ack=True)
+        await self._probes.open(listening)
         for channel in (publishing, self._delivering, listening):
             self._watch(channel, "a channel to publish on")
         await self._shared.open()
@@ -203,39 +202,16 @@ class RabbitmqLife(Life):
                 with suppress(NotShared):
                     await self._shared.add(subscription)
                     return subscription
-            channel = await self.during(self._consume(subscription), ANSWER_S)
-        except exceptions.ChannelPreconditionFailed as error:
-            raise NodeError("ERR-BRK-003", self.clean(f"{self.place}: {explain(error)}"), _OTHER_FLAGS) from None
+            await self.during(subscription.open(), ANSWER_S)
         except exceptions.AMQPChannelError as error:
-            raise NodeError("ERR-BRK-003", self.clean(f"{self.place}: {explain(error)}")) from None
+            raise NodeError("ERR-BRK-003", self.clean(f"{self.place}: {explain(error)}"), remedy_of(error)) from None
         except (Unavailable, exceptions.AMQPError, RuntimeError, OSError) as error:
             self.end(explain(error))
-            if _DEPRECATED in self.lost.result():
-                raise NodeError("ERR-BRK-003", self.lost.result(), _PERMIT) from None
+            if DEPRECATED in self.lost.result():
+                raise NodeError("ERR-BRK-003", self.lost.result(), PERMIT) from None
             raise Unavailable("ERR-BRK-002", self.lost.result()) from error
-        self._watch_subscription(channel, subscription)
+        subscription.watch()
         return subscription
-
-    async def _consume(self, subscription: RabbitmqSubscription) -> Channel:
-        """Declare the queue with exactly the flags of the protocol, and consume it."""
-        subject = subscription.subject
-        channel = subscription.channel = await self.channel()
-        await channel.queue_declare(subject, durable=False, auto_delete=True, exclusive=False)
-        if self._settings.exchange:
-            await channel.queue_bind(subject, *self.route(subject))
-        channel.on_consumer_cancel_callbacks.add(
-            lambda _: self.end(f"the server cancelled the consumer of {subject}; its queue may have been deleted")
-        )
-        await subscription.consume()
-        return channel
-
-    def _watch_subscription(self, channel: Channel, subscription: RabbitmqSubscription) -> None:
-        def closed(done: asyncio.Future[Any]) -> None:
-            subscription.belt.clear()  # the server has them all
-            if not subscription.is_over:
-                self.end(f"the channel of {subscription.subject} was closed: {reason_of(done)}")
-
-        channel.closing.add_done_callback(closed)
 
     async def tell(self, work: Coroutine[Any, Any, object]) -> None:
         """Let the server know something about a message; nothing has to be known when the connection is lost."""
@@ -258,34 +234,12 @@ class RabbitmqLife(Life):
         return declared.message_count
 
     async def probe(self, limit_s: float) -> None:
-        """See `Connection`: a message to this connection's own queue.
-
-        A busy server gets more time (`worker.brokers.patience`), as the queues go with a connection that is given up.
-        """
+        """See `Connection`: a message to this connection's own queue."""
         self.check()
-        asked_s, before = self._loop.time(), self._transport.sent
-
-        def may_be_late() -> bool:
-            nonlocal before
-            now = self._transport.sent
-            is_trusted = is_patient(self._loop.time() - asked_s, before, now, limit_s)
-            before = now
-            if is_trusted and self._transport.heard_s > asked_s and not came.done():
-                came.set_result(None)  # a heartbeat is a sign of life as good as the answer
-            return is_trusted
-
-        sign = secrets.token_hex(8).encode()
-        came = self._probes[sign] = self._loop.create_future()
-        self._transport.say(self._publisher.message("", self._own, sign))
-        try:
-            await self.await_probe(came, limit_s, may_be_late)
-        finally:
-            self._probes.pop(sign, None)
-
-    async def _on_probe(self, message: DeliveredMessage) -> None:
-        came = self._probes.get(message.body)
-        if came is not None and not came.done():
-            came.set_result(None)
+        with self._probes.sign() as (sign, came):
+            trust = Trust(self._transport, came, limit_s)
+            self._transport.say(self._publisher.message("", self._probes.queue, sign))
+            await self.await_probe(came, limit_s, trust.lasts)
 
     async def close(self) -> None:
         """See `Connection`."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from aiormq.abc import ArgumentsType, DeliveredMessage
 from aiormq.channel import Channel
@@ -13,6 +14,7 @@ from pamqp.base import Frame
 from job_item.errors import NodeError
 from worker.brokers.belt import Belt
 from worker.brokers.rabbitmq.shared import NotShared, SharedChannel
+from worker.brokers.rabbitmq.words import reason_of
 from worker.brokers.seam import Delivery, Take
 
 if TYPE_CHECKING:
@@ -63,8 +65,34 @@ class RabbitmqSubscription:
         self._life.say(channel, end)
         await self._close_when_done()
 
+    async def open(self) -> None:
+        """Declare the queue with exactly the flags of the protocol, and consume it on a channel of its own.
+
+        Raises what the library raises.
+        """
+        life, subject = self._life, self.subject
+        self.channel = await life.channel()
+        await self.channel.queue_declare(subject, durable=False, auto_delete=True, exclusive=False)
+        exchange, key = life.route(subject)
+        if exchange:
+            await self.channel.queue_bind(subject, exchange, key)
+        self.channel.on_consumer_cancel_callbacks.add(
+            lambda _: life.end(f"the server cancelled the consumer of {subject}; its queue may have been deleted")
+        )
+        await self.consume()
+
+    def watch(self) -> None:
+        """From now on the end of the channel is the end of the connection, unless nothing more is wanted here."""
+
+        def closed(done: asyncio.Future[Any]) -> None:
+            self.belt.clear()  # the server has them all
+            if not self.is_over:
+                self._life.end(f"the channel of {self.subject} was closed: {reason_of(done)}")
+
+        self.channel.closing.add_done_callback(closed)
+
     async def consume(self, *, is_behind: bool = False) -> None:
-        """Consume the queue on a channel of its own. Raises what the library raises."""
+        """Consume the queue. Raises what the library raises."""
         channel = self.channel
         await channel.basic_qos(prefetch_count=1 if is_behind else self._prefetch)
         consuming = await channel.basic_consume(self.subject, self.arrive, arguments=BEHIND if is_behind else None)

@@ -20,6 +20,13 @@ ANSWER_S = 60.0
 """How long the server may take for an answer. One that deletes thousands of queues needs ten seconds and more; whether
 its connection lives is found out by probes meanwhile, so this is for answers that got lost."""
 
+DEPRECATED = "transient_nonexcl_queues"
+PERMIT = f"Set deprecated_features.permit.{DEPRECATED} = true in rabbitmq.conf; this protocol has such queues."
+_OTHER_FLAGS = (
+    "Somebody declared the queue with other flags than the protocol wants (not durable, auto-delete, not exclusive): "
+    "delete it, and let its maker use these flags."
+)
+
 
 def is_open(channel: Channel) -> bool:
     """Whether the server still takes frames on a channel: on one that it has closed they end the whole connection."""
@@ -36,6 +43,11 @@ def explain(error: BaseException) -> str:
     if isinstance(error, exceptions.AMQPError) and error.args:
         return " ".join(str(part) for part in error.args)
     return str(error) if isinstance(error, NodeError) else why(error)
+
+
+def remedy_of(error: exceptions.AMQPChannelError) -> str | None:
+    """What to do about a queue that the server refuses, if that is known."""
+    return _OTHER_FLAGS if isinstance(error, exceptions.ChannelPreconditionFailed) else None
 
 
 def reason_of(closed: asyncio.Future[Any]) -> str:
