@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,11 +73,13 @@ class Turns:
 def no_long_turn(served: Served) -> Iterator[None]:
     """Fail when the loop does not get round in time within the block."""
     turns = Turns()
+    gc.disable()  # a collection takes as long as all tests of this process have made objects
     watching = asyncio.run_coroutine_threadsafe(turns.watch(), served._loop)
     try:
         yield
     finally:
         watching.cancel()
+        gc.enable()
     assert turns.longest_s < LONGEST_S
 
 

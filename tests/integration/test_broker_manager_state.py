@@ -55,7 +55,7 @@ def test_metrics_health_status_and_doctor_say_the_same_of_the_manager(
         assert metric(node, "job_item_manager_up", manager=manager.url) == 1
         assert sum(node.health()["outbox"]["waiting"].values()) == 0
         assert doctors_line(node).verdict == "ok" and "1 events" in doctors_line(node).said
-        assert f"{manager.url}, last answer" in status(node) and "to be said nothing" in status(node)
+        assert f"{manager.url}, last answer" in status(node) and "unsent nothing" in status(node)
         before = node.health()["manager"]["answered_at"]
         eventually(lambda: node.health()["manager"]["answered_at"] > before, what="the answer is renewed")
 

@@ -96,6 +96,7 @@ TYPED: Mapping[str, str] = {
     "job_item logs": "job_item logs d5",
     "job_item logs -f": "job_item logs -f d5",
     "job_item logs TASK_ID": "job_item logs d5",
+    "job_item status TASK_ID": "job_item status d5",
     "python -c 'import MODULE'": "python -c 'import json'",
     "job_item submit": "job_item submit hello --wait",
 }

@@ -100,7 +100,10 @@ def test_a_node_gets_its_broker_and_its_events_from_the_manager(
         assert trigger.await_said(trigger.trigger("hello")) == b"finish"
         assert not takes(trigger, "slow")
         doubts = [line for line in lines(node, "settings.doubted") if line["code"] == "ERR-MGR-007"]
-        assert [line["at"] for line in doubts] == ["jobs[1].event", "jobs[2].event"]
+        assert [line["at"].rpartition(" ")[2] for line in doubts] == ["jobs[1].event", "jobs[2].event"]
+        assert all(str(line["at"]).startswith(str(node.folder / "config.yaml")) for line in doubts), (
+            "each says where in the file"
+        )
         state = manager_state(node)
         assert (state["url"], state["events"], state["reason"]) == (manager.url, ["hello"], None)
         kept = node.state / "manager.json"

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from worker.brokers.rabbitmq.life import RabbitmqLife
     from worker.brokers.rabbitmq.subscription import RabbitmqSubscription
 
-PREFETCH = 1
+PREFETCH = 16
+"""Of each subject. With one message at a time the second of a subject waits for the first to be acknowledged, and what
+another subject has meanwhile overtakes it: a follower would hear the end of a job before the rest of its output."""
 
 
 class NotShared(Exception):  # noqa: N818 - it says what is
