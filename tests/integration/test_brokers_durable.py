@@ -77,11 +77,12 @@ async def test_what_was_put_in_while_nobody_listened_is_lent_with_its_bytes(stag
             await queues.put(WORK, f"T{number}", b'{"task_id":"T%d"}' % number)
     async with connected(stage) as (_, queues):
         queue = await queues.open(WORK, 20)
-        loans = [await borrow(queue) for _ in range(20)]
+        loans = []
+        for _ in range(20):
+            loans.append(loan := await borrow(queue))
+            await queues.accept(loan)
         assert sorted(loan.body for loan in loans) == sorted(b'{"task_id":"T%d"}' % number for number in range(20))
         assert {(loan.delivery, loan.runs, loan.losses, loan.round) for loan in loans} == {(1, 0, 0, 0)}
-        for loan in loans:
-            await queues.accept(loan)
         assert await is_empty(queue)
         await queue.close()
 
@@ -250,7 +251,7 @@ async def test_a_job_is_put_in_once_for_each_task_id_and_round_where_the_server_
 
 @in_loop
 async def test_two_who_draw_get_each_job_once(stage: Stage) -> None:
-    async with connected(stage) as (_, first), connected(stage) as (_, second):
+    async with connected(stage, lease=600) as (_, first), connected(stage, lease=600) as (_, second):
         bodies: list[bytes] = []
 
         async def draw(queues: Queues) -> None:
@@ -276,7 +277,7 @@ async def test_two_who_draw_get_each_job_once(stage: Stage) -> None:
 
 @in_loop
 async def test_no_more_is_lent_at_a_time_than_was_asked_for(stage: Stage) -> None:
-    async with connected(stage) as (_, first), connected(stage) as (_, second):
+    async with connected(stage, lease=600) as (_, first), connected(stage, lease=600) as (_, second):
         for number in range(10):
             await first.put(WORK, f"T{number}", b"%d" % number)
         queue = await first.open(WORK, 3)
@@ -298,7 +299,7 @@ async def test_no_more_is_lent_at_a_time_than_was_asked_for(stage: Stage) -> Non
 
 @in_loop
 async def test_a_draw_that_is_called_off_loses_nothing(stage: Stage) -> None:
-    async with connected(stage) as (_, queues):
+    async with connected(stage, lease=600) as (_, queues):
         queue = await queues.open(WORK, 1)
         for number in range(30):
             drawing = asyncio.ensure_future(queue.borrow(1))

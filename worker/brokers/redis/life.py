@@ -67,20 +67,20 @@ class RedisLife(Life):
 
     async def join(self, line: Line) -> None:
         """Open one more line, which lives and ends with this connection. Raises Unavailable."""
+        self._further.add(line)  # also while it opens and closes: who does that may be cancelled
         try:
             async with asyncio.timeout(CONNECT_S):
                 await line.open()
                 line.number = int(await (await line.ask("CLIENT", "ID")))
         except (RedisError, OSError) as error:
-            await line.close()
+            await self.leave(line)
             self.end(why(error))
             self.check()
-        self._further.add(line)
 
     async def leave(self, line: Line) -> None:
         """Close such a line."""
-        self._further.discard(line)
         await line.close()
+        self._further.discard(line)
 
     async def publish(self, subject: str, body: bytes) -> None:
         """See `Connection`. That Redis refuses it comes later, and goes to the log."""
