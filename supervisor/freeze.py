@@ -10,4 +10,3 @@ import multiprocess.popen_forkserver  # noqa: F401
 
 gc.collect()
 gc.freeze()
-gc.enable()  # `supervisor.loading` has switched it off

@@ -42,8 +42,7 @@ def outfit_for(plan: Plan, environ: MutableMapping[str, str]) -> Iterator[Outfit
         strangers = frozenset(children_of(os.getpid()))
         become_subreaper()
         rooms = sorted({plan.entries[room].partition(":")[0] for room in plan.rooms})
-        modules = ["supervisor.leash", "supervisor.loading", "supervisor.child", "supervisor.reader", *rooms]
-        births = Forkserver([*modules, "supervisor.freeze"])
+        births = Forkserver(["supervisor.leash", "supervisor.child", "supervisor.reader", *rooms, "supervisor.freeze"])
         stack.callback(births.close)
         births.warm()
         yield Outfit(Holdings(plan), births, signals, strangers, log, notifier)

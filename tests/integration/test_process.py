@@ -128,12 +128,3 @@ def test_a_closed_standard_descriptor_becomes_the_null_device() -> None:
         "os.dup(1) - kept)"
     )
     assert bare(program) == "[True, False, True] 1"
-
-
-def test_garbage_is_looked_for_again_when_the_modules_of_children_are_loaded() -> None:
-    program = (
-        "import gc; import supervisor.loading; before = gc.isenabled(); import supervisor.freeze; "
-        "print(before, gc.isenabled(), gc.get_freeze_count() > 0)"
-    )
-    said = subprocess.check_output([sys.executable, "-c", program], cwd=ROOT, text=True)
-    assert said.split() == ["False", "True", "True"]
