@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -159,13 +160,18 @@ class Leases:
             self._is_free.set()
 
     async def freed(self) -> None:
-        """Return when the broker was told of what a predecessor had on loan: the jobs are there for whoever asks."""
-        await self._is_free.wait()
+        """Return when the broker was told of what a predecessor had on loan: the jobs are there for whoever asks.
+
+        No later than after a term, in which they come again by themselves.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._term_s):
+                await self._is_free.wait()
 
     async def _redeem(self, pledges: Sequence[Pledge], subject_of: Callable[[str], str]) -> None:
         """Tried once: what the broker does not hear of comes again within a term."""
-        queues = queues_of(await self._session.connected())
         try:
+            queues = queues_of(await self._session.connected())
             for start in range(0, len(pledges), AT_ONCE):
                 some = pledges[start : start + AT_ONCE]
                 await asyncio.gather(*(self._returns.redeem(queues, subject_of(one.event), one) for one in some))
