@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 HOPPER = """
@@ -31,14 +33,17 @@ def new_mark() -> str:
 
 
 def processes_with(mark: str) -> list[int]:
-    """The pids of all processes that have `mark` on their command line (zombies have none)."""
-    found = []
+    """The pids of all processes that have `mark` anywhere on their command line (zombies have none)."""
+    return [pid for pid, line in _command_lines() if mark.encode() in line]
+
+
+def helpers_with(mark: str) -> list[int]:
+    """The pids of those that have `mark` as an argument of its own: the helpers, and not the shell that starts them."""
+    return [pid for pid, line in _command_lines() if mark.encode() in line.split(b"\0")]
+
+
+def _command_lines() -> Iterator[tuple[int, bytes]]:
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
-            try:
-                line = (folder / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if mark.encode() in line:
-                found.append(int(folder.name))
-    return found
+            with contextlib.suppress(OSError):
+                yield int(folder.name), (folder / "cmdline").read_bytes()

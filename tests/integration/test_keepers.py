@@ -15,7 +15,7 @@ from job_item.keeper.command import Command
 from job_item.keeper.pool import KeeperPool
 from job_item.process import children_of
 from tests.conftest import eventually
-from tests.orphans import SHAPES, new_mark, processes_with
+from tests.orphans import SHAPES, helpers_with, new_mark, processes_with
 from tests.pools import run, shell_in, with_pool, zygote_of_this_process
 
 
@@ -132,24 +132,24 @@ def test_the_first_reason_to_stop_counts(shell: Callable[[str], Command]) -> Non
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("stopped", [False, True], ids=["normal end", "stopped"])
 def test_nothing_of_a_tree_is_left_when_the_end_is_told(
-    shape: str, stopped: bool, shell: Callable[[str], Command]
+    shape: str, stopped: bool, shell: Callable[[str], Command], tmp_path: Path
 ) -> None:
     async def use(pool: KeeperPool) -> None:
         mark = new_mark()
         neighbour_mark = new_mark()
         neighbour = pool.start(shell(f"(setsid sleep {neighbour_mark} &); exec sleep {neighbour_mark}"))
-        tail = "exec sleep 600" if stopped else "while ! pgrep -f {mark} >/dev/null; do :; done"
-        text = (
-            SHAPES[shape].replace("{mark}", mark) + "\n" + tail.replace("{mark}", f"'{mark[:8]}[{mark[8]}]{mark[9:]}'")
-        )
-        job = pool.start(shell(text))
+        await asyncio.to_thread(eventually, lambda: len(helpers_with(neighbour_mark)) == 2)
+        tail = "exec sleep 600" if stopped else "while [ ! -e go ]; do sleep 0.01; done"
+        job = pool.start(shell(SHAPES[shape].replace("{mark}", mark) + "\n" + tail))
+        await asyncio.to_thread(eventually, lambda: helpers_with(mark))
         if stopped:
-            await asyncio.to_thread(eventually, lambda: processes_with(mark))
             job.stop("terminate", 0.2)
+        else:
+            (tmp_path / "go").touch()
         ended = await job.ended
         assert processes_with(mark) == []
         assert ended.survivors == 0
-        assert len(processes_with(neighbour_mark)) == 2, "the neighbour's helper was not ours to kill"
+        assert len(helpers_with(neighbour_mark)) == 2, "the neighbour's helper was not ours to kill"
         neighbour.stop("terminate", 0.0)
         await neighbour.ended
 
@@ -179,7 +179,7 @@ def test_a_killed_keeper_loses_its_job_and_leaves_nothing(shell: Callable[[str],
     async def use(pool: KeeperPool) -> None:
         mark = new_mark()
         job = pool.start(shell(f"(setsid sleep {mark} &); sleep {mark}"))
-        await asyncio.to_thread(eventually, lambda: len(processes_with(mark)) == 2 or None)
+        await asyncio.to_thread(eventually, lambda: len(helpers_with(mark)) == 2)
         (keeper,) = children_of(zygote_of_this_process())
         os.kill(keeper, signal.SIGKILL)
         assert (await job.ended).end == "lost"
@@ -193,7 +193,7 @@ def test_a_killed_zygote_loses_its_jobs_and_is_replaced(shell: Callable[[str], C
     async def use(pool: KeeperPool) -> None:
         mark = new_mark()
         job = pool.start(shell(f"(setsid sleep {mark} &); exec sleep {mark}"))
-        await asyncio.to_thread(eventually, lambda: len(processes_with(mark)) == 2 or None)
+        await asyncio.to_thread(eventually, lambda: len(helpers_with(mark)) == 2)
         os.kill(zygote_of_this_process(), signal.SIGKILL)
         assert (await job.ended).end == "lost"
         assert processes_with(mark) == []
@@ -207,7 +207,7 @@ def test_closing_the_pool_ends_what_runs(shell: Callable[[str], Command]) -> Non
 
     async def use(pool: KeeperPool) -> None:
         pool.start(shell(f"(setsid sleep {mark} &); exec sleep {mark}"))
-        await asyncio.to_thread(eventually, lambda: len(processes_with(mark)) == 2 or None)
+        await asyncio.to_thread(eventually, lambda: len(helpers_with(mark)) == 2)
 
     with_pool(use)
     assert processes_with(mark) == []
