@@ -123,7 +123,10 @@ class Leases:
         if lease is None:
             return
         if status is Status.QUEUED:
-            self.on_rest(lease.event)
+            if lease.is_lost:  # while that was written down
+                self._spawn(self._leave_waiting(lease))
+            else:
+                self.on_rest(lease.event)
             return
         if status is not Status.LEFT:
             self.conclude(task_id, is_dead=is_dead)

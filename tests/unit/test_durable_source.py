@@ -18,7 +18,7 @@ from worker.brokers.queues import Queues
 from worker.brokers.session import Session
 from worker.brokers.stored import Store
 from worker.dead import DeadLetters
-from worker.journal import Journal, LastWords
+from worker.journal import Journal, LastWords, Settlement
 from worker.leases import Leases
 from worker.outbox import Outbox
 from worker.recovery import Rules
@@ -177,6 +177,30 @@ async def test_a_job_whose_lease_is_over_is_killed_left_and_run_again_when_it_co
         assert (first.error_code, first.attempt, second.attempt) == ("ERR-DLV-001", 1, 2)
         assert first.fence < second.fence
         await at.made.until(lambda: at.said("T1") == [])
+
+
+@in_loop
+async def test_a_job_that_is_lost_while_its_failure_is_written_down_is_left_and_runs_when_it_comes_back(
+    tmp_path: Path,
+) -> None:
+    async with post(tmp_path, spec(retries={"attempts": 5, "backoff": 3600, "backoff_max": 3600})) as at:
+        settle = at.made.journal.settle
+
+        async def settle_late(settlement: Settlement, words: LastWords | None = None) -> Status | None:
+            at.hub.stop()
+            await at.made.until(lambda: at.leases.is_lost("T1"))
+            at.hub.is_open = True
+            return await settle(settlement, words)
+
+        at.made.journal.settle = settle_late  # type: ignore[method-assign]  # the moment is what counts here
+        await at.put("T1")
+        await at.made.until(lambda: at.made.stage.running() == ["T1"])
+        at.made.stage.finish("T1", 3)
+        await at.made.until(lambda: at.made.stage.started == ["T1", "T1"])
+        at.made.journal.settle = settle  # type: ignore[method-assign]
+        await at.made.until(lambda: at.made.stage.running() == ["T1"])
+        at.made.stage.finish("T1")
+        await at.made.until_status("T1", Status.FINISH)
 
 
 @in_loop
