@@ -187,7 +187,8 @@ def test_doctor_shows_a_table_on_a_terminal(tmp_path: Path) -> None:
     assert ended.code == 1
     assert "keepers" in said
     assert "ERR-SUP-057" in said
-    assert "what to do" in said
+    assert "-> " in said, "what to do"
+    assert "The node cannot work here before what is marked `fail` is mended (1 of " in " ".join(said.split())
 
 
 def test_doctor_finds_a_running_node_well_and_changes_nothing(tmp_path: Path) -> None:
