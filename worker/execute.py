@@ -69,6 +69,8 @@ class Executor:
         """Run one attempt until its last process is gone."""
         if execution.stop_how:
             return stopped(execution.stop_how)
+        if self._lessor is not None and self._lessor.is_lost(assignment.task_id):
+            return stopped("terminate")
         self._reporter.started(assignment)
         if self._spokesman is not None:
             await self._spokesman.announce(assignment)

@@ -222,11 +222,12 @@ class Leases:
     async def _leave_waiting(self, lease: Lease) -> None:
         while True:
             try:
-                await self._journal.leave(lease.task_id, time.time())
+                has_waited = await self._journal.leave(lease.task_id, time.time())
                 break
             except Unavailable:
                 await asyncio.sleep(JOURNAL_PAUSE_S)
-        if not self.kill(lease.task_id):
+        # What has waited gets no attempt any more, whoever gives it a slot in this moment.
+        if has_waited or not self.kill(lease.task_id):
             self._forget(lease)
             self.on_left(lease.task_id)
 

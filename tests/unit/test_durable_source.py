@@ -18,7 +18,7 @@ from worker.brokers.queues import Queues
 from worker.brokers.session import Session
 from worker.brokers.stored import Store
 from worker.dead import DeadLetters
-from worker.journal import Journal, LastWords, Settlement
+from worker.journal import Claim, Journal, LastWords, Settlement
 from worker.leases import Leases
 from worker.outbox import Outbox
 from worker.recovery import Rules
@@ -199,6 +199,42 @@ async def test_a_job_that_is_lost_while_its_failure_is_written_down_is_left_and_
         await at.made.until(lambda: at.made.stage.started == ["T1", "T1"])
         at.made.journal.settle = settle  # type: ignore[method-assign]
         await at.made.until(lambda: at.made.stage.running() == ["T1"])
+        at.made.stage.finish("T1")
+        await at.made.until_status("T1", Status.FINISH)
+
+
+@in_loop
+async def test_a_job_that_is_lost_in_the_moment_in_which_it_gets_a_slot_is_left(
+    tmp_path: Path,
+) -> None:
+    async with post(tmp_path, spec(retries={"attempts": 5, "backoff": LEASE_S * 3})) as at:
+        await at.put("T1")
+        await at.made.until(lambda: at.made.stage.running() == ["T1"])
+        leave, claim = at.made.journal.leave, at.made.journal.claim
+        is_asked, is_left = asyncio.Event(), asyncio.Event()
+
+        async def leave_late(task_id: str, at: float) -> bool:
+            was_waiting = await leave(task_id, at)
+            await is_asked.wait()
+            asyncio.get_running_loop().call_soon(is_left.set)
+            return was_waiting
+
+        def claim_later(task_id: str, started_at: float) -> asyncio.Future[Claim | None]:
+            async def wait() -> Claim | None:
+                await is_left.wait()
+                return await claim(task_id, started_at)
+
+            is_asked.set()
+            return asyncio.ensure_future(wait())
+
+        at.made.journal.leave = leave_late  # type: ignore[method-assign]  # the moment is what counts here
+        at.made.journal.claim = claim_later  # type: ignore[method-assign]
+        at.made.stage.finish("T1", 3)
+        await at.made.until_status("T1", Status.QUEUED)
+        at.hub.stop()
+        await is_left.wait()
+        at.hub.is_open = True
+        await at.made.until(lambda: at.made.stage.started == ["T1", "T1"])
         at.made.stage.finish("T1")
         await at.made.until_status("T1", Status.FINISH)
 

@@ -131,7 +131,11 @@ class DurableSource:
         """Raises `Refused`, `Unavailable`."""
         trigger = read_trigger(loan.body)
         queues, journal, task_id = queues_of(connection), self._intake.journal, trigger.task_id
-        await self._leases.lost(task_id)
+        try:
+            async with asyncio.timeout_at(None if loan.is_bound else loan.until_s):
+                await self._leases.lost(task_id)
+        except TimeoutError:
+            return  # this loan is over, too: the job is lent again
         known = journal.record(task_id)
         if known is not None:
             self._refuse_unless_same(known, event, trigger)
