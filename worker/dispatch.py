@@ -187,7 +187,7 @@ class Dispatcher:
 
     async def _run(self, line: Line, waiting: Waiting, claim: Awaitable[Claim | None]) -> None:
         """Run one job with its slot; the slot is free again as soon as its last process is gone."""
-        execution = self._running[waiting.task_id]
+        execution, pause_s = self._running[waiting.task_id], None
         try:
             try:
                 assignment = await self._claimed(line, waiting, claim)
@@ -201,6 +201,9 @@ class Dispatcher:
             pause_s = await self._executor.settle(assignment, outcome)
         finally:
             del self._running[waiting.task_id]
+            if execution.is_due and pause_s is None:  # it may have come back when this was no attempt of it
+                line.put_back(waiting)
+                self._fill()
         if pause_s is not None:
             again = waiting._replace(attempt=assignment.attempt, not_before=None)
             self._turns.pauses.begin(line.spec.event, again, pause_s)

@@ -33,6 +33,8 @@ class Execution:
     stop_how: str | None = None
     performance: Performance | None = None
     grace_s: float = 0.0
+    is_due: bool = False
+    """It stood in the queue once more meanwhile, and was passed over."""
 
     def stop(self, how: str, grace_s: float | None = None) -> None:
         """End the attempt, or keep it from starting. `grace_s` None means the job's own `kill_grace`."""

@@ -87,7 +87,7 @@ class Leases:
 
     async def lost(self, task_id: str) -> None:
         """Return when nothing is left of a lease that was lost or given up."""
-        while (lease := self._leases.get(task_id)) is not None and (lease.is_lost or lease.is_leaving):
+        while (lease := self._leases.get(task_id)) is not None and self.is_lost(task_id):
             await lease.gone.wait()
 
     def is_reft(self, task_id: str) -> bool:
@@ -148,6 +148,18 @@ class Leases:
         if lease is not None and not lease.is_concluding:
             lease.is_leaving = True
 
+    def give_back(self, task_id: str) -> None:
+        """Let somebody else have a job that waits here and is not to run; one that runs goes on."""
+        lease = self._leases.get(task_id)
+        if lease is not None and not lease.is_concluding and not lease.is_lost:
+            self._spawn(self._give_back_waiting(lease))
+
+    def give_back_all(self, event: str) -> None:
+        """The same for all jobs of an event."""
+        for lease in tuple(self._leases.values()):
+            if lease.event == event:
+                self.give_back(lease.task_id)
+
     def recover(self, subject_of: Callable[[str], str]) -> None:
         """A predecessor died with jobs on loan; some were over, and may have been acknowledged or not.
 
@@ -196,10 +208,10 @@ class Leases:
 
     async def stop(self, limit_s: float) -> None:
         """Give back what waits, and let what is under way end, within a bound."""
-        for task_id, _ in self.held:
-            lease = self._leases[task_id]
-            if await self._journal.leave(task_id, time.time()):
-                self._spawn(self._give_back(lease))
+        for lease in tuple(self._leases.values()):
+            with suppress(Unavailable):  # a new process leaves it
+                if not lease.is_concluding and await self._journal.leave(lease.task_id, time.time()):
+                    self._spawn(self._give_back(lease))
         busy = {task for task in self._tasks if task not in {lease.keeper for lease in self._leases.values()}}
         if busy:
             await asyncio.wait(busy, timeout=limit_s)
@@ -219,26 +231,39 @@ class Leases:
         if not self.kill(lease.task_id):
             self._spawn(self._leave_waiting(lease))
 
-    async def _leave_waiting(self, lease: Lease) -> None:
+    async def _leave(self, lease: Lease) -> bool:
+        """Write down that a job is left, however long that takes; tells whether it waited."""
         while True:
             try:
-                has_waited = await self._journal.leave(lease.task_id, time.time())
-                break
+                return await self._journal.leave(lease.task_id, time.time())
             except Unavailable:
                 await asyncio.sleep(JOURNAL_PAUSE_S)
+
+    async def _leave_waiting(self, lease: Lease) -> None:
+        has_waited = await self._leave(lease)
         # What has waited gets no attempt any more, whoever gives it a slot in this moment.
         if has_waited or not self.kill(lease.task_id):
             self._forget(lease)
             self.on_left(lease.task_id)
 
+    async def _give_back_waiting(self, lease: Lease) -> None:
+        if await self._leave(lease):
+            lease.is_leaving = True  # until its copy is there and it is gone here, nobody begins that
+            await self._give_back(lease)
+            self.on_left(lease.task_id)
+
     async def _conclude(self, lease: Lease, *, is_dead: bool) -> None:
-        await self._returns.conclude(lease, is_dead=is_dead)
-        self._drop(lease)
+        try:
+            await self._returns.conclude(lease, is_dead=is_dead)
+        finally:  # also where that has failed inside: then the job is lent again, and concluded again
+            self._drop(lease)
 
     async def _give_back(self, lease: Lease) -> None:
         lease.is_concluding = True
-        await self._returns.give_back(lease)
-        self._drop(lease)
+        try:
+            await self._returns.give_back(lease)
+        finally:
+            self._drop(lease)
 
     def _drop(self, lease: Lease) -> None:
         self._forget(lease)

@@ -6,10 +6,11 @@ The line of an event that is configured no more is put aside as it is, and waits
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from job_item.settings import Job
+from worker.execute import Execution
 from worker.journal import Journal, Waiting
 from worker.line import Line
 from worker.pauses import Pauses
@@ -51,16 +52,16 @@ class Turns:
             line.put_back(waiting)
         return line is not None
 
-    def next(self, running: Container[str]) -> tuple[Line, Waiting] | None:
+    def next(self, running: Mapping[str, Execution]) -> tuple[Line, Waiting] | None:
         """The job that may start now, with its line, which goes to the end of the turns; None when there is none.
 
-        A job of `running` is passed over: left in a pause and lent again, it has its slot, and this is its place of
-        before.
+        A job of `running` is passed over, and is told so: left in a pause and lent again, it has two places here.
         """
         for event, line in tuple(self._turns.items()):
             postpone = partial(self.pauses.begin, event)
             waiting = line.take(self._journal, postpone)
-            while waiting is not None and waiting.task_id in running:
+            while waiting is not None and (execution := running.get(waiting.task_id)) is not None:
+                execution.is_due = True
                 waiting = line.take(self._journal, postpone)
             if waiting is not None:
                 self._turns.move_to_end(event)

@@ -75,6 +75,11 @@ class Life:
             self._awaited.add(answer, limit_s)
             try:
                 return await answer
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is None or not task.cancelling():
+                    self._end_called_off()
+                raise
             finally:
                 self._awaited.drop(answer)
         return answer.result()
@@ -94,7 +99,14 @@ class Life:
             self._end_silent(limit_s)
             task.cancel()
             self.check()
+        if task.cancelled():
+            self._end_called_off()
         return task.result()
+
+    def _end_called_off(self) -> None:
+        """A client library has called off what it was asked for: that must not pass for the end of whoever asked."""
+        self.end("a request was called off")
+        self.check()
 
     def begin(self, work: Coroutine[Any, Any, Found]) -> asyncio.Task[Found]:
         """Do something for which nobody may wait."""

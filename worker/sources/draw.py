@@ -78,8 +78,8 @@ class Draw:
                 return
             try:
                 await self._draw(connection)
-            except Unavailable:
-                await self._unless_over(_lost(connection))
+            except Unavailable:  # mostly the connection is lost, and known to be so
+                await self._unless_over(_lost(connection, REFUSED_PAUSE_S))
             except NodeError as error:
                 self.lack = error.message
                 get("worker").error("queue.refused", code=error.code, subject=self.subject, reason=error.message)
@@ -156,7 +156,7 @@ class Draw:
                 await asyncio.wait({task})
 
 
-async def _lost(connection: Connection, limit_s: float = math.inf) -> None:
+async def _lost(connection: Connection, limit_s: float) -> None:
     """Wait for the loss of a connection, or for so long; then give whoever keeps it a turn to see that."""
-    await asyncio.wait({connection.lost}, timeout=None if limit_s == math.inf else limit_s)
+    await asyncio.wait({connection.lost}, timeout=limit_s)
     await asyncio.sleep(PAUSE_S)

@@ -79,12 +79,18 @@ class DurableSource:
             return
         specs = self._intake.board.standing.announced
         for event in self._draws.keys() - specs.keys():
-            change = asyncio.get_running_loop().create_task(self._draws.pop(event).stop())
+            change = asyncio.get_running_loop().create_task(self._end(event, self._draws.pop(event)))
             self._changes.add(change)
             change.add_done_callback(self._changes.discard)
         for event in specs.keys() - self._draws.keys():
             take = partial(self._take, event)
             self._draws[event] = Draw(self._session, self._intake, self._leases, event, take, self._share)
+
+    async def _end(self, event: str, draw: Draw) -> None:
+        """Draw no more. What waits for an event that is configured no more would wait here for ever."""
+        await draw.stop()
+        if event not in self._intake.board.standing.specs:
+            self._leases.give_back_all(event)
 
     def retire(self) -> None:
         """A successor follows, which takes what comes."""
@@ -100,6 +106,8 @@ class DurableSource:
     def _rest(self, event: str) -> None:
         if (draw := self._draws.get(event)) is not None:
             draw.widen()
+        elif event not in self._intake.board.standing.specs:
+            self._leases.give_back_all(event)
 
     def _share(self, free: int) -> int:
         """How many of the free slots one event asks for: all do, and each may get what it has asked for."""
@@ -155,7 +163,11 @@ class DurableSource:
             self._leases.hold(task_id, event, loan, connection, queues.keep_s)
             self._session.taken()
             self.on_accepted(task_id)
-            await self._begin(record, loan, is_known=known is not None)
+            try:
+                await self._begin(record, loan, is_known=known is not None)
+            except Unavailable as error:  # it is on loan already, and nothing would begin it
+                self._logger.warning("job.not_begun", code=error.code, task_id=task_id, reason=error.message)
+                self._leases.give_back(task_id)
             return
         self._refuse_unless_same(record, event, trigger)
         if self._leases.has(task_id):  # the same job was lent twice at the same time
