@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from job_item.errors import NodeError, Unavailable
+from job_item.errors import BadMessage, NodeError, Unavailable
 from job_item.job import Status
 from job_item.log import get
 from worker.brokers.queues import Expired, Queues
@@ -44,7 +44,7 @@ class Returns:
             try:
                 queues = queues_of(await self._session.connected())
                 if is_dead:
-                    await queues.bury(lease.task_id, self._letter(lease.task_id, lease.event, lease.loan.round))
+                    await self._bury(queues, lease.task_id, lease.event, lease.loan.round)
                     is_dead = False
                 if lease.loan.until_s > self._loop.time():
                     await queues.accept(lease.loan)
@@ -74,7 +74,7 @@ class Returns:
             return
         is_done = record.status.is_final and record.status is not Status.LEFT
         if is_done and record.is_dead:
-            await queues.bury(pledge.task_id, self._letter(pledge.task_id, pledge.event, pledge.round))
+            await self._bury(queues, pledge.task_id, pledge.event, pledge.round)
         if await queues.redeem(subject, pledge.pledge, pledge.until_s, is_done=is_done) and is_done:
             await self.own(pledge.task_id)
 
@@ -88,6 +88,13 @@ class Returns:
                 self._logger.error("job.unowned", task_id=task_id, code=error.code, reason=error.message)
                 await asyncio.sleep(JOURNAL_PAUSE_S)
         self._grow()
+
+    async def _bury(self, queues: Queues, task_id: str, event: str, turn: int) -> None:
+        """Add a dead letter. One that the broker never takes is none: the end of its job is to be told all the same."""
+        try:
+            await queues.bury(task_id, self._letter(task_id, event, turn))
+        except BadMessage as error:
+            self._logger.error("letter.refused", task_id=task_id, code=error.code, reason=error.message)
 
     def _letter(self, task_id: str, event: str, turn: int) -> bytes:
         record = self._journal.record(task_id)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from job_item.errors import NodeError, Unavailable
+from job_item.errors import BadMessage, NodeError, Unavailable
 from tests.brokers.servers import LEASE_S
 from tests.brokers.stages import DURABLE, Stage
 from tests.journals import in_loop
@@ -329,6 +329,15 @@ async def test_what_came_and_was_not_asked_for_goes_back_when_the_queue_is_close
         assert (loan.body, loan.runs) == (b"1", 0)
         await queues.accept(loan)
         await again.close()
+
+
+@in_loop
+async def test_a_dead_letter_that_is_too_large_ends_no_connection(stage: Stage) -> None:
+    async with connected(stage) as (connection, queues):
+        with suppress(BadMessage):
+            await queues.bury("T1", b"x" * (connection.payload_limit + 1))
+        await connection.probe(SOON_S)
+        assert not connection.lost.done()
 
 
 @in_loop

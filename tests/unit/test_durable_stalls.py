@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from job_item.errors import Unavailable
+from job_item.errors import BadMessage, Unavailable
 from job_item.job import JobRecord, Status
 from job_item.settings import Job
 from tests.journals import in_loop
@@ -186,6 +186,23 @@ async def test_a_job_whose_end_could_not_be_told_for_a_bug_is_lent_again_and_its
         await at.made.until_status("T1", Status.FINISH)
         await at.made.until(lambda: not at.made.journal.is_leased("T1"))
         await at.made.until(lambda: at.is_empty)
+        assert at.made.journal.unsaid() == []
+
+
+@in_loop
+async def test_a_dead_letter_that_the_broker_cannot_take_does_not_hold_the_end_of_its_job_back(tmp_path: Path) -> None:
+    async with post(tmp_path, spec(retries={"attempts": 2, "backoff": 0})) as at:
+
+        async def refuse(task_id: str, letter: bytes) -> None:
+            raise BadMessage("ERR-BRK-006", f"{len(letter)} bytes are too many.")
+
+        at.queues.bury = refuse  # type: ignore[method-assign]  # as a broker whose messages may not be as large
+        await at.put("T1")
+        for number in (1, 2):
+            await at.made.until(lambda number=number: len(at.made.stage.started) == number)  # type: ignore[misc]
+            at.made.stage.finish("T1", 3)
+        await at.made.until_status("T1", Status.ERROR)
+        await at.made.until(lambda: not at.made.journal.is_leased("T1"))
         assert at.made.journal.unsaid() == []
 
 

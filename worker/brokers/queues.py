@@ -110,7 +110,10 @@ class Queues(Protocol):
         """Add a job, once for each task id and `round` within `dedupe`; returns when the server has it for good."""
 
     async def bury(self, task_id: str, letter: bytes) -> None:
-        """Add a dead letter; returns when the server has it for good. Twice the same may leave two."""
+        """Add a dead letter; returns when the server has it for good. Twice the same may leave two.
+
+        Raises BadMessage (ERR-BRK-006) for one that the server never takes.
+        """
 
     async def fallen(self, limit: int) -> Sequence[Fallen]:
         """The dead letters of the project, in an order that is not promised."""

@@ -37,6 +37,8 @@ CONSUMER = "job_item"
 SHARE = 0.8
 """What part of the server's `ack_wait` a node trusts in."""
 MESSAGE_ID = "Nats-Msg-Id"
+HEADERS_BYTES = 1024
+"""Kept for the headers, which the server counts."""
 _NO_STREAM, _NO_CONSUMER, _NAME_TAKEN, _NO_MESSAGE = 10059, 10014, 10058, 10037
 
 
@@ -128,7 +130,6 @@ class NatsQueues:
 
     async def put(self, subject: str, task_id: str, body: bytes, round: int = 0) -> None:  # noqa: A002 - of the Protocol
         """See `Queues`."""
-        self._life.fit(subject, body, self._life.payload_limit)
         headers = {MESSAGE_ID: f"{task_id}.{round}" if round else task_id, ROUND: str(round)}
         try:
             await self._publish(subject, body, headers)
@@ -177,7 +178,11 @@ class NatsQueues:
         return now_s
 
     async def _publish(self, subject: str, body: bytes, headers: dict[str, str]) -> None:
-        """Publish, and have the server say that it keeps it."""
+        """Publish, and have the server say that it keeps it.
+
+        Raises BadMessage for what is too large: the server would end the connection.
+        """
+        self._life.fit(subject, body, self._life.payload_limit - HEADERS_BYTES)
         answer = await self._life.request(subject, body, headers)
         _read(subject, answer)
 

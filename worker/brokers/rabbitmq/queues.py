@@ -106,6 +106,7 @@ class RabbitmqQueues:
 
     async def bury(self, task_id: str, letter: bytes) -> None:
         """See `Queues`."""
+        self._life.fit(self._dead, letter, self._life.payload_limit)
         await self._ensure_dead()
         await self._life.ask(self._life.send_durable(DEAD_EXCHANGE, self._dead, letter, {}, task_id))
 
