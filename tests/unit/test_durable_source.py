@@ -144,6 +144,23 @@ async def test_a_job_that_is_asked_for_again_is_not_run_again(tmp_path: Path) ->
 
 
 @in_loop
+async def test_a_job_that_a_server_lends_again_while_it_runs_stays_on_loan_until_its_end(tmp_path: Path) -> None:
+    async with post(tmp_path, spec()) as at:
+        await at.put("T1")
+        (item,) = at.store.waiting[SUBJECT]
+        await at.made.until(lambda: at.made.stage.running() == ["T1"])
+        first = item.holder
+        at.store.lay(item)  # as a server that was killed and has forgotten that it had given this out
+        await at.made.until(lambda: item.holder > first)
+        await asyncio.sleep(LEASE_S * 2)
+        assert item.holder, "it is renewed, and nobody has acknowledged it"
+        at.made.stage.finish("T1")
+        await at.made.until(lambda: at.is_empty and at.made.journal.unsaid() == [])
+        assert [attempt.status for attempt in at.made.record("T1").attempts] == [Status.FINISH]
+        assert not item.holder
+
+
+@in_loop
 async def test_the_same_job_lent_twice_at_once_runs_once_and_another_with_its_id_is_refused(tmp_path: Path) -> None:
     async with post(tmp_path, spec(), slots=3) as at:
         for number in (1, 1, 2):  # all lie there before the queue is asked

@@ -140,10 +140,7 @@ class DurableSource:
         if known is not None:
             self._refuse_unless_same(known, event, trigger)
         if self._leases.has(task_id):
-            if self._leases.is_reft(task_id):
-                self._leases.hold(task_id, event, loan, connection, queues.keep_s)
-            else:  # the same job was asked for twice
-                await queues.accept(loan)
+            await self._take_again(task_id, event, loan, connection)
             return
         is_open = known is None or known.status is Status.LEFT or loan.round > 0
         if is_open and not await self._intake.dispatcher.slot(event, HOLD_S):
@@ -158,8 +155,8 @@ class DurableSource:
             await self._begin(record, loan, is_known=known is not None)
             return
         self._refuse_unless_same(record, event, trigger)
-        if self._leases.has(task_id):  # the same job was lent twice at the same time
-            await queues.accept(loan)
+        if self._leases.has(task_id):  # it came twice at the same time
+            await self._take_again(task_id, event, loan, connection)
         elif record.status.is_final:
             self._logger.info("trigger.repeated", task_id=task_id, job_event=event, status=str(record.status))
             self._leases.hold(task_id, event, loan, connection, queues.keep_s)
@@ -168,6 +165,14 @@ class DurableSource:
         else:  # the journal has it for good
             await queues.accept(loan)
             await journal.own(task_id)
+
+    async def _take_again(self, task_id: str, event: str, loan: Loan, connection: Connection) -> None:
+        """A job that we have on loan is lent once more. Raises `Unavailable`."""
+        queues = queues_of(connection)
+        if self._leases.is_lent_again(task_id, loan):
+            self._leases.hold(task_id, event, loan, connection, queues.keep_s)
+        else:  # the same job was asked for twice
+            await queues.accept(loan)
 
     async def _begin(self, record: JobRecord, loan: Loan, *, is_known: bool) -> None:
         """Let a job run, unless whoever had it before was lost once too often."""
