@@ -15,7 +15,7 @@ from functools import partial
 from job_item.errors import BadMessage, NodeError, Unavailable
 from job_item.job import JobRecord, Status
 from job_item.log import get
-from worker.brokers.queues import Loan
+from worker.brokers.queues import Expired, Loan
 from worker.brokers.seam import Connection
 from worker.brokers.session import Session
 from worker.intake import Intake
@@ -121,6 +121,8 @@ class DurableSource:
             await self._take_job(event, connection, loan)
         except Refused as refusal:
             await self._refuse(event, connection, loan, refusal)
+        except Expired:
+            self._logger.info("job.come_too_late", job_event=event)  # it is lent again
         except Unavailable as error:  # the journal, or the connection: it is lent again
             self._logger.warning("job.not_taken", code=error.code, job_event=event, reason=error.message)
             with suppress(NodeError):
@@ -128,14 +130,14 @@ class DurableSource:
             await asyncio.sleep(JOURNAL_PAUSE_S)
 
     async def _take_job(self, event: str, connection: Connection, loan: Loan) -> None:
-        """Raises `Refused`, `Unavailable`."""
+        """Raises `Refused`, `Unavailable`, `Expired`."""
         trigger = read_trigger(loan.body)
         queues, journal, task_id = queues_of(connection), self._intake.journal, trigger.task_id
         try:
             async with asyncio.timeout_at(None if loan.is_bound else loan.until_s):
                 await self._leases.lost(task_id)
         except TimeoutError:
-            return  # this loan is over, too: the job is lent again
+            raise Expired("ERR-DLV-001", "The time for which the job was lent is over.") from None
         known = journal.record(task_id)
         if known is not None:
             self._refuse_unless_same(known, event, trigger)
@@ -167,7 +169,7 @@ class DurableSource:
             await journal.own(task_id)
 
     async def _take_again(self, task_id: str, event: str, loan: Loan, connection: Connection) -> None:
-        """A job that we have on loan is lent once more. Raises `Unavailable`."""
+        """A job that we have on loan is lent once more. Raises `Unavailable`, `Expired`."""
         queues = queues_of(connection)
         if self._leases.is_lent_again(task_id, loan):
             self._leases.hold(task_id, event, loan, connection, queues.keep_s)
