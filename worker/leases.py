@@ -90,10 +90,14 @@ class Leases:
         while (lease := self._leases.get(task_id)) is not None and self.is_lost(task_id):
             await lease.gone.wait()
 
-    def is_reft(self, task_id: str) -> bool:
-        """Whether this job has lost the connection that it was lent on."""
+    def is_lent_again(self, task_id: str, loan: Loan) -> bool:
+        """Whether this is a job that we have, by the same message: its connection was lost, or its server has been.
+
+        nats-server 2.9.10 gives out again what it had given out right before it was killed. Whoever took that for a
+        second order of the same job, and acknowledged it, would lose the job.
+        """
         lease = self._leases.get(task_id)
-        return lease is not None and lease.is_bereft
+        return lease is not None and (lease.is_bereft or (bool(loan.entry) and lease.loan.entry == loan.entry))
 
     def is_bereft(self, event: str | None = None) -> bool:
         """Whether jobs (of `event`) have lost the connection that they were lent on: they may be lent again."""

@@ -116,6 +116,7 @@ async def test_a_job_is_lent_to_one_at_a_time_and_to_the_next_when_the_first_is_
             await one.close()
         again = await borrow(other)
         assert (again.body, again.delivery, again.runs, again.losses) == (b"1", 2, 1, 1)
+        assert again.entry == loan.entry, "it is the same message"
         with pytest.raises((Expired, Unavailable)):
             await first.accept(loan)
         with pytest.raises((Expired, Unavailable)):
@@ -288,6 +289,7 @@ async def test_no_more_is_lent_at_a_time_than_was_asked_for(stage: Stage) -> Non
         other = await second.open(WORK, 7)
         others = [await borrow(other) for _ in range(7)]
         assert {loan.losses for loan in (*loans, *others)} == {0}
+        assert len({loan.entry for loan in (*loans, *others)}) == (1 if loans[0].is_bound else 10)
         assert sorted(loan.body for loan in (*loans, *others)) == [b"%d" % number for number in range(10)]
         for loan in loans:
             await first.accept(loan)

@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from job_item.job import Status
 from job_item.settings import Job
 from tests.dispatching import Company, company
@@ -141,6 +143,45 @@ async def test_a_job_that_is_asked_for_again_is_not_run_again(tmp_path: Path) ->
         await at.put("T1")
         await at.made.until(lambda: at.is_empty)
         assert at.made.stage.started == ["T1"]
+
+
+@in_loop
+async def test_a_job_that_a_server_lends_again_while_it_runs_stays_on_loan_until_its_end(tmp_path: Path) -> None:
+    async with post(tmp_path, spec()) as at:
+        await at.put("T1")
+        (item,) = at.store.waiting[SUBJECT]
+        await at.made.until(lambda: at.made.stage.running() == ["T1"])
+        first = item.holder
+        at.store.lay(item)  # as a server that was killed and has forgotten that it had given this out
+        await at.made.until(lambda: item.holder > first)
+        await asyncio.sleep(LEASE_S * 2)
+        assert item.holder, "it is renewed, and nobody has acknowledged it"
+        at.made.stage.finish("T1")
+        await at.made.until(lambda: at.is_empty and at.made.journal.unsaid() == [])
+        assert [attempt.status for attempt in at.made.record("T1").attempts] == [Status.FINISH]
+        assert not item.holder
+
+
+@in_loop
+async def test_a_job_that_comes_too_late_is_left_to_its_next_loan_and_the_queue_goes_on(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with post(tmp_path, spec()) as at:
+        slot = at.made.dispatcher.slot
+
+        async def no_slot(event: str, within_s: float) -> bool:
+            at.made.dispatcher.slot = slot  # type: ignore[method-assign]
+            await at.made.until(lambda: not item.holder)
+            return False
+
+        at.made.dispatcher.slot = no_slot  # type: ignore[method-assign]  # another has taken it meanwhile
+        await at.put("T1")
+        (item,) = at.store.waiting[SUBJECT]
+        await at.made.play("T1")
+        await at.made.until(lambda: at.is_empty)
+        said = capfd.readouterr().err
+        assert "job.come_too_late" in said
+        assert "queue.refused" not in said
 
 
 @in_loop

@@ -39,6 +39,9 @@ class Loan:
     """How often it came back from the dead letters."""
     pledge: str = ""
     """By what a successor of this process can end the loan; empty where that ends with its connection."""
+    entry: str = ""
+    """Which message of its queue lends it, in a word; empty where the queue lends none a second time before the
+    connection that it came on is lost."""
 
     @property
     def is_bound(self) -> bool:

@@ -71,7 +71,8 @@ class Store:
         until_s = self.prolong(item)
         losses = item.lent - 1
         delivery, runs = item.delivery + item.lent, item.runs + losses
-        return Loan(subject, item.body, Token(item, item.holder), until_s, delivery, runs, losses, item.round)
+        token, entry = Token(item, item.holder), str(id(item))
+        return Loan(subject, item.body, token, until_s, delivery, runs, losses, item.round, entry=entry)
 
     def prolong(self, item: Item) -> float:
         """Let a loan last for another term; returns until when."""

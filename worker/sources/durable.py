@@ -15,7 +15,7 @@ from functools import partial
 from job_item.errors import BadMessage, NodeError, Unavailable
 from job_item.job import JobRecord, Status
 from job_item.log import get
-from worker.brokers.queues import Loan
+from worker.brokers.queues import Expired, Loan
 from worker.brokers.seam import Connection
 from worker.brokers.session import Session
 from worker.intake import Intake
@@ -129,6 +129,8 @@ class DurableSource:
             await self._take_job(event, connection, loan)
         except Refused as refusal:
             await self._refuse(event, connection, loan, refusal)
+        except Expired:
+            self._logger.info("job.come_too_late", job_event=event)  # it is lent again
         except Unavailable as error:  # the journal, or the connection: it is lent again
             self._logger.warning("job.not_taken", code=error.code, job_event=event, reason=error.message)
             with suppress(NodeError):
@@ -136,22 +138,19 @@ class DurableSource:
             await asyncio.sleep(JOURNAL_PAUSE_S)
 
     async def _take_job(self, event: str, connection: Connection, loan: Loan) -> None:
-        """Raises `Refused`, `Unavailable`."""
+        """Raises `Refused`, `Unavailable`, `Expired`."""
         trigger = read_trigger(loan.body)
         queues, journal, task_id = queues_of(connection), self._intake.journal, trigger.task_id
         try:
             async with asyncio.timeout_at(None if loan.is_bound else loan.until_s):
                 await self._leases.lost(task_id)
         except TimeoutError:
-            return  # this loan is over, too: the job is lent again
+            raise Expired("ERR-DLV-001", "The time for which the job was lent is over.") from None
         known = journal.record(task_id)
         if known is not None:
             self._refuse_unless_same(known, event, trigger)
         if self._leases.has(task_id):
-            if self._leases.is_reft(task_id):
-                self._leases.hold(task_id, event, loan, connection, queues.keep_s)
-            else:  # the same job was asked for twice
-                await queues.accept(loan)
+            await self._take_again(task_id, event, loan, connection)
             return
         is_open = known is None or known.status is Status.LEFT or loan.round > 0
         if is_open and not await self._intake.dispatcher.slot(event, HOLD_S):
@@ -170,8 +169,8 @@ class DurableSource:
                 self._leases.give_back(task_id)
             return
         self._refuse_unless_same(record, event, trigger)
-        if self._leases.has(task_id):  # the same job was lent twice at the same time
-            await queues.accept(loan)
+        if self._leases.has(task_id):  # it came twice at the same time
+            await self._take_again(task_id, event, loan, connection)
         elif record.status.is_final:
             self._logger.info("trigger.repeated", task_id=task_id, job_event=event, status=str(record.status))
             self._leases.hold(task_id, event, loan, connection, queues.keep_s)
@@ -180,6 +179,14 @@ class DurableSource:
         else:  # the journal has it for good
             await queues.accept(loan)
             await journal.own(task_id)
+
+    async def _take_again(self, task_id: str, event: str, loan: Loan, connection: Connection) -> None:
+        """A job that we have on loan is lent once more. Raises `Unavailable`, `Expired`."""
+        queues = queues_of(connection)
+        if self._leases.is_lent_again(task_id, loan):
+            self._leases.hold(task_id, event, loan, connection, queues.keep_s)
+        else:  # the same job was asked for twice
+            await queues.accept(loan)
 
     async def _begin(self, record: JobRecord, loan: Loan, *, is_known: bool) -> None:
         """Let a job run, unless whoever had it before was lost once too often."""

@@ -34,7 +34,16 @@ def read(subject: str, body: bytes, headers: Mapping[str, str], token: Token, un
     unheard = delivered - 1
     runs, delivery, losses, turn = (_number(headers.get(name)) for name in (RUNS, DELIVERY, LOSSES, ROUND))
     return Loan(
-        subject, body, token, until_s, delivery + delivered, runs + unheard, losses + unheard, turn, token.reply
+        subject,
+        body,
+        token,
+        until_s,
+        delivery=delivery + delivered,
+        runs=runs + unheard,
+        losses=losses + unheard,
+        round=turn,
+        pledge=token.reply,
+        entry=_part(token.reply, 1),
     )
 
 

@@ -233,8 +233,19 @@ class RedisQueue:
         runs, delivery, turn = (int(members.get(name, b"0")) for name in (b"runs", b"delivery", b"round"))
         token = Token(entry, self._consumer)
         until_s = asked_s + self._lease_s * SHARE
-        body, pledge = members.get(b"body", b""), f"{entry.decode()} {self._consumer}"
-        return Loan(self._subject, body, token, until_s, delivery + lent, runs + lent - 1, lent - 1, turn, pledge)
+        body, name = members.get(b"body", b""), entry.decode()
+        return Loan(
+            self._subject,
+            body,
+            token,
+            until_s,
+            delivery=delivery + lent,
+            runs=runs + lent - 1,
+            losses=lent - 1,
+            round=turn,
+            pledge=f"{name} {self._consumer}",
+            entry=name,
+        )
 
     async def _wait(self, block_s: float, *command: str | bytes | int) -> Any:
         answer = await self._line.ask(*command)
