@@ -23,7 +23,7 @@ from worker.brokers.seam import Connection
 from worker.brokers.session import Session
 from worker.journal import Journal, Pledge
 from worker.lease import Lease, queues_of
-from worker.returns import JOURNAL_PAUSE_S, Returns
+from worker.returns import Returns
 from worker.tenure import Tenure
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -235,23 +235,15 @@ class Leases:
         if not self.kill(lease.task_id):
             self._spawn(self._leave_waiting(lease))
 
-    async def _leave(self, lease: Lease) -> bool:
-        """Write down that a job is left, however long that takes; tells whether it waited."""
-        while True:
-            try:
-                return await self._journal.leave(lease.task_id, time.time())
-            except Unavailable:
-                await asyncio.sleep(JOURNAL_PAUSE_S)
-
     async def _leave_waiting(self, lease: Lease) -> None:
-        has_waited = await self._leave(lease)
+        has_waited = await self._returns.leave(lease.task_id)
         # What has waited gets no attempt any more, whoever gives it a slot in this moment.
         if has_waited or not self.kill(lease.task_id):
             self._forget(lease)
             self.on_left(lease.task_id)
 
     async def _give_back_waiting(self, lease: Lease) -> None:
-        if await self._leave(lease):
+        if await self._returns.leave(lease.task_id):
             lease.is_leaving = True  # until its copy is there and it is gone here, nobody begins that
             await self._give_back(lease)
             self.on_left(lease.task_id)

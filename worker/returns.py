@@ -67,6 +67,14 @@ class Returns:
         except NodeError as error:  # it is lent again when its term is over
             self._logger.warning("job.kept_back", task_id=lease.task_id, code=error.code, reason=error.message)
 
+    async def leave(self, task_id: str) -> bool:
+        """Write down that a job is left, however long that takes; tells whether it waited."""
+        while True:
+            try:
+                return await self._journal.leave(task_id, time.time())
+            except Unavailable:
+                await asyncio.sleep(JOURNAL_PAUSE_S)
+
     async def redeem(self, queues: Queues, subject: str, pledge: Pledge) -> None:
         """End the loan of a process that is dead, as it would have. Raises NodeError."""
         record = self._journal.record(pledge.task_id)
