@@ -96,7 +96,7 @@ def test_who_sleeps_past_his_lease_kills_his_job_and_has_no_say(
         manager.listen("nobody")
         manager.publish("nobody_finish", "behind all that the nodes have said")
         manager.await_said("nobody")
-        assert {name: manager.said(name, "_finish") for name in names} == dict.fromkeys(names, [b"terminate"])
+        assert {name: manager.said(name, "_finish") for name in names} == {name: [b"terminate"] for name in names}
         for name in names:
             runs = _runs(ledger, name)
             assert len({run.fence for run in runs}) == len(runs), "one effect for each fence"
@@ -144,12 +144,12 @@ def _has_passed(ledger: Path, name: str, slept: Run) -> bool:
 
 
 def _is_left(node: Node, name: str, fence: int) -> bool:
-    """Whether the attempt with this fence does not count, as its job was somebody else's; the node may have it again."""
+    """Whether the attempt with this fence does not count, as its job was lost; the node may have it again."""
     (attempt,) = [attempt for attempt in node.job(name)["attempts"] if attempt["fence"] == fence]
     return bool((attempt["error"] or {}).get("code") == "ERR-DLV-001")
 
 
 def _is_over(manager: Manager, name: str) -> bytes:
-    """Ask for the end of a job, whoever has it: one that loses it in this very moment has no say, and another has it."""
+    """Ask whoever has a job for its end: one that loses it in this very moment has no say, and another has it."""
     manager.control(name, "terminate")
     return manager.await_said(name, within_s=10)
