@@ -65,7 +65,7 @@ def test_many_nodes_give_every_job_exactly_one_result(tier: str, tmp_path: Path)
 def _linger(job: Job) -> None:
     """Let others look at the job too before it is claimed, and refuse a claim that a busy machine has made late.
 
-    The API claims a job again whatever has become of it, so all claims of a job must be made before anybody has settled.
+    The API claims a job again whatever has become of it, so all claims of a job are to be made before one has settled.
     """
     time.sleep(WINDOW_S)
     if any(time.time() - assignment.created_at > SETTLE_S / 2 for assignment in job.assignments):
