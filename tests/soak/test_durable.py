@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -58,9 +58,11 @@ def test_kills_of_children_and_brokers_lose_no_job_and_none_counts_twice(
     names = [f"T{number}" for number in range(jobs)]
     begun_s = time.monotonic()
     wanted = settings(stage, f"echo $JOB_ITEM_TASK_ID >> {ran}; sleep 0.05", kills)
-    with running(tmp_path / "node", wanted) as node:
+    with running(tmp_path / "node", wanted) as node, ExitStack() as stack:
         asyncio.run(_put(stage, [name for number, name in enumerate(names) if number % BY_API]))
-        sender = threading.Thread(target=_send, args=(node, names[::BY_API]), daemon=True)
+        is_over = threading.Event()
+        stack.callback(is_over.set)
+        sender = threading.Thread(target=_send, args=(node, names[::BY_API], is_over))
         sender.start()
         chance, breaks = random.Random(part.seed(9)), 0
         for number in range(kills):
@@ -96,15 +98,15 @@ async def _put(stage: Stage, names: list[str]) -> None:
     await connection.close()
 
 
-def _send(node: Node, names: list[str]) -> None:
+def _send(node: Node, names: list[str], is_over: threading.Event) -> None:
     """Ask the node for jobs, whatever happens to it and its broker: each until it is taken, as a client would."""
     for name in names:
         request = {"event": "note", "form_body": {}, "task_id": name}
-        while True:
+        while not is_over.is_set():
             with suppress(OSError, Exception):
                 if node.ask("POST", "/job/create", request)[0] == 200:
                     break
-            time.sleep(0.05)
+            is_over.wait(0.05)
 
 
 def _has_run(ran: Path, count: int) -> bool:
