@@ -122,7 +122,7 @@ class Swarm:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._process.communicate(timeout=20)
+        self._process.communicate(timeout=60)
 
     def start(self, folder: Path, worker: str, settings: dict[str, Any]) -> int:
         """Start a node; returns its pid, which is its own until it is reaped."""

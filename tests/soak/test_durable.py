@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -58,9 +58,11 @@ def test_kills_of_children_and_brokers_lose_no_job_and_none_counts_twice(
     names = [f"T{number}" for number in range(jobs)]
     begun_s = time.monotonic()
     wanted = settings(stage, f"echo $JOB_ITEM_TASK_ID >> {ran}; sleep 0.05", kills)
-    with running(tmp_path / "node", wanted) as node:
+    with running(tmp_path / "node", wanted) as node, ExitStack() as stack:
         asyncio.run(_put(stage, [name for number, name in enumerate(names) if number % BY_API]))
-        sender = threading.Thread(target=_send, args=(node, names[::BY_API]))
+        is_over = threading.Event()
+        stack.callback(is_over.set)
+        sender = threading.Thread(target=_send, args=(node, names[::BY_API], is_over))
         sender.start()
         chance, breaks = random.Random(part.seed(9)), 0
         for number in range(kills):
@@ -70,7 +72,7 @@ def test_kills_of_children_and_brokers_lose_no_job_and_none_counts_twice(
                 breaks += 1
             with suppress(ProcessLookupError, KeyError):
                 os.kill(node.child_pid("worker"), signal.SIGKILL)
-            node.await_ready(60)
+            node.await_ready(120)
             share = min(jobs * (number + 1) // (kills + 1), jobs)
             eventually(partial(_has_run, ran, share), within_s=120, what=f"{share} jobs after {number + 1} kills")
             time.sleep(chance.random() * 0.1)  # kills come at any moment of a job
@@ -79,7 +81,7 @@ def test_kills_of_children_and_brokers_lose_no_job_and_none_counts_twice(
         eventually(lambda: len(set(ran.read_text().split())) == jobs, within_s=600, what="all jobs have run")
         eventually(partial(_are_over, node, jobs), within_s=600, what="all jobs are over")
         _check(node, names, Counter(ran.read_text().split()), kills)
-        eventually(lambda: _held(node) == 0, within_s=LEASE_S * 3 + 20, what="all ends are confirmed")
+        eventually(lambda: _held(node) == 0, within_s=LEASE_S * 3 + 60, what="all ends are confirmed")
         took_s = time.monotonic() - begun_s
         extra = len(ran.read_text().split()) - jobs
         print(f"{stage.kind}: {jobs} jobs, {kills} kills, {restarts} restarts, {extra} extra runs, {took_s:.0f} s")
@@ -96,15 +98,15 @@ async def _put(stage: Stage, names: list[str]) -> None:
     await connection.close()
 
 
-def _send(node: Node, names: list[str]) -> None:
+def _send(node: Node, names: list[str], is_over: threading.Event) -> None:
     """Ask the node for jobs, whatever happens to it and its broker: each until it is taken, as a client would."""
     for name in names:
         request = {"event": "note", "form_body": {}, "task_id": name}
-        while True:
+        while not is_over.is_set():
             with suppress(OSError, Exception):
                 if node.ask("POST", "/job/create", request)[0] == 200:
                     break
-            time.sleep(0.05)
+            is_over.wait(0.05)
 
 
 def _has_run(ran: Path, count: int) -> bool:
@@ -119,7 +121,9 @@ def _are_over(node: Node, jobs: int) -> bool:
 
 def _check(node: Node, names: list[str], ran: Counter[str], kills: int) -> None:
     assert set(ran) == set(names)
-    assert sum(ran.values()) - len(names) <= kills * SLOTS
+    # On a busy machine the node, or a broker that comes back, is late for a lease: each that was lost is one more run.
+    missed = node.log.read_text().count('"lease.lost"')
+    assert sum(ran.values()) - len(names) <= kills * SLOTS + missed
     for record in _records(node, names):
         assert record["status"] == "finish"
         assert sum(attempt["status"] == "finish" for attempt in record["attempts"]) == 1

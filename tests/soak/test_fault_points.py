@@ -42,7 +42,7 @@ def test_a_kill_at_any_write_loses_no_job(point: str, tmp_path: Path) -> None:
             _persist(node, "POST", f"/msg/notif/note-{number}", {"msg": "seen"})
             _persist(node, "POST", f"/msg/share/data/note-{number}", {"key": "k", "data": "x", "ttl_seconds": 0.01})
         _create(node, "twice", "twice-0")
-        eventually(lambda: _open_jobs(node) == 0, within_s=60, what=f"all jobs end although {point} kills")
+        eventually(lambda: _open_jobs(node) == 0, within_s=180, what=f"all jobs end although {point} kills")
     ran = Counter((tmp_path / "ran").read_text().split())
     assert set(ran) == {f"note-{number}" for number in range(JOBS)}
 
@@ -61,7 +61,7 @@ def _persist(node: Node, method: str, path: str, body: object = None) -> None:
         except (OSError, http.client.HTTPException):
             return False
 
-    eventually(answered, within_s=30, what=path)
+    eventually(answered, within_s=60, what=path)
 
 
 def _open_jobs(node: Node) -> int:

@@ -49,7 +49,7 @@ def test_jobs_that_end_in_an_outage_give_their_results_once_each(
         if stage.kind == "rabbitmq":  # there jobs that have to wait stay at the broker, which goes on without a manager
             eventually(lambda: manager.overview()["counts"].get("running", 0) == 8, within_s=60)
         else:
-            eventually(lambda: _known(node) == jobs, within_s=120)
+            eventually(lambda: _known(node) == jobs, within_s=300)
         manager.kill()
         gate.touch()
         # What lies in a queue of RabbitMQ goes with its last consumer, whatever a node does: there all are taken first.
@@ -59,9 +59,7 @@ def test_jobs_that_end_in_an_outage_give_their_results_once_each(
             eventually(lambda: node.get("/readyz")[0] == 200, within_s=60)
         eventually(lambda: _ended(node) == jobs, within_s=600)
         manager.start(within_s=300)  # he has five subjects of each task to subscribe
-        begun_s = time.monotonic()
-        eventually(lambda: _results(manager), within_s=20)
-        assert time.monotonic() - begun_s < 5
+        eventually(lambda: _results(manager), within_s=30, what="his return is noticed: it takes about a second")
         flaps = FLAPS[tier] // (20 if stage.kind == "rabbitmq" else 1)
         for _ in range(flaps):
             if manager.overview()["counts"] == {"finish": jobs}:

@@ -30,7 +30,7 @@ COUNTS = {"quick": (40, 1), "night": (20_000, 400)}
 """Sequences for nodes of test children, and for whole nodes."""
 AT_A_TIME = {"quick": 4, "night": 24}
 GRACE_S = 0.5
-SLACK_S = 15.0
+SLACK_S = 30.0
 """For a machine that does a dozen of these at a time; what the node itself allows is far less."""
 STOPS = (signal.SIGTERM, signal.SIGINT)
 HARMLESS = (
@@ -166,7 +166,7 @@ def test_random_signals_to_a_whole_node(tier: Literal["quick", "night"], tmp_pat
     }
     for seed in range(COUNTS[tier][1]):
         with running(tmp_path / str(seed), settings) as node:
-            node.await_status(node.submit("deaf"), "running")
+            node.await_status(node.submit("deaf"), "running", within_s=60)
             tree = node.processes()
             stops = 0
             for pause_s, number in sequence_of(seed).signals:
@@ -175,21 +175,20 @@ def test_random_signals_to_a_whole_node(tier: Literal["quick", "night"], tmp_pat
                     os.kill(node.pid, number)
                 stops += number in STOPS
             assert node.process is not None
-            assert node.process.wait(GRACE_S + SLACK_S) in (0, 128 + 2, 128 + 3, 128 + 15), node.log.read_text()
+            assert node.process.wait(GRACE_S + 15.0 + SLACK_S) in (0, 128 + 2, 128 + 3, 128 + 15), node.log.read_text()
             eventually(lambda tree=tree: not any(map(is_alive, tree)), within_s=30)  # type: ignore[misc]
             assert "Traceback" not in node.log.read_text()
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize(("stops", "bound_s"), [(2, 2.0), (3, 1.0)])
-def test_the_second_signal_ends_within_the_grace_the_third_at_once(stops: int, bound_s: float, tmp_path: Path) -> None:
-    grace_s = 1.0
-    job = {"event": "deaf", "cmd": "trap '' TERM; sleep 600 & wait; sleep 600", "kill_grace": grace_s}
+@pytest.mark.parametrize(("stops", "grace_s"), [(2, 1.0), (3, 600.0)])
+def test_the_second_signal_ends_within_the_grace_the_third_at_once(stops: int, grace_s: float, tmp_path: Path) -> None:
+    job = {"event": "deaf", "cmd": "trap '' TERM; touch is_deaf; sleep 600 & wait; sleep 600", "kill_grace": grace_s}
     with running(tmp_path, {"drain_grace": 600, "jobs": [job]}) as node:
-        node.await_status(node.submit("deaf"), "running")
-        for _ in range(stops - 1):
+        node.submit("deaf")
+        eventually((tmp_path / "is_deaf").exists, within_s=60)
+        for step in ("node.draining", "node.cancelling")[: stops - 1]:
             os.kill(node.pid, signal.SIGTERM)
-            time.sleep(0.05)  # the kernel makes one of two that wait together
-        begin = time.monotonic()
-        node.stop()
-        assert time.monotonic() - begin < bound_s + (grace_s if stops == 2 else 0.0)
+            # The kernel makes one of two that wait together.
+            eventually(lambda step=step: step in node.log.read_text(), what=step)  # type: ignore[misc]
+        node.stop(within_s=grace_s + SLACK_S if stops == 2 else SLACK_S)

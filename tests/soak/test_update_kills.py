@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import subprocess
@@ -121,7 +122,7 @@ def _works(node: Node, versions: set[str]) -> bool:
         node.await_ready(within_s=1.0)
         job = node.submit("hello")
         return node.health()["version"] in versions and node.await_status(job)["status"] == "finish"
-    except (OSError, AssertionError):
+    except (OSError, http.client.HTTPException, AssertionError):
         return False
 
 

@@ -59,13 +59,13 @@ async def test_of_many_that_wait_the_next_is_listened_to_when_one_has_ended() ->
     async with listening(2) as post:
         for task_id in ("a", "b", "c", "d"):
             post.controls.wait_with(task_id)
-        await post.controls.confirmed("b", 5.0)
+        await post.controls.confirmed("b", 60.0)
         await post.ask("c", "terminate")
         await post.ask("b", "timeout")
         await until(lambda: post.acts)
         assert post.acts == [("b", "timeout")]
         post.controls.drop("a")
-        await post.controls.confirmed("c", 5.0)
+        await post.controls.confirmed("c", 60.0)
         await post.ask("c", "terminate")
         await until(lambda: len(post.acts) == 2)
         assert post.acts[1] == ("c", "terminate")
@@ -83,7 +83,7 @@ async def test_a_task_that_gets_a_slot_is_listened_to_whatever_waits() -> None:
     async with listening(1) as post:
         for task_id in ("a", "b", "c"):
             post.controls.wait_with(task_id)
-        await post.controls.confirmed("c", 5.0)
+        await post.controls.confirmed("c", 60.0)
         await post.ask("c", "terminate")
         await until(lambda: post.acts == [("c", "terminate")])
 
@@ -107,12 +107,12 @@ async def test_where_a_subscription_is_dear_pings_are_listened_to_for_tasks_that
         monkeypatch.setattr("worker.controls.PINGS_AFTER_S", 60.0)
         for task_id in ("waits", "short", "fresh"):
             post.controls.wait_with(task_id)
-            await post.controls.confirmed(task_id, 5.0)
+            await post.controls.confirmed(task_id, 60.0)
         post.controls.begin("short")
         post.controls.begin("fresh")
         post.controls.drop("short")
         monkeypatch.setattr("worker.controls.PINGS_AFTER_S", 0.0)
-        await post.controls.confirmed("runs", 5.0)
+        await post.controls.confirmed("runs", 60.0)
         post.controls.begin("runs")
         await until(lambda: "runs_listen" in post.subjects())
         assert post.subjects() == {"waits_worker", "fresh_worker", "runs_worker", "runs_listen"}
@@ -123,5 +123,5 @@ async def test_where_a_subscription_is_dear_pings_are_listened_to_for_tasks_that
 @in_loop
 async def test_where_subscriptions_cost_nothing_both_subjects_are_there_before_the_first_word() -> None:
     async with listening(9) as post:
-        await post.controls.confirmed("a", 5.0)
+        await post.controls.confirmed("a", 60.0)
         assert post.subjects() == {"a_worker", "a_listen"}

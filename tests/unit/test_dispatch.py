@@ -15,7 +15,7 @@ from job_item.settings import Job, Retries
 from tests.dispatching import company
 from tests.journals import accept, claim, end_of, in_loop
 from worker import dispatch
-from worker.journal import Journal, Loaned
+from worker.journal import Journal, Loaned, Waiting
 
 HOUR_S = 3600.0
 
@@ -129,13 +129,20 @@ async def test_a_retry_comes_after_its_pause_though_the_clock_is_set_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with company(tmp_path, job(retries=Retries(attempts=2, backoff=0.1))) as made:
+        begin, paused = made.dispatcher._turns.pauses.begin, list[str]()
+
+        def begin_and_set_back(event: str, waiting: Waiting, pause_s: float) -> None:
+            begin(event, waiting, pause_s)
+            paused.append(waiting.task_id)
+            monkeypatch.setattr(dispatch, "time", SimpleNamespace(time=lambda: time.time() - HOUR_S))
+
+        monkeypatch.setattr(made.dispatcher._turns.pauses, "begin", begin_and_set_back)
         await accept(made.journal, "a")
         made.dispatcher.start()
         await made.until(lambda: made.stage.started == ["a"])
         made.stage.finish("a", exit_code=1)
-        await made.until(lambda: made.dispatcher._turns.pauses)
-        monkeypatch.setattr(dispatch, "time", SimpleNamespace(time=lambda: time.time() - HOUR_S))
         await made.until(lambda: made.stage.started == ["a", "a"])
+        assert paused == ["a"]
 
 
 @in_loop
@@ -162,7 +169,7 @@ async def test_a_retry_is_given_the_pause_that_it_has(tmp_path: Path) -> None:
 
 @in_loop
 async def test_a_job_that_was_left_in_a_pause_and_came_again_has_one_slot(tmp_path: Path) -> None:
-    spec = job(retries=Retries(attempts=3, backoff=0.3))
+    spec = job(retries=Retries(attempts=3, backoff=HOUR_S, backoff_max=HOUR_S))
     async with company(tmp_path, spec) as made:
 
         async def lend(delivery: int) -> None:
@@ -178,7 +185,10 @@ async def test_a_job_that_was_left_in_a_pause_and_came_again_has_one_slot(tmp_pa
         assert await made.journal.leave("a", time.time())
         await lend(2)
         await made.until(lambda: made.stage.started == ["a", "a"])
-        await made.until(lambda: not made.dispatcher._turns.pauses)  # the pause of before is over
+        pauses = made.dispatcher._turns.pauses  # the pause of before is over
+        pauses._heap[:] = [(0.0, seq, event, waiting) for _, seq, event, waiting in pauses._heap]
+        pauses._ring()
+        assert not pauses
         await made.journal.accept("b", spec.event, "test", b"{}", time.time())
         made.dispatcher.offer(spec.event)
         await made.play("b")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import closing
@@ -44,9 +45,10 @@ def open_descriptors() -> set[str]:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Iterator[Path]:
+    gc.collect()  # what other tests have left is closed now, and not meanwhile
     before = open_descriptors()
     yield tmp_path / "a.log"
-    assert open_descriptors() == before
+    assert open_descriptors() <= before
 
 
 def test_nothing_there_yet_is_an_empty_log(path: Path) -> None:
@@ -252,11 +254,11 @@ async def test_followers_hear_of_their_file_as_it_changes(
             if rotates:
                 rotate(log)
             append(log, b"x")
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await first.changed()
                 await second.changed()
         news.publish(path.name)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await first.changed()
 
 
@@ -266,8 +268,8 @@ async def test_a_folder_that_is_removed_and_made_again_is_watched_again(path: Pa
     news = LogNews(folder)
     with news.follow("a.log") as follower:
         folder.rmdir()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await follower.changed()
         append(folder / "a.log", b"x")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await follower.changed()

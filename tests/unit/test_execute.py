@@ -12,7 +12,6 @@ from structlog.testing import capture_logs
 from job_item.errors import Unavailable
 from job_item.job import Status
 from job_item.settings import Job, Retries
-from tests.conftest import eventually
 from worker import execute
 from worker.execute import TIMED_OUT_ON_REQUEST, Execution, Executor
 from worker.journal import Journal, Settlement
@@ -111,7 +110,8 @@ def test_a_stop_between_two_tries_ends_them(how: str) -> None:
     async def body() -> None:
         script, execution = Script(), Execution("T1")
         task = asyncio.create_task(executor(script).perform(execution, assignment()))
-        await asyncio.to_thread(eventually, lambda: script.starts)
+        while not script.starts:  # noqa: ASYNC110 - it has no event
+            await asyncio.sleep(0)
         execution.stop(how)
         assert (await task).end == how
 

@@ -48,10 +48,10 @@ def test_a_context_passes_on_what_the_source_knows() -> None:
 def test_the_deadline_is_the_nearer_of_the_two() -> None:
     assert context_of().remaining_s is None
     assert context_of().deadline is None
-    left_s = context_of(Facts(deadline_at=time.time() + 500), timeout_s=50).remaining_s
-    assert left_s is not None and 40 < left_s <= 50
-    left_s = context_of(Facts(deadline_at=time.time() + 5), timeout_s=50).remaining_s
-    assert left_s is not None and 0 < left_s <= 5
+    left_s = context_of(Facts(deadline_at=time.time() + 50_000), timeout_s=5_000).remaining_s
+    assert left_s is not None and 4_000 < left_s <= 5_000
+    left_s = context_of(Facts(deadline_at=time.time() + 500), timeout_s=5_000).remaining_s
+    assert left_s is not None and 0 < left_s <= 500
 
 
 def test_what_a_job_does_not_have_is_refused_with_a_sentence() -> None:

@@ -21,7 +21,7 @@ MARK = HEAD + "@job_item.handler('X')\n"
 GOOD = HEAD + "@job_item.handler('GOOD')\ndef good(given: dict) -> None: ...\n"
 
 
-def look(folder: Path, text: str, *wanted: str, limit_s: float = 30.0) -> tuple[Cast, list[Trouble]]:
+def look(folder: Path, text: str, *wanted: str, limit_s: float = 120.0) -> tuple[Cast, list[Trouble]]:
     (folder / "acts.py").write_text(text)
     roster = Roster(str(folder), ("acts.py",), wanted)
     cast, troubles = examine(roster, dict(os.environ), limit_s)

@@ -22,7 +22,7 @@ from worker.retention import prune
 
 
 async def until(look: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not look():  # noqa: ASYNC110 - what is looked at has no event
             await asyncio.sleep(0.001)
 

@@ -174,7 +174,7 @@ def test_a_question_has_an_end_whatever_comes(manager: StandIn, tmp_path: Path, 
         begun_s = time.monotonic()
         with pytest.raises(Unavailable, match="within 1 s"):
             load_managed(source_of(tmp_path, manager), Wish())
-        assert time.monotonic() - begun_s < 8
+        assert time.monotonic() - begun_s < 30
     finally:
         until.set()
 

@@ -181,8 +181,8 @@ def test_steps_become_counters() -> None:
 
 def test_the_age_of_the_oldest_is_that_of_the_oldest_of_all_events() -> None:
     now = time.time()
-    values = shown(Observation(HEALTH, True, jobs(oldest={"hello": now - 10, "old": now - 90})))
-    assert value(values, "job_item_queue_oldest_age_seconds") == pytest.approx(90, abs=5)
+    values = shown(Observation(HEALTH, True, jobs(oldest={"hello": now - 10, "old": now - 900})))
+    assert value(values, "job_item_queue_oldest_age_seconds") == pytest.approx(900, abs=100)
     future = shown(Observation(HEALTH, True, jobs(oldest={"hello": now + 900})))
     assert value(future, "job_item_queue_oldest_age_seconds") == 0
 
@@ -250,7 +250,7 @@ async def test_a_machine_that_does_not_answer_holds_no_scrape_up() -> None:
     assert [set(each.unknown) for each in first] == [{"machine"}, {"machine"}]
     assert looks == 1, "one look at a time"
     free.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (machine := await lookout.machine()).unknown:
             pass
     assert machine.cpus == 3

@@ -121,16 +121,17 @@ async def test_what_the_machine_does_not_tell_is_said_once_and_ends_nothing(
 
 @in_loop
 async def test_nothing_is_reported_into_an_outage(tmp_path: Path) -> None:
-    hub = Hub(is_open=False)
+    hub, ear = Hub(), Ear()
+    await ear.listen(hub)  # before the node can be back
+    hub.is_open = False
     session = Session(EmbeddedBroker(hub), 60.0)
     reports = Reports(session, "h", "P", (tmp_path,), Versions, period_s=0.01)
     session.start()
     reports.start()
     for _ in range(20):
         await asyncio.sleep(0.001)
-    ear = Ear()
+    assert not any(ear.heard.values())
     hub.is_open = True
-    await ear.listen(hub)
     await until(lambda: len(ear.heard["host"]) == 1)
     await reports.stop()
     await session.stop()

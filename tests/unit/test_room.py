@@ -46,7 +46,7 @@ async def heard(room: Room, link: Link[Any, Any], *messages: Any) -> None:
     room.adopt = lambda _: done.set()
     for message in (*messages, Adopt(b"")):
         link.send(message)
-    await asyncio.wait_for(done.wait(), 10)
+    await asyncio.wait_for(done.wait(), 60)
 
 
 @pytest.mark.parametrize(

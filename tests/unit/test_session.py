@@ -16,7 +16,7 @@ from worker.brokers.embedded import EmbeddedBroker, EmbeddedLife, Hub
 from worker.brokers.seam import Delivery, Take
 from worker.brokers.session import Session
 
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 
 
 @asynccontextmanager
@@ -89,6 +89,7 @@ def test_a_node_tries_so_often_that_it_is_back_within_five_seconds_after_its_bro
 @in_loop
 async def test_a_loss_is_said_once_and_its_reason_is_kept_up_to_date(capfd: pytest.CaptureFixture[str]) -> None:
     tries = 0
+    reasons: list[str | None] = []
 
     class Away:
         name = "embedded"
@@ -99,15 +100,16 @@ async def test_a_loss_is_said_once_and_its_reason_is_kept_up_to_date(capfd: pyte
         async def connect(self) -> EmbeddedLife:
             nonlocal tries
             tries += 1
+            reasons.append(session.state.reason)
             if tries < 4:
                 raise Unavailable("ERR-BRK-001", f"away {tries}")
             return EmbeddedLife(self.hub)
 
     async with session_with(Hub(), broker=Away()) as session:
         session.start()
-        await until(lambda: session.state.reason == "away 3")
         await until(lambda: session.state.connected)
         assert session.state.reason is None
+    assert reasons[1:] == ["away 1", "away 2", "away 3"]
     told = capfd.readouterr().err
     assert (told.count("broker.lost"), told.count("broker.connected")) == (1, 1)
 
@@ -125,9 +127,11 @@ async def test_a_deaf_connection_is_made_anew(monkeypatch: pytest.MonkeyPatch) -
         await until(lambda: session.connection is not first)
         hub.is_deaf = False
         await until(lambda: session.state.connected)
-        await wish.is_confirmed.wait()
-        await tell(hub, "work")
-        await until(lambda: heard)
+        async with asyncio.timeout(DEADLINE_S):
+            while not heard:  # a loop that had no turn for a while takes a sound connection for deaf, too
+                await wish.is_confirmed.wait()
+                await tell(hub, "work")
+                await asyncio.sleep(0.01)
 
 
 class Stuck(EmbeddedLife):
@@ -173,6 +177,7 @@ async def test_work_that_waits_for_free_slots_has_the_connection_made_anew(monke
 async def test_work_that_waits_for_slots_that_its_event_does_not_have_is_no_reason_for_that(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(module, "PROBE_S", 60.0)
     monkeypatch.setattr(module, "STUCK_S", 0.01)
     monkeypatch.setattr("worker.brokers.watchdog.STUCK_S", 0.01)
     broker = StuckBroker(Hub())
@@ -183,7 +188,7 @@ async def test_work_that_waits_for_slots_that_its_event_does_not_have_is_no_reas
         await session.connected()
         (stuck,) = broker.made
         assert isinstance(stuck, Stuck)
-        await until(lambda: len(stuck.asked) == 20)
+        await until(lambda: len(stuck.asked) >= 20)
         assert set(stuck.asked) == {"P.empty"}
         assert session.connection is stuck
 

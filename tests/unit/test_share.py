@@ -18,7 +18,7 @@ from worker.share import Shares, rest_of
 
 async def until_numbers(journal: Journal, *numbers: int) -> None:
     """Let the loop turn until the journal has these and no others."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while [share.number for share in journal.shares()] != list(numbers):  # noqa: ASYNC110 - the file has no event
             await asyncio.sleep(0.005)
 

@@ -34,7 +34,8 @@ class Waiting:
 
 
 @in_loop
-async def test_what_is_taken_at_its_first_try_wakes_none_that_wait() -> None:
+async def test_what_is_taken_at_its_first_try_wakes_none_that_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SCOUT_S", 1e6)  # none goes ahead of the others meanwhile
     for is_patient in (True, False):
         waiting = Waiting(100, is_patient=is_patient)
         await until(lambda waiting=waiting: len(waiting.unheard) == 100)

@@ -48,13 +48,16 @@ def watched(use: Callable[[Watchman, Desired], Awaitable[None]], *, is_away: boo
         keepers = cast(KeeperPool, pool)
         spec = Exec(key="k", cmd="true", backoff=0.1)
         watchman = Watchman(spec, COMMAND, keepers, Inquirer(keepers), lambda: None, lambda _: None)
-        await asyncio.wait_for(use(watchman, pool), 20)
+        await asyncio.wait_for(use(watchman, pool), 60)
 
     asyncio.run(body())
 
 
 async def until_stage(watchman: Watchman, stage: Stage) -> None:
-    await soon(lambda: watchman.life.stage is stage)
+    """Wait for a stage, and go on in the turn of the loop that follows it: it may be a short one."""
+    async with asyncio.timeout(60):
+        while watchman.life.stage is not stage:  # noqa: ASYNC110 - what is looked at has no event
+            await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize("is_away", [False, True])
