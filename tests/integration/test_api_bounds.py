@@ -112,6 +112,7 @@ def test_a_body_in_chunks_is_bounded_too(served: Served) -> None:
 def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("worker.api.connection.REQUEST_TIMEOUT_S", 0.1)
     with serve() as served:
+
         def begin(request: bytes) -> socket.socket:
             client = socket.create_connection(("127.0.0.1", served.port), timeout=60)
             client.sendall(request)

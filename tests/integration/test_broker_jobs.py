@@ -23,7 +23,7 @@ JOBS: list[dict[str, Any]] = [
     {"event": "bad", "cmd": "echo out; echo err >&2; exit 3"},
     {"event": "silent", "cmd": "exit 4"},
     {"event": "none", "cmd": ["/nowhere/at/all"]},
-    {"event": "slow", "cmd": "echo begin; exec sleep 60"},
+    {"event": "slow", "cmd": "echo begin; exec sleep 600"},
     {"event": "many", "cmd": "for i in $(seq 1 20000); do echo $i é; done"},
 ]
 pytestmark = pytest.mark.parametrize("stage", ["nats-plain", "redis-plain", "rabbitmq-password"], indirect=True)
@@ -86,7 +86,7 @@ def test_the_end_of_a_job_may_be_asked_for_while_it_runs_and_while_it_waits(mana
     eventually(lambda: node.get("/readyz")[0] == 503)
     manager.control(running[1], "terminate")
     assert manager.await_said(running[1]) == b"terminate"
-    assert node.process.wait(20) == 0
+    assert node.process.wait(60) == 0
 
 
 def test_a_control_message_that_follows_the_first_word_at_once_counts(manager: Manager, node: Node) -> None:
@@ -182,7 +182,7 @@ def test_the_command_line_waits_for_a_job_that_another_node_runs(
         for number in range(40):
             task_id = f"job-{number}"
             ended = subprocess.run(
-                (*command, task_id), cwd=one.folder, capture_output=True, env=environment(), timeout=60, check=False
+                (*command, task_id), cwd=one.folder, capture_output=True, env=environment(), timeout=120, check=False
             )
             assert ended.returncode not in {0, 2}, ended.stderr
             if word == "--follow":
