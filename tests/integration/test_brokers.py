@@ -358,7 +358,7 @@ def test_a_link_on_which_nothing_is_acknowledged_is_given_up_long_before_a_silen
             await asyncio.to_thread(proxy.change, "vanished")
             async with asyncio.timeout(40):  # a server that is silent gets 50
                 with pytest.raises(Unavailable) as deaf:
-                    await here.probe(30)
+                    await here.probe(5)
             assert deaf.value.code == "ERR-BRK-004"
             await here.close()
 
