@@ -94,6 +94,9 @@ def _ports() -> Iterator[int]:
     file = Path("/proc/sys/net/ipv4/ip_local_port_range")
     end = int(file.read_text().split()[0]) if file.exists() else 32768
     ports = range(min(10240, end // 2), end)
+    # Each of several processes that run the tests has its own: a port may be used long after it was found free.
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    ports = ports[number :: int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))]
     first = random.randrange(len(ports))
     return itertools.cycle([*ports[first:], *ports[:first]])
 

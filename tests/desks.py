@@ -321,7 +321,7 @@ class Served:
         self.server = Server(seen, listener, token, host=host)
         self.wait(self.server.start())
 
-    def wait(self, work: Any, timeout_s: float = 20.0) -> Any:
+    def wait(self, work: Any, timeout_s: float = 60.0) -> Any:
         """Run a coroutine in the loop and wait for its result."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout_s)
 
@@ -341,7 +341,7 @@ class Served:
 
     def connect(self) -> http.client.HTTPConnection:
         """Open a connection of its own."""
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
 
     def ask(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None, *, raw: bool = False
@@ -358,7 +358,7 @@ class Served:
 
     def exchange(self, request: bytes) -> bytes:
         """Send bytes as they are, read until the server closes the connection."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as client:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as client:
             client.sendall(request)
             return b"".join(iter(lambda: client.recv(65536), b""))
 
@@ -366,7 +366,7 @@ class Served:
         """Stop the server and its loop."""
         self.wait(self.server.stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(60)
         self._loop.close()
 
 

@@ -50,7 +50,7 @@ class JobManager:
         found.port, found.password = port, password
         return found
 
-    def start(self, *, connected: bool = True, within_s: float = 60.0) -> None:
+    def start(self, *, connected: bool = True, within_s: float = 90.0) -> None:
         """Start it; with `connected`, wait until it hears the broker."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -78,7 +78,7 @@ class JobManager:
 
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
         """One request of a person."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         password = base64.b64encode(f"admin:{self.password}".encode()).decode()
         headers = {"Authorization": f"Basic {password}", "Content-Type": "application/json"}
         try:
@@ -132,7 +132,7 @@ class JobManager:
         """The texts of its notifications."""
         return [json.loads(body)["msg"] for body in self.said(task_id, ".notif_add")]
 
-    def await_status(self, task_id: str, *statuses: str, within_s: float = 30.0) -> Any:
+    def await_status(self, task_id: str, *statuses: str, within_s: float = 60.0) -> Any:
         """Wait until a job has one of `statuses` (any final one where none is named)."""
         wanted = statuses or FINAL
 

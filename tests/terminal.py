@@ -55,7 +55,7 @@ class Tap:
 
     def finish(self) -> bytes:
         """Wait for the end; gives all that came."""
-        self._reader.join(20)
+        self._reader.join(60)
         return bytes(self.taken)
 
     def _gather(self) -> None:
@@ -104,7 +104,7 @@ class Running:
 
     def end(self) -> Ended:
         """Wait for the end."""
-        code = self.process.wait(20)
+        code = self.process.wait(60)
         return Ended(code, self.out.finish(), self.err.finish().decode(errors="surrogateescape"))
 
 
@@ -134,7 +134,7 @@ class Shell:
             input=stdin,
             capture_output=True,
             env=environment(env),
-            timeout=30,
+            timeout=120,
             check=False,
         )
         return Ended(ended.returncode, ended.stdout, ended.stderr.decode(errors="surrogateescape"))

@@ -77,8 +77,10 @@ def starting(kind: type[Kind], folder: Path, certificates: Certificates) -> Iter
 
 
 @pytest.fixture(params=STAGES)
-def stage(request: pytest.FixtureRequest) -> Stage:
-    """A broker of each kind and way in; `indirect` picks some."""
+def stage(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    """A broker of each kind and way in; `indirect` picks some. Clients in this process give it time to let them in."""
+    for module in ("nats.life", "redis.life", "redis.line", "rabbitmq.life"):
+        monkeypatch.setattr(f"worker.brokers.{module}.CONNECT_S", 60.0)
     kind, _, access = request.param.partition("-")
     server: Server | None = None
     if kind == "rabbitmq":

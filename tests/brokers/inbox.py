@@ -24,7 +24,7 @@ class Inbox:
             self.bodies.append(delivery.body)
             self._came.notify_all()
 
-    async def until(self, is_enough: Callable[[list[bytes]], bool] | int, within_s: float = 10.0) -> list[bytes]:
+    async def until(self, is_enough: Callable[[list[bytes]], bool] | int, within_s: float = 60.0) -> list[bytes]:
         """Wait for so many messages, or until what came is enough."""
 
         def enough() -> bool:

@@ -54,7 +54,7 @@ class Manager:
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Do something in the loop of the manager."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(90)
 
     def connect(self) -> None:
         """Connect, anew where there was a connection, however long the server takes."""
@@ -70,7 +70,7 @@ class Manager:
                 raise AssertionError(str(error)) from error
             return True
 
-        eventually(connected, within_s=20, what="the manager is connected")
+        eventually(connected, within_s=90, what="the manager is connected")
 
     def listen(self, task_id: str, *what: str) -> None:
         """Subscribe what is said of a task."""
@@ -122,7 +122,7 @@ class Manager:
         """What was heard of a task on one subject."""
         return [heard.body for heard in tuple(self.heard[task_id]) if heard.what == what]
 
-    def await_said(self, task_id: str, what: str = LAST, within_s: float = 30.0) -> bytes:
+    def await_said(self, task_id: str, what: str = LAST, within_s: float = 60.0) -> bytes:
         """Wait for the first message of a task on one subject."""
         return eventually(lambda: self.said(task_id, what), within_s=within_s, what=f"{task_id}{what}")[0]
 

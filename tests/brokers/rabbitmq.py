@@ -109,7 +109,7 @@ class RabbitmqServer(Server):
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"{kernel} +S 2:2 +sbwt none",
         }
 
-    def start(self, within_s: float = 90.0) -> None:
+    def start(self, within_s: float = 180.0) -> None:
         if self._epmd is None or self._epmd.poll() is not None:
             command = [find("epmd"), "-port", str(self._epmd_port), "-address", "127.0.0.1"]
             self._epmd = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)

@@ -72,7 +72,7 @@ class Server(ABC):
             return False
         return True
 
-    def start(self, within_s: float = 20.0) -> None:
+    def start(self, within_s: float = 60.0) -> None:
         """Start it and wait until it takes connections."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(

@@ -70,6 +70,8 @@ class Stage:
     def broker(self, **change: Any) -> Broker:
         """A broker as the settings, changed in places, name it."""
         if self._server is None:
+            if self.hub.store is not None:
+                self.hub.store.lease_s = change.get("lease", LEASE_S)
             return EmbeddedBroker(self.hub)
         return choose_broker(ANY.validate_python(self.settings(**change)), "P")
 

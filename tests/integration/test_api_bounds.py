@@ -112,11 +112,20 @@ def test_a_body_in_chunks_is_bounded_too(served: Served) -> None:
 def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("worker.api.connection.REQUEST_TIMEOUT_S", 0.1)
     with serve() as served:
-        head = b"POST /job/create HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n{"
-        status, said = problem(served.exchange(head))
-        assert (status, said["code"]) == (408, "ERR-API-013")
-        assert problem(served.exchange(b"GET / HT"))[0] == 408
-        assert problem(served.exchange(b""))[0] == 408
+
+        def begin(request: bytes) -> socket.socket:
+            client = socket.create_connection(("127.0.0.1", served.port), timeout=60)
+            client.sendall(request)
+            return client
+
+        for request in (
+            b"POST /job/create HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n{",
+            b"GET / HT",
+            b"",
+        ):
+            with served.do(begin, request) as client:  # it has spoken before the server can have lost its patience
+                status, said = problem(client.makefile("rb").read())
+            assert (status, said["code"]) == (408, "ERR-API-013")
 
 
 def test_a_head_that_does_not_end_is_refused(served: Served) -> None:

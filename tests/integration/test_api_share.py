@@ -99,8 +99,8 @@ env = os.environ
 def url(name):
     return env[name].replace(":task_id", env["JOB_ITEM_TASK_ID"]).replace(":key", "steps")
 entry = json.dumps({"key": "steps", "data": env["JOB_ITEM_ATTEMPT"]}).encode()
-urllib.request.urlopen(url("JOB_ITEM_SHARE_DATA_ADD"), entry, 10).close()
-with urllib.request.urlopen(url("JOB_ITEM_SHARE_DATA_GET"), None, 10) as answer:
+urllib.request.urlopen(url("JOB_ITEM_SHARE_DATA_ADD"), entry, 60).close()
+with urllib.request.urlopen(url("JOB_ITEM_SHARE_DATA_GET"), None, 60) as answer:
     print(answer.read().decode())
 if env["JOB_ITEM_ATTEMPT"] == "1":
     pathlib.Path("shared").touch()
@@ -118,12 +118,14 @@ def test_a_job_whose_worker_was_killed_finds_what_its_first_attempt_shared(tmp_p
         status, created = node.ask("POST", f"/t/{TOKEN}/job/create", {"event": "steps", "form_body": {}})
         assert status == 200
         task_id = created["task_id"]
-        eventually((tmp_path / "shared").exists, within_s=20)
+        eventually((tmp_path / "shared").exists, within_s=60)
         os.kill(node.child_pid("worker"), signal.SIGKILL)
 
         def finished() -> bool:
-            return bool(node.get(f"/t/{TOKEN}/jobs/{task_id}")[1]["status"] == "finish")
+            status, job = node.get(f"/t/{TOKEN}/jobs/{task_id}")
+            assert status == 200, job
+            return bool(job["status"] == "finish")
 
-        eventually(finished, within_s=20, what=node.log.read_text()[-2000:])
+        eventually(finished, within_s=60, what=node.log.read_text()[-2000:])
         said = json.loads(node.get(f"/t/{TOKEN}/jobs/{task_id}/log")[1])
         assert said == {"status": "ok", "key": "steps", "task_id": task_id, "data": ["1", "2"]}

@@ -46,7 +46,7 @@ def test_two_nodes_and_a_go_worker_share_a_thousand_triggers_each_run_once(stage
         for begin in range(0, TRIGGERS, BATCH):
             for name in names[begin : begin + BATCH]:
                 manager.trigger("count", {"n": name}, name, listen=False)
-            eventually(partial(are_run, begin + BATCH), within_s=60, what="a batch is run")
+            eventually(partial(are_run, begin + BATCH), within_s=120, what="a batch is run")
         eventually(lambda: len(ledger.read_text().split()) >= TRIGGERS, within_s=120, what="all are run")
         ours = [node.get("/jobs?limit=1000")[1]["jobs"] for node in (one, two)]
         written = Counter(ledger.read_text().split())
@@ -58,7 +58,7 @@ def test_two_nodes_and_a_go_worker_share_a_thousand_triggers_each_run_once(stage
             lambda: all(
                 job["status"] == "finish" for node in (one, two) for job in node.get("/jobs?limit=1000")[1]["jobs"]
             ),
-            within_s=30,
+            within_s=60,
         )
 
 
@@ -67,12 +67,12 @@ def test_a_busy_node_leaves_jobs_to_another_one(stage: Stage, tmp_path: Path) ->
     settings: dict[str, Any] = {
         "credential": {"project_id": "P"},
         "broker_connection": stage.settings(),
-        "jobs": [{"event": "wait", "cmd": "exec sleep 60"}, {"event": "quick", "cmd": "true"}],
+        "jobs": [{"event": "wait", "cmd": "exec sleep 600"}, {"event": "quick", "cmd": "true"}],
         "limits": {"concurrency": 2},
     }
 
     def await_full(node: Node) -> None:
-        eventually(lambda: node.health()["counts"]["running"] == 2, within_s=30, what="both slots are taken")
+        eventually(lambda: node.health()["counts"]["running"] == 2, within_s=60, what="both slots are taken")
 
     def jobs_of(node: Node) -> set[str]:
         return {job["task_id"] for job in node.get("/jobs")[1]["jobs"]}
@@ -83,7 +83,7 @@ def test_a_busy_node_leaves_jobs_to_another_one(stage: Stage, tmp_path: Path) ->
         with running(tmp_path / "two", settings) as two:
             two.await_ready()
             quick = {manager.trigger("quick", listen=False) for _ in range(20)}
-            eventually(lambda: two.health()["counts"]["finish"] == 20, within_s=30, what="the idle node ran them all")
+            eventually(lambda: two.health()["counts"]["finish"] == 20, within_s=60, what="the idle node ran them all")
             assert jobs_of(two) == quick
             waits += [manager.trigger("wait", listen=False) for _ in range(4)]
             await_full(two)

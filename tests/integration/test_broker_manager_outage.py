@@ -61,7 +61,7 @@ class Scene:
         running = [*self.works[:2], self.report, self.endless]
         for task in running:
             self.manager.await_status(task, "running")
-        eventually(lambda: all(self.manager.output(task) == b"begins\n" for task in running), within_s=20)
+        eventually(lambda: all(self.manager.output(task) == b"begins\n" for task in running), within_s=60)
 
     def nobody_listens(self) -> None:
         """Wait until the broker has noticed that the manager is dead: what RabbitMQ takes until then is lost."""
@@ -71,7 +71,7 @@ class Scene:
             return not any(probe.run(probe.connection.deliver(f"{task}_process", b"")) for task in tasks)
 
         with manager_of(self.stage.settings()) as probe:
-            eventually(is_so, within_s=30, what="nobody listens")
+            eventually(is_so, within_s=60, what="nobody listens")
 
     def end(self) -> None:
         """Let the jobs end on the node."""
@@ -83,11 +83,11 @@ class Scene:
         """Everything is known, once, and in order."""
         manager = self.manager
         for task in self.works:
-            assert manager.await_status(task, within_s=60)["status"] == "error"
-            eventually(partial(_has_all_output, manager, task), within_s=30)
+            assert manager.await_status(task, within_s=120)["status"] == "error"
+            eventually(partial(_has_all_output, manager, task), within_s=60)
             assert manager.order(task) == ["_who", "_failed", "_finish"], task
             assert manager.said(task, "_failed") == ["why\n"]
-        job = manager.await_status(self.report, within_s=60)
+        job = manager.await_status(self.report, within_s=120)
         assert job["status"] == "finish", manager.said(self.report, "_failed")
         assert [(file["name"], file["size"]) for file in job["files"]] == [("report.bin", LARGE_BYTES)]
         assert [json.loads(result["body"])["status"] for result in job["results"]] == ["completed"]
@@ -133,10 +133,12 @@ def test_what_ends_while_the_manager_is_away_he_knows_when_he_is_back(stage: Sta
         jobs.nobody_listens()
         jobs.end()
         assert jobs.node.get("/readyz")[0] == 200, "jobs are taken all the same"
-        jobs.manager.start()
         begun_s = time.monotonic()
-        eventually(lambda: jobs.manager.overview()["counts"].get("running", 0) < 4, within_s=20)
-        assert time.monotonic() - begun_s < 5
+        jobs.manager.start()
+        started_s = time.monotonic()
+        eventually(lambda: jobs.manager.overview()["counts"].get("running", 0) < 4, within_s=60)
+        # A busy machine is slow with both: the start of a process shows how slow.
+        assert time.monotonic() - started_s < max(5, 3 * (started_s - begun_s))
         jobs.check()
         jobs.manager.act(jobs.endless, "terminate")
         assert jobs.manager.await_status(jobs.endless)["status"] == "terminate", "it hears what is asked of it"
@@ -151,7 +153,7 @@ def test_what_ends_while_the_broker_is_away_is_known_when_it_is_back_and_what_is
         jobs.end()
         assert jobs.node.job(jobs.endless)["status"] == "running", "nobody could tell"
         stage.comes_back()
-        assert jobs.manager.await_status(jobs.endless, within_s=60)["status"] == "timeout"
+        assert jobs.manager.await_status(jobs.endless, within_s=120)["status"] == "timeout"
         jobs.check()
 
 

@@ -43,7 +43,7 @@ def test_every_script_notifies_uploads_and_hands_in_its_result(stage: Stage, tmp
     ):
         tasks = {event: manager.create(event, DATA) for event in commands}
         for event, task in tasks.items():
-            job = manager.await_status(task, within_s=90)
+            job = manager.await_status(task, within_s=180)
             assert job["status"] == "finish", (event, manager.said(task, "_failed"))
             notes = manager.notes(task)
             assert notes[0] == "report begins", event

@@ -51,7 +51,7 @@ def works(stage: Stage, **change: Any) -> None:
 
     async def scene() -> None:
         here = await stage.broker(**change).connect()
-        await here.probe(5)
+        await here.probe(30)
         await here.close()
 
     asyncio.run(scene())
@@ -219,10 +219,10 @@ def test_nats_comes_back_on_the_next_server_when_its_own_dies(
         broker = first.broker(servers=servers, auth_type="token", token=TOKEN)
         here = await broker.connect()
         first.shuts_down()
-        await asyncio.wait_for(asyncio.shield(here.lost), 5)
+        await asyncio.wait_for(asyncio.shield(here.lost), 15)
         await here.close()
         there = await broker.connect()
-        await there.probe(5)
+        await there.probe(30)
         await there.close()
 
     asyncio.run(scene())

@@ -30,7 +30,7 @@ SETTINGS: dict[str, Any] = {
         {"event": "quick", "cmd": "sleep 0.2; echo done"},
     ],
     "execs": [{"key": "falls", "cmd": "sleep 0.1; exit 1", "attempt": 2}],
-    "heartbeat": {"interval": 0.2, "timeout": 10},
+    "heartbeat": {"interval": 0.2, "timeout": 60},
     "drain_grace": 5,
 }
 
@@ -50,15 +50,15 @@ def _check(node: Node) -> None:
     begin = time.monotonic()
     late, again = node.submit("late"), node.submit("again")
     quick = [node.submit("quick") for _ in range(10)]
-    assert node.await_status(late)["status"] == "timeout"
-    assert 0.9 < time.monotonic() - begin < 15
+    assert node.await_status(late, within_s=50)["status"] == "timeout"
+    assert 0.9 < time.monotonic() - begin < 60  # nobody waited for an hour of the wall clock
     assert node.await_status(again)["status"] == "error"
     assert (node.folder / "tries").read_text() == "x\n" * 4
     assert {node.await_status(task_id)["status"] for task_id in quick} == {"finish"}
-    eventually(lambda: node.get("/execs")[1]["execs"][0]["state"] == "failed", within_s=20)
+    eventually(lambda: node.get("/execs")[1]["execs"][0]["state"] == "failed", within_s=60)
     assert [node.child_pid("worker"), node.child_pid("execs")] == children, "nobody was taken for hung"
     assert "child.hung" not in node.log.read_text()
-    assert node.stop() == 0
+    assert node.stop(within_s=60) == 0
 
 
 def test_a_wall_clock_that_jumps_by_years_stops_nothing_and_ends_nothing(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     ],
 )
 def test_a_job_that_goes_wrong_says_how(node: Node, event: str, code: str) -> None:
-    record = node.await_status(node.submit(event, {"x": "x" * 200_000}))
+    record = node.await_status(node.submit(event, {"x": "x" * 200_000}), within_s=60)
     assert record["error"]["code"] == code
     assert record["error"]["message"]
     assert record["error"]["remedy"]
@@ -81,15 +81,17 @@ def test_a_job_that_was_ended_on_request_says_so(node: Node) -> None:
 
 
 def codes_in(node: Node) -> set[str]:
-    lines = node.log.read_text().splitlines()
+    lines = node.log.read_text().rpartition("\n")[0].splitlines()  # the last one may still be written
     return {json.loads(line).get("code") for line in lines if line.startswith("{")}
 
 
 def test_execs_that_fail_and_take_the_node_with_them_are_logged(tmp_path: Path) -> None:
-    execs = [{"key": "vital", "cmd": "sleep 0.2; exit 3", "attempt": 1, "cascade_exit": True}]
+    cmd = f"until [ -e {tmp_path}/gate ]; do sleep 0.05; done; exit 3"  # not before the node is known to be ready
+    execs = [{"key": "vital", "cmd": cmd, "attempt": 1, "cascade_exit": True}]
     with running(tmp_path, {"execs": execs}) as node:
+        (tmp_path / "gate").touch()
         assert node.process is not None
-        assert node.process.wait(30) == 76
+        assert node.process.wait(60) == 76
         assert {"ERR-EXE-002", "ERR-EXE-004"} <= codes_in(node)
 
 
@@ -99,9 +101,9 @@ def test_a_parent_that_is_out_of_descriptors_says_that_no_child_can_be_started_a
         worker = node.child_pid("worker")
         resource.prlimit(node.pid, resource.RLIMIT_NOFILE, (8, before[1]))
         os.kill(worker, signal.SIGKILL)
-        eventually(lambda: "ERR-SUP-003" in codes_in(node), within_s=20)
+        eventually(lambda: "ERR-SUP-003" in codes_in(node), within_s=60)
         resource.prlimit(node.pid, resource.RLIMIT_NOFILE, before)
-        eventually(lambda: node.get("/readyz")[0] == 200, within_s=30)
+        eventually(lambda: node.get("/readyz")[0] == 200, within_s=60)
         assert node.child_pid("worker") != worker
 
 

@@ -17,6 +17,10 @@ Found = TypeVar("Found")
 PROBE_SUBJECT = "job_item.probe."
 """How the private subjects begin on which connections prove that they are not deaf; what follows is random."""
 
+LAST_CALL_S = 0.5
+"""The end of the time that a probe has, of shorter ones the half: it begins when the rest has passed, however late that
+is seen. Where this process stood still the answer may have come and not been read."""
+
 
 class Life:
     """Ends once, with a reason.
@@ -58,9 +62,10 @@ class Life:
 
         `may_be_late` is asked every `limit_s` seconds whether to wait on.
         """
-        begun_s = self._loop.time()
+        begun_s, last_call_s = self._loop.time(), min(LAST_CALL_S, limit_s / 2)
         while not came.done():
-            await asyncio.wait((came, self.lost), timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+            for wait_s in (limit_s - last_call_s, last_call_s):
+                await asyncio.wait((came, self.lost), timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
             self.check()
             if not came.done() and not may_be_late():
                 self.is_deaf = True
