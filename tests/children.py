@@ -240,7 +240,7 @@ def has_strays(start: ChildStart, connection: Any, api_socket: socket.socket) ->
 
 def eventually_grandchildren(pids: list[int]) -> list[int]:
     """What the shells have started: one double-forked sleep, one below the deaf shell."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
         rows = [line.split(None, 2) for line in listed.splitlines()]
