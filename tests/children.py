@@ -213,6 +213,14 @@ def busy_once(start: ChildStart, connection: Any, api_socket: socket.socket) -> 
     life.serve()
 
 
+def mute(start: ChildStart, connection: Any, api_socket: socket.socket) -> None:
+    """Becomes ready and is never heard of again, until there is a file `speak` in the state folder."""
+    life = Life("worker", start, connection).ready()
+    while not (start.state_dir / "speak").exists():
+        time.sleep(0.01)
+    life.serve()
+
+
 def babbles_once(start: ChildStart, connection: Any, api_socket: socket.socket) -> None:
     """The first one says something that cannot be read."""
     life = Life("worker", start, connection).ready()

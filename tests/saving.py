@@ -36,7 +36,7 @@ class Pipe:
 
     def end(self) -> int:
         self.stdin.close()
-        return self.process.wait(30)
+        return self.process.wait(60)
 
 
 @contextmanager

@@ -267,6 +267,18 @@ def test_a_stop_needs_no_forkserver(start: Start) -> None:
     assert node.end() == 0
 
 
+def test_an_exit_code_that_the_forkserver_tells_late_is_waited_for(start: Start) -> None:
+    node = start()
+    worker = node.ready()
+    [forkserver] = children_of(node.pid)
+    os.kill(forkserver, signal.SIGSTOP)
+    node.signal(signal.SIGTERM)
+    eventually(lambda: not is_alive(worker))
+    time.sleep(1.5)  # the stretch for which a machine may stall
+    os.kill(forkserver, signal.SIGCONT)
+    assert node.end() == 0
+
+
 def test_forkserver_and_worker_killed_in_one_moment_leave_one_successor(start: Start) -> None:
     node = start()
     worker = node.ready()

@@ -14,7 +14,6 @@ from tests.children import trace_of
 from tests.conftest import eventually
 from tests.parents import EXECS, Start, starting
 
-
 PATIENT = {"jobs": [{"event": "hello", "cmd": "true", "kill_grace": 600}], "drain_grace": 600}
 """What ends soon with these was killed at once: all else would take ten minutes."""
 

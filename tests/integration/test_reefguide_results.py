@@ -17,7 +17,7 @@ def test_a_result_is_posted_until_the_api_has_it(kind: Any, api: StandIn, tmp_pa
     api.faults.add("result", kind, times=2)
     job = api.store.create("TEST", {"id": 1})
     with polling(tmp_path, api) as node:
-        eventually(lambda: lines(node, "result.posted"), within_s=20)
+        eventually(lambda: lines(node, "result.posted"), within_s=60)
     assert (job.status, len(job.results())) == ("SUCCEEDED", 1)
 
 
@@ -27,7 +27,7 @@ def test_an_outage_of_the_api_costs_no_result(api: StandIn, tmp_path: Path) -> N
         eventually((tmp_path / "started").exists)
         api.faults.add("*", "drop", times=1_000_000)
         (tmp_path / "go").touch()
-        eventually(lambda: lines(node, "result.late"), within_s=20)
+        eventually(lambda: lines(node, "result.late"), within_s=60)
         assert [line["code"] for line in lines(node, "api.lost")] == ["ERR-RFG-004"]
         api.faults.clear()
         become(job, "SUCCEEDED", within_s=60)
@@ -37,7 +37,7 @@ def test_a_result_outlives_the_node_that_could_not_post_it(api: StandIn, tmp_pat
     job = api.store.create("TEST", {"id": 1})
     api.faults.add("result", "error", times=1_000_000)
     with polling(tmp_path, api) as node:
-        eventually(lambda: lines(node, "result.late"), within_s=20)
+        eventually(lambda: lines(node, "result.late"), within_s=60)
         node.destroy()
         api.faults.clear()
         node.start()
@@ -62,7 +62,7 @@ def test_a_job_that_ends_elsewhere_is_ended_here_and_nothing_is_told(api: StandI
         api.store.claim_window_s, job.status = 0.0, "PENDING"
         other = api.store.assign({"jobId": job.id, "ecsTaskArn": "an original", "ecsClusterArn": ""}).body["assignment"]
         api.store.conclude(other["id"], {"status": "SUCCEEDED", "resultPayload": {}})
-        eventually(lambda: lines(node, "result.withheld"), within_s=20)
+        eventually(lambda: lines(node, "result.withheld"), within_s=60)
         assert [line["code"] for line in lines(node, "job.unwanted")] == ["ERR-RFG-011"]
         (tmp_path / "go").touch()
         become(rival, "SUCCEEDED")

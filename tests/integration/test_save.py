@@ -261,12 +261,12 @@ def test_the_first_byte_is_shown_soon_after_the_start(manager: Manager) -> None:
         pipe.shows(b"!")
         took_s = time.monotonic() - begun
         assert pipe.end() == 0
-    assert took_s < 5
+    assert took_s < 15
 
 
 def test_an_endless_input_that_nobody_sees_and_that_is_sent_nowhere_is_not_read_to_its_end() -> None:
     environ = {name: value for name, value in environment().items() if not name.startswith("JOB_ITEM_")}
     script = f"yes | '{sys.executable}' -m supervisor save | head -n 1"
-    ended = subprocess.run(["sh", "-c", script], env=environ, capture_output=True, timeout=30, check=False)
+    ended = subprocess.run(["sh", "-c", script], env=environ, capture_output=True, timeout=90, check=False)
     assert ended.stdout == b"y\n"
     assert b"ERR-REP-001" in ended.stderr
