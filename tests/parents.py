@@ -23,6 +23,10 @@ QUICK_BEATS = {"interval": 0.05, "timeout": 4}
 """Silence that is soon too long, and not on a busy machine: a child is to be born in that time, too."""
 
 
+NO_BEATS = {"interval": 5, "timeout": 600}
+"""For children that never beat: they are not hung."""
+
+
 class Node:
     """A node in a process of its own."""
 

@@ -16,7 +16,7 @@ from job_item.state import StateFolder
 from tests.children import is_alive, living_strays
 from tests.conftest import eventually
 from tests.nodes import tree_of
-from tests.parents import EXECS, QUICK_BEATS, Start, ask, starting
+from tests.parents import EXECS, NO_BEATS, QUICK_BEATS, Start, ask, starting
 from tests.ports import default_port_taken
 
 
@@ -127,7 +127,7 @@ def test_each_birth_has_an_incarnation_of_its_own(start: Start) -> None:
 
 
 def test_a_connection_made_while_the_worker_is_dead_is_answered_by_its_successor(start: Start) -> None:
-    node = start("answers")
+    node = start("answers", settings={"heartbeat": NO_BEATS})
     first = node.ready()
     info = StateFolder(node.state_dir).read_node()
     assert info is not None
@@ -139,7 +139,7 @@ def test_a_connection_made_while_the_worker_is_dead_is_answered_by_its_successor
 
 
 def test_strays_of_a_dead_worker_are_gone_before_its_successor_may_start_jobs(start: Start) -> None:
-    node = start("has_strays", settings={"heartbeat": {"interval": 5, "timeout": 90}})
+    node = start("has_strays", settings={"heartbeat": NO_BEATS})
     first = node.ready()
     assert len(living_strays(node.state_dir)) == 6
     os.kill(first, signal.SIGKILL)
@@ -152,7 +152,7 @@ def test_strays_of_a_dead_worker_are_gone_before_its_successor_may_start_jobs(st
 
 
 def test_the_strays_of_a_child_that_ends_in_a_stop_are_swept_too(start: Start) -> None:
-    node = start("has_strays", settings={"heartbeat": {"interval": 5, "timeout": 90}})
+    node = start("has_strays", settings={"heartbeat": NO_BEATS})
     node.ready()
     node.signal(signal.SIGTERM)
     assert node.end() == 0

@@ -15,7 +15,7 @@ import pytest
 from job_item.errors import NodeError
 from job_item.state import StateFolder
 from tests.conftest import eventually, free_port
-from tests.parents import ask
+from tests.parents import NO_BEATS, ask
 from tests.reloading import EXECS, JOBS, Start, starting, stop
 
 
@@ -89,7 +89,7 @@ def test_a_retiring_child_that_crashes_has_a_successor_with_the_new_settings(sta
 
 
 def test_a_new_port_is_bound_first_and_the_old_one_closed_afterwards(start: Start) -> None:
-    node = start({"jobs": JOBS}, worker="answers")
+    node = start({"jobs": JOBS, "heartbeat": NO_BEATS}, worker="answers")
     first = node.ready()
     old, port = node.url(), free_port()
     node.edit(api={"port": port})
@@ -105,7 +105,7 @@ def test_a_new_port_is_bound_first_and_the_old_one_closed_afterwards(start: Star
 
 
 def test_a_taken_port_is_a_fault_and_the_old_one_stays(start: Start) -> None:
-    node = start({"jobs": JOBS}, worker="answers")
+    node = start({"jobs": JOBS, "heartbeat": NO_BEATS}, worker="answers")
     first = node.ready()
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.managers import Manager
-from tests.saving import piped, save
+from tests.saving import PATIENT, piped, save
 from tests.terminal import COMMAND, Shell, environment
 
 pytestmark = pytest.mark.usefixtures("interruptible")
@@ -49,9 +49,7 @@ def test_a_full_disk_at_standard_output_is_told_and_the_sending_goes_on(manager:
 
 def test_output_that_nobody_reads_does_not_keep_a_signal_from_ending_it(manager: Manager) -> None:
     ours, theirs = os.pipe()
-    process = subprocess.Popen(
-        [*COMMAND, "save"], stdin=subprocess.PIPE, stdout=theirs, env=environment(manager.variables())
-    )
+    process = subprocess.Popen(PATIENT, stdin=subprocess.PIPE, stdout=theirs, env=environment(manager.variables()))
     assert process.stdin
     feeder = threading.Thread(target=process.stdin.write, args=(b"z" * 150_000,))
     feeder.start()
@@ -67,7 +65,7 @@ def test_output_that_nobody_reads_does_not_keep_a_signal_from_ending_it(manager:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_what_has_come_before_a_signal_is_still_sent(manager: Manager, number: signal.Signals) -> None:
-    with piped(manager) as pipe:
+    with piped(manager, command=PATIENT) as pipe:
         pipe.feed(b"before")
         pipe.shows(b"before")
         pipe.process.send_signal(number)
@@ -89,7 +87,7 @@ def test_a_silent_server_does_not_hold_up_the_end_after_a_signal(manager: Manage
 def test_a_second_signal_ends_it_at_once(manager: Manager) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         where = f"http://127.0.0.1:{silent.getsockname()[1]}/msg/notif"
-        with piped(manager, JOB_ITEM_MSG_NOTIF_HOST=where) as pipe:
+        with piped(manager, command=PATIENT, JOB_ITEM_MSG_NOTIF_HOST=where) as pipe:
             pipe.feed(b"before")
             pipe.shows(b"before")
             pipe.process.send_signal(signal.SIGINT)

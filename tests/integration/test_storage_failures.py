@@ -29,10 +29,12 @@ def test_a_missing_bucket_is_one_sentence(s3: S3, tmp_path: Path) -> None:
 
 
 def test_a_server_that_is_not_there_is_one_sentence(s3_uri: str, tmp_path: Path) -> None:
-    endpoint = f"http://127.0.0.1:{free_port()}"
-    storage = open_storage(s3_uri, endpoint=endpoint, patience=HASTY)
-    sentence = f"{endpoint} cannot be reached, or the connection broke: connection refused."
-    assert refusals(storage, tmp_path) == {("ERR-STG-003", sentence)}
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # nobody listens there, nor can anybody begin to
+        endpoint = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        storage = open_storage(s3_uri, endpoint=endpoint, patience=HASTY)
+        sentence = f"{endpoint} cannot be reached, or the connection broke: connection refused."
+        assert refusals(storage, tmp_path) == {("ERR-STG-003", sentence)}
 
 
 def test_a_server_that_is_silent_is_given_up(s3_uri: str) -> None:

@@ -33,6 +33,7 @@ SETTINGS: dict[str, Any] = {
     ],
     "execs": [{"key": "beside", "cmd": f"echo up; {TREE} sleep {MARK}"}],
     "drain_grace": 60,
+    "heartbeat": {"interval": 5, "timeout": 60},
 }
 
 
@@ -147,10 +148,10 @@ def test_an_exec_is_kept_alive_and_ends_with_the_node(node: Node) -> None:
 
 
 def test_a_hung_child_is_replaced(tmp_path: Path) -> None:
-    with running(tmp_path, {"heartbeat": {"interval": 0.2, "timeout": 12}}, PORTABLE) as node:  # a birth takes seconds
+    with running(tmp_path, {"heartbeat": {"interval": 0.2, "timeout": 20}}, PORTABLE) as node:  # a birth takes seconds
         worker = node.child_pid("worker")
         os.kill(worker, signal.SIGSTOP)
-        eventually(lambda: "child.hung" in node.log.read_text(), within_s=60)  # who asks before waits for an answer
+        eventually(lambda: "child.hung" in node.log.read_text(), within_s=90)  # who asks before waits for an answer
         node.await_ready()
         assert node.child_pid("worker") != worker
 
