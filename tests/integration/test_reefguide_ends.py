@@ -53,7 +53,7 @@ def test_a_job_that_nothing_serves_any_more_keeps_no_node_from_ending(api: Stand
 def test_a_node_that_stops_lets_its_jobs_end_and_tells_it(api: StandIn, tmp_path: Path) -> None:
     job = api.store.create("TEST", {"id": 1})
     with polling(tmp_path, api, SLOW) as node:
-        eventually((tmp_path / "started").exists)
+        eventually((tmp_path / "started").exists, within_s=60)
         assert node.process is not None
         node.process.terminate()
         eventually(lambda: lines(node, "node.draining"))
@@ -65,7 +65,7 @@ def test_a_node_that_stops_lets_its_jobs_end_and_tells_it(api: StandIn, tmp_path
 def test_what_does_not_end_in_time_is_told_as_failed_before_the_node_ends(api: StandIn, tmp_path: Path) -> None:
     job = api.store.create("TEST", {"id": 1})
     with polling(tmp_path, api, SLOW, drain_grace="200ms") as node:
-        eventually((tmp_path / "started").exists)
+        eventually((tmp_path / "started").exists, within_s=60)
         assert node.stop() == 0
     assert (job.status, results(job)) == ("FAILED", [None])
 

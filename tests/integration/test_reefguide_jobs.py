@@ -72,7 +72,7 @@ def test_as_many_jobs_run_at_once_as_there_are_slots(api: StandIn, tmp_path: Pat
 def test_settings_that_change_take_no_job_from_anybody(api: StandIn, tmp_path: Path) -> None:
     job = api.store.create("TEST", {"id": 1})
     with polling(tmp_path, api, SLOW) as node:
-        eventually((tmp_path / "started").exists)
+        eventually((tmp_path / "started").exists, within_s=60)
         node.configure(settings(TEST_JOB, reefguide={"settle": "60ms"}))
         eventually(lambda: lines(node, "settings.applied"), within_s=60)
         (tmp_path / "go").touch()

@@ -24,7 +24,7 @@ def test_a_result_is_posted_until_the_api_has_it(kind: Any, api: StandIn, tmp_pa
 def test_an_outage_of_the_api_costs_no_result(api: StandIn, tmp_path: Path) -> None:
     job = api.store.create("TEST", {"id": 1})
     with polling(tmp_path, api, SLOW) as node:
-        eventually((tmp_path / "started").exists)
+        eventually((tmp_path / "started").exists, within_s=60)
         api.faults.add("*", "drop", times=1_000_000)
         (tmp_path / "go").touch()
         eventually(lambda: lines(node, "result.late"), within_s=60)
@@ -48,7 +48,7 @@ def test_a_result_outlives_the_node_that_could_not_post_it(api: StandIn, tmp_pat
 def test_a_result_that_is_refused_for_good_is_told_to_the_log(api: StandIn, tmp_path: Path) -> None:
     job = api.store.create("TEST", {"id": 1})
     with polling(tmp_path, api, SLOW) as node:
-        eventually((tmp_path / "started").exists)
+        eventually((tmp_path / "started").exists, within_s=60)
         api.store.forget(job.assignments[0].id)
         (tmp_path / "go").touch()
         eventually(lambda: [line["code"] for line in lines(node, "result.refused")] == ["ERR-RFG-010"])
@@ -57,7 +57,7 @@ def test_a_result_that_is_refused_for_good_is_told_to_the_log(api: StandIn, tmp_
 def test_a_job_that_ends_elsewhere_is_ended_here_and_nothing_is_told(api: StandIn, tmp_path: Path) -> None:
     job = api.store.create("TEST", {"id": 1})
     with polling(tmp_path, api, SLOW) as node:
-        eventually((tmp_path / "started").exists)
+        eventually((tmp_path / "started").exists, within_s=60)
         rival = api.store.create("TEST", {"id": 2})
         api.store.claim_window_s, job.status = 0.0, "PENDING"
         other = api.store.assign({"jobId": job.id, "ecsTaskArn": "an original", "ecsClusterArn": ""}).body["assignment"]
@@ -73,14 +73,14 @@ def test_a_success_is_told_although_the_job_was_timed_out_and_a_failure_is_not(a
     command = SLOW["cmd"] + "; [ $JOB_ITEM_JOB_ID = 1 ]"  # type: ignore[operator]  # it is a text
     good = api.store.create("TEST", {"id": 1})
     with polling(tmp_path, api, {**SLOW, "cmd": command}) as node:
-        eventually((tmp_path / "started").exists)
+        eventually((tmp_path / "started").exists, within_s=60)
         api.store.time_out()
         (tmp_path / "go").touch()
         become(good, "SUCCEEDED")
         (tmp_path / "go").unlink()
         (tmp_path / "started").unlink()
         bad = api.store.create("TEST", {"id": 2})
-        eventually((tmp_path / "started").exists)
+        eventually((tmp_path / "started").exists, within_s=60)
         api.store.time_out()
         (tmp_path / "go").touch()
         eventually(lambda: lines(node, "result.withheld"))

@@ -88,11 +88,11 @@ def test_a_name_cannot_break_out_of_its_header(job: Manager, tmp_path: Path) -> 
 def test_a_large_file_is_not_held_in_memory(shell: Shell, manager: Manager) -> None:
     path = shell.folder / "large"
     with path.open("wb") as file:
-        file.truncate(600 << 20)
+        file.truncate(300 << 20)
     with open(os.devnull, "wb") as nowhere:
         code, memory_bytes = weigh([*COMMAND, "upload", str(path)], shell.folder, manager.variables(), stdout=nowhere)
     assert code == 0
-    assert [form.size_bytes for form in manager.forms] == [600 << 20]
+    assert [form.size_bytes for form in manager.forms] == [300 << 20]
     assert memory_bytes < 120 << 20
 
 
