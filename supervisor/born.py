@@ -16,11 +16,12 @@ from supervisor.multi import wait
 
 _LINK_TIMEOUT_S = 1
 """How long the parent waits for a child that stopped in the middle of a message; it is hung and will be replaced."""
-_STATUS_TIMEOUT_S = 1.0
-"""How long the forkserver may take to hand over the exit code of a child that is dead already."""
+_STATUS_TIMEOUT_S = 10.0
+"""How long the forkserver may take to hand over the exit code of a child that is dead already: it has nothing to do but
+that, and a machine that stalls for a moment must not make a failure of a good end."""
 _UNTOLD = 255
 """What multiprocess makes of an exit code that the forkserver took to its grave (a child may also exit so)."""
-_DYING_TIMEOUT_S = 0.1
+_DYING_TIMEOUT_S = 1.0
 """How long a forkserver that has closed its descriptors may take to be dead."""
 
 

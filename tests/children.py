@@ -213,6 +213,14 @@ def busy_once(start: ChildStart, connection: Any, api_socket: socket.socket) -> 
     life.serve()
 
 
+def mute(start: ChildStart, connection: Any, api_socket: socket.socket) -> None:
+    """Becomes ready and is never heard of again, until there is a file `speak` in the state folder."""
+    life = Life("worker", start, connection).ready()
+    while not (start.state_dir / "speak").exists():
+        time.sleep(0.01)
+    life.serve()
+
+
 def babbles_once(start: ChildStart, connection: Any, api_socket: socket.socket) -> None:
     """The first one says something that cannot be read."""
     life = Life("worker", start, connection).ready()
@@ -240,7 +248,7 @@ def has_strays(start: ChildStart, connection: Any, api_socket: socket.socket) ->
 
 def eventually_grandchildren(pids: list[int]) -> list[int]:
     """What the shells have started: one double-forked sleep, one below the deaf shell."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
         rows = [line.split(None, 2) for line in listed.splitlines()]

@@ -19,7 +19,12 @@ from tests.conftest import ROOT, eventually
 
 PROGRAM = "import sys; from tests.children import main; sys.exit(main())"
 EXECS = [{"key": "sample", "cmd": "true"}]
-QUICK_BEATS = {"interval": 0.05, "timeout": 0.8}
+QUICK_BEATS = {"interval": 0.05, "timeout": 4}
+"""Silence that is soon too long, and not on a busy machine: a child is to be born in that time, too."""
+
+
+NO_BEATS = {"interval": 5, "timeout": 600}
+"""For children that never beat: they are not hung."""
 
 
 class Node:
@@ -56,14 +61,20 @@ class Node:
 
     def ready(self, births: int = 1, room: str = "worker") -> int:
         """The pid of the n-th child of a room that has become ready, once it is known as such."""
-        pids = eventually(lambda: self.trace(room, "ready")[births - 1 :], what=f"{room} {births} ready")
+        pids = eventually(lambda: self.trace(room, "ready")[births - 1 :], within_s=60, what=f"{room} {births} ready")
         pid = int(pids[0][0])
-        eventually(lambda: self.logged("child.ready", child=room, pid=pid), what=f"{room} {pid} known as ready")
+        eventually(
+            lambda: self.logged("child.ready", child=room, pid=pid), within_s=60, what=f"{room} {pid} known as ready"
+        )
         return pid
 
     def logged(self, event: str, **fields: Any) -> list[dict[str, Any]]:
         lines = [json.loads(line) for line in self._log.read_text().splitlines() if line.startswith("{")]
         return [line for line in lines if line["event"] == event and fields.items() <= line.items()]
+
+    def events(self) -> list[str]:
+        """The names of all log lines, in their order."""
+        return [json.loads(line)["event"] for line in self._log.read_text().splitlines() if line.startswith("{")]
 
     def told(self) -> str:
         """All that stands in the log and is no log line: traces, warnings, words for people."""
@@ -89,12 +100,12 @@ class Node:
             for pid in left:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-        self.process.communicate(timeout=10)
+        self.process.communicate(timeout=60)
 
-    def end(self, within_s: float = 30.0) -> int:
+    def end(self, within_s: float = 60.0) -> int:
         """The exit code; nothing of the node may be left by then."""
         code = self.process.wait(within_s)
-        eventually(lambda: not self.processes(), within_s=20.0, what=f"nothing left: {self.processes()}")
+        eventually(lambda: not self.processes(), within_s=60.0, what=f"nothing left: {self.processes()}")
         return code
 
 
@@ -118,6 +129,6 @@ def starting(tmp_path: Path) -> Iterator[Start]:
 def ask(url: str, words: bytes = b"who") -> int:
     """What the child behind the API's socket answers: its pid."""
     host, port = url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         connection.sendall(words)
         return int(connection.recv(100) or 0)

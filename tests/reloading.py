@@ -45,11 +45,13 @@ class Reloading(Node):
 
     def applied(self, number: int = 1) -> dict[str, Any]:
         """The line of the n-th reload that took effect."""
-        lines = eventually(lambda: self.logged("settings.applied")[number - 1 :], within_s=30, what=f"applied {number}")
+        lines = eventually(lambda: self.logged("settings.applied")[number - 1 :], within_s=60, what=f"applied {number}")
         return lines[0]
 
     def rejected(self, number: int = 1) -> dict[str, Any]:
-        lines = eventually(lambda: self.logged("settings.rejected")[number - 1 :], what=f"rejected {number}")
+        lines = eventually(
+            lambda: self.logged("settings.rejected")[number - 1 :], within_s=60, what=f"rejected {number}"
+        )
         return lines[0]
 
     def order(self, **order: Any) -> str:
@@ -59,7 +61,9 @@ class Reloading(Node):
         draft.write_text(json.dumps(order))
         draft.replace(self.state_dir / "order")
         rows = eventually(
-            lambda: [row for row in self.trace("worker", "answer") if row[1] == str(number)], what="an answer"
+            lambda: [row for row in self.trace("worker", "answer") if row[1] == str(number)],
+            within_s=60,
+            what="an answer",
         )
         return " ".join(rows[0][2:])
 

@@ -23,6 +23,7 @@ from tests.conftest import ROOT, eventually, free_port
 USERNAME, PASSWORD = "minio-of-tests", "secret/of+tests"
 REGION = "ap-southeast-2"
 BUCKET = "results-of-tests"
+_PORT = "{port}"
 
 
 @dataclass(frozen=True)
@@ -73,10 +74,9 @@ class S3:
 @contextmanager
 def moto(folder: Path, environ: Mapping[str, str] | None = None) -> Iterator[S3]:
     """The server of moto; it takes any credentials."""
-    port = free_port()
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with _serving(command, port, folder, "/moto-api/", environ or {}):
-        yield S3(f"http://127.0.0.1:{port}").make_bucket()
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", _PORT]
+    with _serving(command, folder, "/moto-api/", environ or {}) as endpoint:
+        yield S3(endpoint).make_bucket()
 
 
 @contextmanager
@@ -90,14 +90,13 @@ def signed(folder: Path) -> Iterator[S3]:
 @contextmanager
 def versity(program: str, folder: Path) -> Iterator[S3]:
     """The gateway of Versity (https://github.com/versity/versitygw) over a folder."""
-    port = free_port()
     files, beside = folder / "files", folder / "beside"
     files.mkdir(parents=True)
     beside.mkdir()
     who = ["--access", USERNAME, "--secret", PASSWORD, "--region", REGION]
-    where = ["--port", f"127.0.0.1:{port}", "--health", "/health", "--quiet", "posix", "--sidecar", str(beside)]
-    with _serving([program, *who, *where, str(files)], port, folder, "/health", {}):
-        yield S3(f"http://127.0.0.1:{port}").make_bucket()
+    where = ["--port", f"127.0.0.1:{_PORT}", "--health", "/health", "--quiet", "posix", "--sidecar", str(beside)]
+    with _serving([program, *who, *where, str(files)], folder, "/health", {}) as endpoint:
+        yield S3(endpoint).make_bucket()
 
 
 @contextmanager
@@ -113,32 +112,45 @@ def strict_moto(folder: Path) -> Iterator[S3]:
 
 
 @contextmanager
-def _serving(command: list[str], port: int, folder: Path, health: str, environ: Mapping[str, str]) -> Iterator[None]:
+def _serving(command: list[str], folder: Path, health: str, environ: Mapping[str, str]) -> Iterator[str]:
+    """Run a server where `_PORT` stands for its port; gives its endpoint. Another one may have taken the port by the
+    time that it listens: it gets the next one then.
+    """
     log = folder / "s3.log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            command, cwd=folder, env={**os.environ, **environ}, stdin=subprocess.DEVNULL, stdout=out, stderr=out
-        )
+    endpoint = ""
+    process: subprocess.Popen[bytes] | None = None
+
+    def start() -> subprocess.Popen[bytes]:
+        nonlocal endpoint
+        port = str(free_port())
+        endpoint = f"http://127.0.0.1:{port}"
+        words = [word.replace(_PORT, port) for word in command]
+        with log.open("ab") as out:
+            return subprocess.Popen(
+                words, cwd=folder, env={**os.environ, **environ}, stdin=subprocess.DEVNULL, stdout=out, stderr=out
+            )
 
     def answers() -> bool:
-        if process.poll() is not None:
-            pytest.fail(f"the S3 server ended: {log.read_text(errors='replace')[-2000:]}")
+        nonlocal process
+        if process is None or process.poll() is not None:
+            process = start()
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{health}", timeout=5) as answer:
-                return bool(answer.status == 200)
+            with urllib.request.urlopen(f"{endpoint}{health}", timeout=20) as answer:
+                return bool(answer.status == 200) and process.poll() is None
         except OSError:
             return False
 
     try:
-        eventually(answers, within_s=60, what="the S3 server answers")
-        yield
+        eventually(answers, within_s=90, what=f"the S3 server answers: see {log}")
+        yield endpoint
     finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(10)
+        if process is not None:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(10)
 
 
 @pytest.fixture(scope="module")

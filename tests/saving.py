@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from tests.conftest import eventually
 from tests.managers import Manager
 from tests.terminal import COMMAND, Ended, Shell, Tap, environment
+
+_PROGRAM = """
+import sys
+from supervisor import saving
+from supervisor.entry import main
+saving.GRACE_S = 60
+sys.exit(main())
+"""
+PATIENT = [sys.executable, "-c", _PROGRAM, "save"]
+"""The command with more time after a signal: a busy machine needs seconds to load what sends."""
 
 
 def save(shell: Shell, manager: Manager, stdin: bytes, *words: str, **env: str) -> Ended:
@@ -36,13 +47,13 @@ class Pipe:
 
     def end(self) -> int:
         self.stdin.close()
-        return self.process.wait(30)
+        return self.process.wait(60)
 
 
 @contextmanager
-def piped(manager: Manager, *words: str, **env: str) -> Iterator[Pipe]:
+def piped(manager: Manager, *words: str, command: Sequence[str] = (*COMMAND, "save"), **env: str) -> Iterator[Pipe]:
     process = subprocess.Popen(
-        [*COMMAND, "save", *words],
+        [*command, *words],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

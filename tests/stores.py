@@ -11,7 +11,9 @@ from job_item.errors import NodeError
 from job_item.storage import Storage
 from job_item.storage.bucket import PART_BYTES, Patience
 
-HASTY = Patience(attempts=3, connect_s=2, silence_s=1, trying_s=3)
+HASTY = Patience(attempts=3, connect_s=20, silence_s=20, trying_s=60)
+"""Soon at its end where a server refuses; a busy one has its time."""
+SHORT_SILENCE = Patience(attempts=2, connect_s=20, silence_s=1, trying_s=60)
 MIB = 1 << 20
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 
 from job_item.process import children_of
 from tests.conftest import eventually
-from tests.nodes import Node
+from tests.nodes import Node, running
 
 SOFT = 200
 SETTINGS = {
@@ -26,14 +27,8 @@ def hard() -> int:
 
 
 def test_the_children_raise_their_limit_and_jobs_and_execs_get_the_old_one(tmp_path: Path, hard: int) -> None:
-    node = Node(tmp_path, SETTINGS)
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (SOFT, hard))
-        node.start()
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
-    try:
+    limited = ("sh", "-c", f'ulimit -Sn {SOFT}; exec "$@"', "sh", sys.executable, "-m", "supervisor")
+    with running(tmp_path, SETTINGS, command=limited) as node:
         worker = node.child_pid("worker")
         assert resource.prlimit(worker, resource.RLIMIT_NOFILE) == (hard, hard)
         assert limits_of_a_job(node) == [SOFT, hard]
@@ -44,8 +39,6 @@ def test_the_children_raise_their_limit_and_jobs_and_execs_get_the_old_one(tmp_p
         eventually(lambda: zygote not in children_of(worker))
         assert limits_of_a_job(node) == [SOFT, hard]
         assert node.child_pid("worker") == worker
-    finally:
-        node.destroy()
 
 
 def limits_of_a_job(node: Node) -> list[int]:

@@ -58,7 +58,8 @@ def ask(folder: Path, *probes: dict[str, Any]) -> list[Answer]:
     answers: list[Answer] = []
 
     async def use(inquirer: Inquirer, command: Command) -> None:
-        answers.extend([await inquirer.ask(HealthProbe.model_validate(probe), command) for probe in probes])
+        specs = [HealthProbe.model_validate({"timeout": 20, **probe}) for probe in probes]
+        answers.extend([await inquirer.ask(spec, command) for spec in specs])
 
     with_inquirer(folder, use)
     return answers
@@ -187,7 +188,7 @@ def test_an_unhealthy_exec_is_restarted_and_gives_up_like_any_that_fails(
         failed = await muster.until_state("one", "failed")
         assert failed.reason == "given up after 2 of 2 tries: unhealthy: the probe ended with exit code 1"
 
-    health = {"cmd": "test -e well", "interval": 0.05, "failures": 2}
+    health = {"cmd": "test -e well", "interval": 0.05, "failures": 2, "timeout": 20}
     mustered(tmp_path, [{"key": "one", "cmd": "exec sleep 600", "attempt": 2, "backoff": 0.05, "health": health}], use)
     assert "ERR-EXE-013" in capfd.readouterr().err
 

@@ -59,11 +59,11 @@ def started(folder: Path, environ: dict[str, str], *arguments: str) -> Iterator[
                 below = tree_of(process.pid)
                 process.kill()
                 process.wait()
-                eventually(lambda: not any(map(is_alive, below)), within_s=20, what="all of it is gone")
+                eventually(lambda: not any(map(is_alive, below)), within_s=60, what="all of it is gone")
 
 
 def test_the_variables_alone_serve_test_jobs(api: StandIn, tmp_path: Path) -> None:
-    environ = variables(api, CONFIG_PATH="/data/reefguide/config.toml", IDLE_TIMEOUT_MS="3000")
+    environ = variables(api, CONFIG_PATH="/data/reefguide/config.toml", IDLE_TIMEOUT_MS="10000")
     job = api.store.create("TEST", {"id": 1})
     with started(tmp_path, environ) as node:
         eventually(lambda: job.status == "SUCCEEDED", within_s=90, what="the job succeeds")

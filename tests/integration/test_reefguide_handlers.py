@@ -55,7 +55,7 @@ def test_a_handler_stores_its_file_and_its_typed_output_is_the_result(api: Stand
         job = api.store.create("REGIONAL_ASSESSMENT", {"region": "Far North"})
         environ = {**server.variables, "JOB_TYPES": "REGIONAL_ASSESSMENT", "DATA_PATH": "/data"}
         with polling(tmp_path / "node", api, environ=environ, handlers=["areas.py"]) as node:
-            eventually(lambda: job.status == "SUCCEEDED", within_s=40, what="SUCCEEDED")
+            eventually(lambda: job.status == "SUCCEEDED", within_s=60, what="SUCCEEDED")
             (record,) = node.get("/jobs")[1]["jobs"]
             assert b"printed" in node.output(record["task_id"])
         (assignment,) = job.assignments
@@ -78,7 +78,7 @@ def test_a_handler_that_fails_is_told_as_failed_with_null(api: StandIn, tmp_path
     job = api.store.create("REGIONAL_ASSESSMENT", {"no": "region"})
     environ = {"JOB_TYPES": "REGIONAL_ASSESSMENT"}
     with polling(tmp_path, api, environ=environ, handlers=["areas.py"]) as node:
-        eventually(lambda: job.status == "FAILED", within_s=40, what="FAILED")
+        eventually(lambda: job.status == "FAILED", within_s=60, what="FAILED")
         (record,) = node.get("/jobs")[1]["jobs"]
         assert record["error"]["code"] == "ERR-HND-010"
     assert [result.payload for result in job.results()] == [None]
@@ -96,9 +96,9 @@ def test_the_reason_of_a_failure_lies_beside_the_files_of_its_job(api: StandIn, 
         ]
         environ = {**server.variables, "JOB_TYPES": "TEST,REGIONAL_ASSESSMENT"}
         with polling(tmp_path / "node", api, *jobs, environ=environ):
-            eventually(lambda: failing.status == unfit.status == "FAILED", within_s=40, what="FAILED")
+            eventually(lambda: failing.status == unfit.status == "FAILED", within_s=60, what="FAILED")
             told = [
-                eventually(partial(text_beside, server, job), within_s=40, what="the text") for job in (failing, unfit)
+                eventually(partial(text_beside, server, job), within_s=60, what="the text") for job in (failing, unfit)
             ]
     assert "ERR-RUN-001" in told[0] and "it is" in told[0]
     assert "a pass-word" not in told[0]
@@ -119,9 +119,9 @@ def test_a_storage_that_hangs_keeps_no_failure_from_being_told(api: StandIn, tmp
     with socket.create_server(("127.0.0.1", 0)) as silent:
         variables = S3(f"http://127.0.0.1:{silent.getsockname()[1]}").variables
         with polling(tmp_path, api, {"event": "TEST", "cmd": "exit 3"}, environ=variables) as node:
-            eventually(lambda: job.status == "FAILED", within_s=40, what="FAILED")
-            eventually(lambda: "reason.unkept" in node.log.read_text(), within_s=40, what="it is told")
-            eventually(lambda: node.health()["reefguide"]["unposted"] == 0, within_s=20, what="all is posted")
+            eventually(lambda: job.status == "FAILED", within_s=60, what="FAILED")
+            eventually(lambda: "reason.unkept" in node.log.read_text(), within_s=60, what="it is told")
+            eventually(lambda: node.health()["reefguide"]["unposted"] == 0, within_s=60, what="all is posted")
 
 
 PATIENT = """
@@ -147,10 +147,10 @@ def test_a_handler_calls_the_api_also_when_its_first_token_is_over(api: StandIn,
     # Nobody but the handler asks meanwhile: the one slot is taken, and the job is not looked at.
     settings: dict[str, Any] = {"handlers": ["patient.py"], "reefguide": {"watch_interval": "1h"}}
     with polling(tmp_path, api, {"event": "TEST", "handler": "TEST"}, **settings) as node:
-        eventually((tmp_path / "begun").exists, within_s=40, what="it has begun")
+        eventually((tmp_path / "begun").exists, within_s=60, what="it has begun")
         api.store.accounts.revoke_all()
         (tmp_path / "go").touch()
-        eventually(lambda: job.status == "SUCCEEDED", within_s=40, what="SUCCEEDED")
+        eventually(lambda: job.status == "SUCCEEDED", within_s=60, what="SUCCEEDED")
         (record,) = node.get("/jobs")[1]["jobs"]
         assert b"status IN_PROGRESS" in node.output(record["task_id"])
     assert api.faults.seen["login"] == 1

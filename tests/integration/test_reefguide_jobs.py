@@ -72,9 +72,9 @@ def test_as_many_jobs_run_at_once_as_there_are_slots(api: StandIn, tmp_path: Pat
 def test_settings_that_change_take_no_job_from_anybody(api: StandIn, tmp_path: Path) -> None:
     job = api.store.create("TEST", {"id": 1})
     with polling(tmp_path, api, SLOW) as node:
-        eventually((tmp_path / "started").exists)
+        eventually((tmp_path / "started").exists, within_s=60)
         node.configure(settings(TEST_JOB, reefguide={"settle": "60ms"}))
-        eventually(lambda: lines(node, "settings.applied"), within_s=20)
+        eventually(lambda: lines(node, "settings.applied"), within_s=60)
         (tmp_path / "go").touch()
         become(job, "SUCCEEDED")
         after = api.store.create("TEST", {"id": 2})
@@ -86,6 +86,6 @@ def test_a_node_whose_types_nobody_serves_does_not_start(api: StandIn, tmp_path:
     node = Node(tmp_path, settings(), variables(api, JOB_TYPES="TEST,ADRIA_MODEL_RUN"))
     node.start(ready=False)
     assert node.process is not None
-    assert node.process.wait(30) == 78
+    assert node.process.wait(60) == 78
     assert "ERR-RFG-002" in node.log.read_text()
     assert api.faults.seen.total() == 0

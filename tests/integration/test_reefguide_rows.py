@@ -81,7 +81,7 @@ class Others:
             self.rival = self._api.store.assign({"jobId": job.id, **RIVAL}).body["assignment"]["id"]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_node_of_variables_alone_survives_each_fault_of_section_14(api: StandIn, tmp_path: Path) -> None:
     store, faults = api.store, api.faults
     for number in range(12):
@@ -126,7 +126,7 @@ def test_a_node_of_variables_alone_survives_each_fault_of_section_14(api: StandI
     assert (faults.seen["login"], store.statuses()["PENDING"]) == (1, 13)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_node_of_variables_alone_survives_kills_and_stops(api: StandIn, tmp_path: Path) -> None:
     with alone(tmp_path, api, JOB_TYPES="TEST,ADRIA_MODEL_RUN") as node:  # row 12
         assert node.process.wait(60) == 78

@@ -100,9 +100,9 @@ def test_the_node_says_how_it_stands_with_the_api(api: StandIn, tmp_path: Path) 
     job = api.store.create("TEST", {"id": 1})
     with polling(tmp_path, api) as node:
         become(job, "SUCCEEDED")
-        eventually(lambda: node.health()["reefguide"]["connected"], within_s=20)
+        eventually(lambda: node.health()["reefguide"]["connected"], within_s=60)
         api.store.accounts.users[0].roles.clear()
-        eventually(lambda: misses_role(node), within_s=20, what="the role is missed")
+        eventually(lambda: misses_role(node), within_s=60, what="the role is missed")
         shown = subprocess.run(
             [sys.executable, "-m", "supervisor", "status", "--config", tmp_path / "config.yaml"],
             env={**os.environ, "PYTHONPATH": str(ROOT), **variables(api)},

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from job_item.errors import NodeError
 from job_item.state import StateFolder
 from tests.conftest import eventually, free_port
-from tests.parents import ask
+from tests.parents import NO_BEATS, ask
 from tests.reloading import EXECS, JOBS, Start, starting, stop
 
 
@@ -88,7 +89,7 @@ def test_a_retiring_child_that_crashes_has_a_successor_with_the_new_settings(sta
 
 
 def test_a_new_port_is_bound_first_and_the_old_one_closed_afterwards(start: Start) -> None:
-    node = start({"jobs": JOBS}, worker="answers")
+    node = start({"jobs": JOBS, "heartbeat": NO_BEATS}, worker="answers")
     first = node.ready()
     old, port = node.url(), free_port()
     node.edit(api={"port": port})
@@ -104,7 +105,7 @@ def test_a_new_port_is_bound_first_and_the_old_one_closed_afterwards(start: Star
 
 
 def test_a_taken_port_is_a_fault_and_the_old_one_stays(start: Start) -> None:
-    node = start({"jobs": JOBS}, worker="answers")
+    node = start({"jobs": JOBS, "heartbeat": NO_BEATS}, worker="answers")
     first = node.ready()
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -157,9 +158,18 @@ def test_a_new_state_folder_is_locked_first_and_the_old_one_let_go_at_the_end(st
     assert info.pid == node.pid
     assert (other / "node.lock").read_text().strip() == str(node.pid)
     eventually(lambda: not (node.state_dir / "node.json").exists())
-    StateFolder(node.state_dir).lock("node").release()
+    eventually(partial(is_free, StateFolder(node.state_dir)), what="its lock is let go")
     stop(node)
     assert not (other / "node.json").exists()
+
+
+def is_free(folder: StateFolder) -> bool:
+    """Whether no node has the folder."""
+    try:
+        folder.lock("node").release()
+    except NodeError:
+        return False
+    return True
 
 
 def test_a_node_whose_new_state_folder_waits_for_a_job_is_found_through_both_folders(
@@ -209,9 +219,11 @@ def test_no_connection_is_refused_while_children_are_replaced(start: Start) -> N
     done = threading.Event()
 
     def knock() -> None:
-        while not done.wait(0.01):  # nobody accepts here, and the line holds a thousand
+        for _ in range(900):  # nobody accepts here, and the line holds a thousand
+            if done.wait(0.02):
+                return
             try:
-                socket.create_connection(("127.0.0.1", port), timeout=5).close()
+                socket.create_connection(("127.0.0.1", port), timeout=20).close()
             except OSError as error:
                 refused.append(error)
 

@@ -264,7 +264,7 @@ def test_one_that_floods_its_log_stays_within_its_bounds_and_blocks_nobody(tmp_p
             sizes = sizes_in(oldest.parent)
             assert all(size <= 100_000 for size in sizes.values())
             assert set(sizes) <= {"flood.log", "flood.log.1", "flood.log.2"} | {f"{name}.idx" for name in sizes}
-        assert worst_s < 2.0
+        assert worst_s < 10
 
     mustered(tmp_path, [spec("flood", "yes the same line again and again", log=bounds), spec("calm")], use)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import socket
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import eventually, free_port
+from tests.conftest import eventually
 from tests.managers import MSG_LIMIT_BYTES, Manager, Reply
 from tests.nodes import Node, running
 from tests.saving import piped, save
@@ -171,8 +172,10 @@ def test_a_server_that_fails_or_hangs_up_is_tried_again(shell: Shell, manager: M
 
 
 def test_a_server_that_is_away_is_told_with_what_to_do(shell: Shell, manager: Manager) -> None:
-    where = f"http://user:secret@127.0.0.1:{free_port()}/t/token/msg/notif"
-    ended = save(shell, manager, b"x\n", JOB_ITEM_MSG_NOTIF_HOST=where)
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # nobody listens there, nor can anybody begin to
+        where = f"http://user:secret@127.0.0.1:{closed.getsockname()[1]}/t/token/msg/notif"
+        ended = save(shell, manager, b"x\n", JOB_ITEM_MSG_NOTIF_HOST=where)
     assert (ended.code, ended.out) == (69, b"x\n")
     assert "ERR-REP-004" in ended.err
     assert "Connection refused" in ended.err
@@ -261,12 +264,12 @@ def test_the_first_byte_is_shown_soon_after_the_start(manager: Manager) -> None:
         pipe.shows(b"!")
         took_s = time.monotonic() - begun
         assert pipe.end() == 0
-    assert took_s < 5
+    assert took_s < 15
 
 
 def test_an_endless_input_that_nobody_sees_and_that_is_sent_nowhere_is_not_read_to_its_end() -> None:
     environ = {name: value for name, value in environment().items() if not name.startswith("JOB_ITEM_")}
     script = f"yes | '{sys.executable}' -m supervisor save | head -n 1"
-    ended = subprocess.run(["sh", "-c", script], env=environ, capture_output=True, timeout=30, check=False)
+    ended = subprocess.run(["sh", "-c", script], env=environ, capture_output=True, timeout=90, check=False)
     assert ended.stdout == b"y\n"
     assert b"ERR-REP-001" in ended.stderr

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.managers import Manager
-from tests.saving import piped, save
+from tests.saving import PATIENT, piped, save
 from tests.terminal import COMMAND, Shell, environment
 
 pytestmark = pytest.mark.usefixtures("interruptible")
@@ -24,7 +24,7 @@ def test_a_reader_that_goes_away_does_not_stop_the_sending(manager: Manager) -> 
     save = f"'{sys.executable}' -m supervisor save"
     script = f"seq 1 20000 | {save} | head -n 1; echo ${{PIPESTATUS[1]}}"
     ended = subprocess.run(
-        ["bash", "-c", script], env=environment(manager.variables()), capture_output=True, timeout=30, check=True
+        ["bash", "-c", script], env=environment(manager.variables()), capture_output=True, timeout=90, check=True
     )
     assert ended.stdout.split() == [b"1", b"0"]
     assert ended.stderr == b""
@@ -39,7 +39,7 @@ def test_a_full_disk_at_standard_output_is_told_and_the_sending_goes_on(manager:
             stdout=full,
             stderr=subprocess.PIPE,
             env=environment(manager.variables()),
-            timeout=30,
+            timeout=90,
             check=False,
         )
     assert ended.returncode == 1
@@ -49,16 +49,14 @@ def test_a_full_disk_at_standard_output_is_told_and_the_sending_goes_on(manager:
 
 def test_output_that_nobody_reads_does_not_keep_a_signal_from_ending_it(manager: Manager) -> None:
     ours, theirs = os.pipe()
-    process = subprocess.Popen(
-        [*COMMAND, "save"], stdin=subprocess.PIPE, stdout=theirs, env=environment(manager.variables())
-    )
+    process = subprocess.Popen(PATIENT, stdin=subprocess.PIPE, stdout=theirs, env=environment(manager.variables()))
     assert process.stdin
     feeder = threading.Thread(target=process.stdin.write, args=(b"z" * 150_000,))
     feeder.start()
-    feeder.join(20)
+    feeder.join(60)
     process.stdin.flush()
     process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 128 + signal.SIGTERM
+    assert process.wait(60) == 128 + signal.SIGTERM
     process.stdin.close()
     os.close(ours)
     os.close(theirs)
@@ -67,11 +65,11 @@ def test_output_that_nobody_reads_does_not_keep_a_signal_from_ending_it(manager:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_what_has_come_before_a_signal_is_still_sent(manager: Manager, number: signal.Signals) -> None:
-    with piped(manager) as pipe:
+    with piped(manager, command=PATIENT) as pipe:
         pipe.feed(b"before")
         pipe.shows(b"before")
         pipe.process.send_signal(number)
-        assert pipe.process.wait(20) == 128 + number
+        assert pipe.process.wait(60) == 128 + number
     assert manager.messages == ["before"]
 
 
@@ -82,28 +80,28 @@ def test_a_silent_server_does_not_hold_up_the_end_after_a_signal(manager: Manage
             pipe.feed(b"before")
             pipe.shows(b"before")
             pipe.process.send_signal(signal.SIGTERM)
-            assert pipe.process.wait(20) == 128 + signal.SIGTERM
+            assert pipe.process.wait(60) == 128 + signal.SIGTERM
             assert b"ERR-REP-004" in pipe.err.finish()
 
 
 def test_a_second_signal_ends_it_at_once(manager: Manager) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         where = f"http://127.0.0.1:{silent.getsockname()[1]}/msg/notif"
-        with piped(manager, JOB_ITEM_MSG_NOTIF_HOST=where) as pipe:
+        with piped(manager, command=PATIENT, JOB_ITEM_MSG_NOTIF_HOST=where) as pipe:
             pipe.feed(b"before")
             pipe.shows(b"before")
             pipe.process.send_signal(signal.SIGINT)
             connection, _ = silent.accept()
             connection.recv(1)
             pipe.process.send_signal(signal.SIGINT)
-            assert pipe.process.wait(20) == -signal.SIGINT
+            assert pipe.process.wait(60) == -signal.SIGINT
             connection.close()
 
 
 def bash(script: str, env: Mapping[str, str], folder: Path) -> subprocess.CompletedProcess[bytes]:
     text = script.replace("job_item", f"'{sys.executable}' -m supervisor")
     return subprocess.run(
-        ["bash", "-c", text], env=environment(dict(env)), cwd=folder, capture_output=True, timeout=30, check=False
+        ["bash", "-c", text], env=environment(dict(env)), cwd=folder, capture_output=True, timeout=90, check=False
     )
 
 

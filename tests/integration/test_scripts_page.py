@@ -60,7 +60,7 @@ def test_a_block_of_the_page_works_as_written(block: Block, manager: Manager, tm
         env=environment({**manager.variables(), "PATH": f"{BIN}:{path}", "LC_ALL": "C"}),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert ended.returncode == int(wanted[1] if wanted else 0), ended.stderr
@@ -80,7 +80,7 @@ def test_the_settings_on_the_page_are_valid(tmp_path: Path) -> None:
     (block,) = [block for block in blocks() if block.wants == "settings"]
     (tmp_path / "config.yaml").write_text(block.text)
     checked = subprocess.run(
-        [*COMMAND, "check"], cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=30, check=False
+        [*COMMAND, "check"], cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=90, check=False
     )
     assert checked.returncode == 0, checked.stderr
 

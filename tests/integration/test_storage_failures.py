@@ -17,7 +17,7 @@ from job_item.storage.bucket import PART_BYTES
 from tests.conftest import free_port
 from tests.proxy import Proxy
 from tests.s3 import REGION, S3, key_of, some_file
-from tests.stores import HASTY, MIB, refusals
+from tests.stores import HASTY, MIB, SHORT_SILENCE, refusals
 
 pytestmark = pytest.mark.usefixtures("s3")
 
@@ -29,17 +29,19 @@ def test_a_missing_bucket_is_one_sentence(s3: S3, tmp_path: Path) -> None:
 
 
 def test_a_server_that_is_not_there_is_one_sentence(s3_uri: str, tmp_path: Path) -> None:
-    endpoint = f"http://127.0.0.1:{free_port()}"
-    storage = open_storage(s3_uri, endpoint=endpoint, patience=HASTY)
-    sentence = f"{endpoint} cannot be reached, or the connection broke: connection refused."
-    assert refusals(storage, tmp_path) == {("ERR-STG-003", sentence)}
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # nobody listens there, nor can anybody begin to
+        endpoint = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        storage = open_storage(s3_uri, endpoint=endpoint, patience=HASTY)
+        sentence = f"{endpoint} cannot be reached, or the connection broke: connection refused."
+        assert refusals(storage, tmp_path) == {("ERR-STG-003", sentence)}
 
 
 def test_a_server_that_is_silent_is_given_up(s3_uri: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         endpoint = f"http://127.0.0.1:{listener.getsockname()[1]}"
         with pytest.raises(Unavailable) as silent:
-            open_storage(s3_uri, endpoint=endpoint, patience=HASTY).write("a", b"x")
+            open_storage(s3_uri, endpoint=endpoint, patience=SHORT_SILENCE).write("a", b"x")
     sentence = f"{endpoint} cannot be reached, or the connection broke: it was silent for too long."
     assert (silent.value.code, silent.value.message) == ("ERR-STG-003", sentence)
 

@@ -29,7 +29,7 @@ def sweep_of(strays: list[int]) -> Sweep:
 
 
 def wait_for_a_death(sweep: Sweep) -> None:
-    assert select.select(sweep.graves, [], [], 5)[0]
+    assert select.select(sweep.graves, [], [], 60)[0]
 
 
 def test_where_nothing_was_left_the_sweep_is_over_at_once() -> None:

@@ -120,10 +120,12 @@ def render(cmd: str, shell: str, value: str) -> str:
 
 @pytest.mark.parametrize(("shell", "table"), [("dash", SH), ("bash", SH + BASH), ("sh", SH)])
 def test_everyday_commands_get_the_value_as_it_is(shell: str, table: tuple[str, ...], tmp_path: Path) -> None:
-    benign, _ = judge(shell, [render(c, shell, BENIGN) for c in table], tmp_path / "a", names=COMMANDS, output=OUTPUT)
+    benign, _ = judge(
+        shell, [render(c, shell, BENIGN) for c in table], tmp_path / "a", names=COMMANDS, output=OUTPUT, timeout_s=280
+    )
     pairs = [(cmd, value) for value in HOSTILE for cmd in table]
     texts = [render(cmd, shell, value) for cmd, value in pairs]
-    got, made = judge(shell, texts, tmp_path / "b", names=COMMANDS, output=OUTPUT)
+    got, made = judge(shell, texts, tmp_path / "b", names=COMMANDS, output=OUTPUT, timeout_s=280)
     expected = dict(zip(table, benign, strict=True))
     altered = [
         (cmd, value, sorted(records), sorted(replaced(expected[cmd], BENIGN, value)))

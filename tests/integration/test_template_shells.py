@@ -119,7 +119,7 @@ def loads(template: str, shell: str) -> bool:
     return True
 
 
-def check(shell: str, cases: list[tuple[str, str]], folder: Path, *, timeout_s: float = 100) -> None:
+def check(shell: str, cases: list[tuple[str, str]], folder: Path, *, timeout_s: float = 280) -> None:
     """Judge (template, value) pairs: the words are those of a benign value, with the value in its place."""
     templates = list(dict.fromkeys(template for template, _ in cases))
     compiled = {template: compile_command(template, shell=shell) for template in templates}

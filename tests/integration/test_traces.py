@@ -117,7 +117,7 @@ def test_a_collector_that_is_away_hinders_neither_jobs_nor_the_end(tmp_path: Pat
     with running(tmp_path, SETTINGS, otel(f"http://127.0.0.1:{free_port()}")) as node:
         submit(node, "show", "T1", {})
         node.await_status("T1", "finish")
-        assert node.stop(within_s=20) == 0
+        assert node.stop(within_s=60) == 0
 
 
 def test_a_wish_that_cannot_be_fulfilled_is_said_and_jobs_run(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ The other version is here the same one once more: what is executed again when a 
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -81,7 +82,10 @@ def test_after_the_wait_nothing_more_is_started_and_what_runs_goes_on(node: Node
     await_change(node, before)
     assert len(node.job(held)["attempts"]) == 1
     assert node.await_status(waiting)["status"] == "finish"
-    assert "node.woke" not in node.log.read_text(), "a moment that has passed when it comes into force is no sleep"
+    told = [json.loads(line) for line in node.log.read_text().splitlines() if line.startswith("{")]
+    by_parent = [line["event"] for line in told if line["room"] == "supervisor"]
+    before_it = by_parent[by_parent.index("node.gives_way") - 1]
+    assert before_it != "node.woke", "a moment that has passed when it comes into force is no sleep"
 
 
 def test_a_job_that_is_lost_while_a_change_waits_for_it_is_run_again_by_the_other_version(node: Node) -> None:

@@ -14,9 +14,10 @@ from tests.brokers.inbox import Inbox, lost
 from tests.brokers.rabbitmq import RabbitmqServer
 from tests.brokers.servers import PASSWORD, USER
 from tests.brokers.stages import Stage
+from tests.rosters import soon
 from worker.brokers.rabbitmq.life import RabbitmqLife
 from worker.brokers.rabbitmq.words import explain
-from worker.brokers.seam import Delivery
+from worker.brokers.seam import Connection, Delivery
 
 BODY = b'{"task_id":"T1","data":{"a":"x"}}'
 
@@ -185,6 +186,7 @@ def test_no_more_than_prefetch_is_here_and_what_was_not_accepted_goes_to_others(
         await here.subscribe("P.hold", "P", hold, prefetch=3)
         for number in range(10):
             await here.publish("P.hold", b"%d" % number)
+        await soon(lambda: len(held) >= 3)
         await here.probe(5)
         await here.probe(5)
         assert [delivery.body for delivery in held] == [b"0", b"1", b"2"]
@@ -196,6 +198,15 @@ def test_no_more_than_prefetch_is_here_and_what_was_not_accepted_goes_to_others(
         await there.close()
 
     asyncio.run(scene())
+
+
+async def wait_there(here: Connection, subject: str, number: int) -> None:
+    """Let so many messages wait at the server; its queues and channels are processes of their own."""
+    for _ in range(1000):
+        if await here.waiting(subject) == number:
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"{subject} does not come to {number} messages")
 
 
 def test_who_stands_behind_gets_only_what_nobody_else_takes_and_one_at_a_time(rabbit: Stage) -> None:
@@ -223,6 +234,7 @@ def test_who_stands_behind_gets_only_what_nobody_else_takes_and_one_at_a_time(ra
         await idle.cancel()
         await there.publish("P.behind", b"one")
         await there.publish("P.behind", b"two")
+        await wait_there(there, "P.behind", 1)
         await there.probe(5)
         await here.probe(5)
         assert await there.waiting("P.behind") == 1  # the other one is here: the queue has its consumer
@@ -232,9 +244,7 @@ def test_who_stands_behind_gets_only_what_nobody_else_takes_and_one_at_a_time(ra
         await busy.stand(is_behind=False)
         for _ in range(4):
             await there.publish("P.behind", b"three")
-        await there.probe(5)
-        await here.probe(5)
-        assert await there.waiting("P.behind") == 0
+        await wait_there(there, "P.behind", 0)
         assert [delivery.body for delivery in held] == [b"0"]
         await here.close()
         await there.close()

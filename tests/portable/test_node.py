@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,8 @@ SETTINGS: dict[str, Any] = {
         {"event": "nice", "cmd": "nice", "resources": {"nice": 5, "open_files": 100}},
     ],
     "execs": [{"key": "beside", "cmd": f"echo up; {TREE} sleep {MARK}"}],
-    "drain_grace": 1,
+    "drain_grace": 60,
+    "heartbeat": {"interval": 5, "timeout": 60},
 }
 
 
@@ -44,7 +46,8 @@ def node(tmp_path: Path) -> Iterator[Node]:
 def of_jobs(node: Node) -> list[int]:
     """What runs for jobs: all with our mark but for what the exec has."""
     exec_pid = exec_state(node)["pid"]
-    return [pid for pid in processes_with(MARK) if exec_pid is None or not _in_group(pid, exec_pid)]
+    assert exec_pid is not None, "whose processes are not those of a job"
+    return [pid for pid in processes_with(MARK) if not _in_group(pid, exec_pid)]
 
 
 def _in_group(pid: int, leader: int) -> bool:
@@ -59,14 +62,24 @@ def exec_state(node: Node) -> dict[str, Any]:
     return state
 
 
+def handles_of(pid: int) -> list[str]:
+    """What a process has open; it may close some of that, or end, while we look."""
+    found = []
+    with suppress(OSError):
+        for path in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(FileNotFoundError):
+                found.append(os.readlink(path))
+    return found
+
+
 def test_it_is_the_portable_path_down_to_the_keepers(node: Node) -> None:
     node.await_status(node.submit("greet"))
     children = [pid for pid in children_of(node.pid) if is_alive(pid)]
     assert node.child_pid("worker") in children, "no forkserver stands between"
     zygote = children_of(node.child_pid("worker"))[0]
     assert b"JOB_ITEM_PORTABLE=1" in Path(f"/proc/{zygote}/environ").read_bytes()
-    handles = [os.readlink(path) for pid in node.processes() for path in Path(f"/proc/{pid}/fd").iterdir()]
-    assert not [handle for handle in handles if "pidfd" in handle]
+    handles = [handle for pid in node.processes() for handle in handles_of(pid)]
+    assert handles and not [handle for handle in handles if "pidfd" in handle]
 
 
 def test_a_job_runs_with_its_output_and_its_task_file(node: Node) -> None:
@@ -135,10 +148,12 @@ def test_an_exec_is_kept_alive_and_ends_with_the_node(node: Node) -> None:
 
 
 def test_a_hung_child_is_replaced(tmp_path: Path) -> None:
-    with running(tmp_path, {"heartbeat": {"interval": 0.2, "timeout": 8}}, PORTABLE) as node:
+    with running(tmp_path, {"heartbeat": {"interval": 0.2, "timeout": 20}}, PORTABLE) as node:  # a birth takes seconds
         worker = node.child_pid("worker")
         os.kill(worker, signal.SIGSTOP)
-        eventually(lambda: node.child_pid("worker") != worker, within_s=60)
+        eventually(lambda: "child.hung" in node.log.read_text(), within_s=90)  # who asks before waits for an answer
+        node.await_ready()
+        assert node.child_pid("worker") != worker
 
 
 def test_the_ladder_of_a_stop(node: Node) -> None:
