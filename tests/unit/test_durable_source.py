@@ -168,7 +168,7 @@ async def test_a_job_that_a_server_lends_again_while_it_runs_stays_on_loan_until
         first = item.holder
         at.store.lay(item)  # as a server that was killed and has forgotten that it had given this out
         await at.made.until(lambda: item.holder > first)
-        await asyncio.sleep(LEASE_S * 2)
+        await at.pass_time(LEASE_S * 2)
         assert item.holder, "it is renewed, and nobody has acknowledged it"
         at.made.stage.finish("T1")
         await at.made.until(lambda: at.is_empty and at.made.journal.unsaid() == [])
@@ -182,15 +182,21 @@ async def test_a_job_that_comes_too_late_is_left_to_its_next_loan_and_the_queue_
 ) -> None:
     async with post(tmp_path, spec()) as at:
         slot = at.made.dispatcher.slot
+        is_asked, is_late = asyncio.Event(), asyncio.Event()
 
         async def no_slot(event: str, within_s: float) -> bool:
             at.made.dispatcher.slot = slot  # type: ignore[method-assign]
-            await at.made.until(lambda: not item.holder)
+            is_asked.set()
+            await is_late.wait()
             return False
 
         at.made.dispatcher.slot = no_slot  # type: ignore[method-assign]  # another has taken it meanwhile
         await at.put("T1")
         (item,) = at.store.waiting[SUBJECT]
+        await is_asked.wait()
+        await at.pass_time(LEASE_S)
+        await at.made.until(lambda: not item.holder)
+        is_late.set()
         await at.made.play("T1")
         await at.made.until(lambda: at.is_empty)
         said = capfd.readouterr().err
@@ -241,17 +247,23 @@ async def test_a_job_that_is_lost_while_its_failure_is_written_down_is_left_and_
 ) -> None:
     async with post(tmp_path, spec(retries={"attempts": 5, "backoff": 3600, "backoff_max": 3600})) as at:
         settle = at.made.journal.settle
+        is_asked, is_lost = asyncio.Event(), asyncio.Event()
 
         async def settle_late(settlement: Settlement, words: LastWords | None = None) -> Status | None:
-            at.hub.stop()
-            await at.made.until(lambda: at.leases.is_lost("T1"))
-            at.hub.is_open = True
+            is_asked.set()
+            await is_lost.wait()
             return await settle(settlement, words)
 
         at.made.journal.settle = settle_late  # type: ignore[method-assign]  # the moment is what counts here
         await at.put("T1")
         await at.made.until(lambda: at.made.stage.running() == ["T1"])
         at.made.stage.finish("T1", 3)
+        await is_asked.wait()
+        at.hub.stop()
+        await at.pass_time(LEASE_S)
+        await at.made.until(lambda: at.leases.is_lost("T1"))
+        at.hub.is_open = True
+        is_lost.set()
         await at.made.until(lambda: at.made.stage.started == ["T1", "T1"])
         at.made.journal.settle = settle  # type: ignore[method-assign]
         await at.made.until(lambda: at.made.stage.running() == ["T1"])
@@ -263,7 +275,7 @@ async def test_a_job_that_is_lost_while_its_failure_is_written_down_is_left_and_
 async def test_a_job_that_is_lost_in_the_moment_in_which_it_gets_a_slot_is_left(
     tmp_path: Path,
 ) -> None:
-    async with post(tmp_path, spec(retries={"attempts": 5, "backoff": LEASE_S * 3})) as at:
+    async with post(tmp_path, spec(retries={"attempts": 5, "backoff": LEASE_S * 3, "backoff_max": LEASE_S * 3})) as at:
         await at.put("T1")
         await at.made.until(lambda: at.made.stage.running() == ["T1"])
         leave, claim = at.made.journal.leave, at.made.journal.claim
@@ -288,6 +300,8 @@ async def test_a_job_that_is_lost_in_the_moment_in_which_it_gets_a_slot_is_left(
         at.made.stage.finish("T1", 3)
         await at.made.until_status("T1", Status.QUEUED)
         at.hub.stop()
+        await at.pass_time(LEASE_S)
+        await at.pass_time(LEASE_S * 3)
         await is_left.wait()
         at.hub.is_open = True
         await at.made.until(lambda: at.made.stage.started == ["T1", "T1"])

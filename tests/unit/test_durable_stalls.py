@@ -41,6 +41,8 @@ async def test_a_job_that_is_lent_again_before_its_loss_was_noticed_runs_again(t
 
         at.queues.renew = renew_never  # type: ignore[method-assign]  # the moment is what counts here
         await at.put("T1")
+        await at.made.until(lambda: at.made.stage.running() == ["T1"])
+        await at.pass_time(LEASE_S)
         await at.made.until(lambda: at.made.stage.started == ["T1", "T1"])
         at.queues.renew = renew  # type: ignore[method-assign]
         is_over.set()
@@ -51,7 +53,7 @@ async def test_a_job_that_is_lent_again_before_its_loss_was_noticed_runs_again(t
 
 @in_loop
 async def test_a_job_that_the_journal_lets_not_begin_is_given_back_and_left(tmp_path: Path) -> None:
-    async with post(tmp_path, spec(), lease_s=60) as at:
+    async with post(tmp_path, spec()) as at:
         give_up = at.made.journal.give_up
 
         async def refuse(*_: Any, **__: Any) -> JobRecord | None:
@@ -69,7 +71,7 @@ async def test_a_job_that_the_journal_lets_not_begin_is_given_back_and_left(tmp_
 
 @in_loop
 async def test_a_job_that_comes_back_when_its_pause_of_before_is_over_runs(tmp_path: Path) -> None:
-    async with post(tmp_path, spec(retries={"attempts": 5, "backoff": LEASE_S * 3})) as at:
+    async with post(tmp_path, spec(retries={"attempts": 5, "backoff": LEASE_S * 3, "backoff_max": LEASE_S * 4})) as at:
         await at.put("T1")
         await at.made.until(lambda: at.made.stage.running() == ["T1"])
         at.made.stage.finish("T1", 3)
@@ -78,6 +80,7 @@ async def test_a_job_that_comes_back_when_its_pause_of_before_is_over_runs(tmp_p
         alarm = at.made.dispatcher._turns.pauses._alarm
         assert alarm is not None
         due_s = alarm.when()
+        is_asked = asyncio.Event()
 
         async def borrow_then(
             task_id: str, event: str, body: bytes, created_at: float, loaned: Loaned
@@ -85,15 +88,18 @@ async def test_a_job_that_comes_back_when_its_pause_of_before_is_over_runs(tmp_p
             """Asked for in the turn of the loop in which the pause is over: both are written together."""
             is_due = asyncio.Event()
             loop.call_at(math.nextafter(due_s, 0.0), is_due.set)
+            is_asked.set()
             await is_due.wait()
             return await borrow(task_id, event, body, created_at, loaned)
 
         at.made.journal.borrow = borrow_then  # type: ignore[method-assign]  # the moment is what counts here
         at.hub.stop()
+        await at.pass_time(LEASE_S)
         await at.made.until_status("T1", Status.LEFT)
-        assert loop.time() < due_s
-        at.store.lease_s = 60
         at.hub.is_open = True
+        await is_asked.wait()
+        assert loop.time() < due_s
+        await at.pass_time(due_s - loop.time() + 1)
         await at.made.until(lambda: at.made.stage.started == ["T1", "T1"])
         at.made.stage.finish("T1")
         await at.made.until_status("T1", Status.FINISH)
@@ -162,6 +168,7 @@ async def test_the_end_comes_although_jobs_are_lost_and_the_journal_refuses_mean
         async def leave_late(task_id: str, at: float) -> bool:
             here.made.journal.leave = leave  # type: ignore[method-assign]
             here.hub.stop()
+            await here.pass_time(LEASE_S)
             await here.made.until(lambda: not here.leases.held)
             raise Unavailable("ERR-STO-001", f"The disk is full, {task_id} cannot be left at {at}.")
 
@@ -184,6 +191,7 @@ async def test_a_job_whose_end_could_not_be_told_for_a_bug_is_lent_again_and_its
         at.queues.accept = fail  # type: ignore[method-assign]  # as a client library that fails inside
         at.made.stage.finish("T1")
         await at.made.until_status("T1", Status.FINISH)
+        await at.pass_time(LEASE_S)
         await at.made.until(lambda: not at.made.journal.is_leased("T1"))
         await at.made.until(lambda: at.is_empty)
         assert at.made.journal.unsaid() == []
