@@ -142,8 +142,8 @@ def test_somebody_else_who_writes_to_the_pipe_does_not_delay_the_end(tmp_path: P
                 pid.set_result(news["pid"])
 
         job = pool.start(replace(shell_in(tmp_path, "exec sleep 600"), announce=True), hear)
-        keeper = keeper_of_this_process()
         writer = os.open(f"/proc/{await pid}/fd/1", os.O_WRONLY)
+        keeper = keeper_of_this_process()
         flood = threading.Thread(target=_write_on, args=(writer,))
         flood.start()
         job.stop("terminate", 0.1)
