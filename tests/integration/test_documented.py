@@ -189,13 +189,13 @@ def type_it(node: Node, words: str) -> str:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     return f"{words}:\n{ended.stdout}{ended.stderr}" if ended.returncode else ""
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_every_command_within_the_text_works(node: Node) -> None:
     commands = sorted(set(typed().values()))
     assert len(commands) > 25
