@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, eventually
 from tests.nodes import Node, running
 from tests.transcripts import BIN, blocks
 
@@ -177,6 +177,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
             found.submit("bad", task_id=f"d{number}")
         for number in range(1, 6):
             found.await_status(f"d{number}")
+        eventually(lambda: all(entry["state"] == "running" for entry in found.get("/execs")[1]["execs"]))
         yield found
 
 
