@@ -226,6 +226,7 @@ SHAPE_SETTINGS: dict[str, Any] = {
 }
 
 
+@pytest.mark.timeout(900)  # a node is started five times
 @pytest.mark.parametrize("jobs", [1, 2])
 @pytest.mark.parametrize("kill", KILLS)
 def test_no_orphan_of_any_shape_survives(kill: str, jobs: int, tmp_path: Path) -> None:
