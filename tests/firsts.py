@@ -62,7 +62,7 @@ class Foreign:
         if self._way == "namespace":
             user = ("-U", "--preserve-credentials") if "--user" in way_into_namespace() else ()
             enter = ("nsenter", "-t", str(first), *user, "-p", "-m")
-            subprocess.run([*enter, "sh", "-c", script], check=True, timeout=60)
+            subprocess.run([*enter, "sh", "-c", script], check=True, timeout=120)
         else:
             os.write(self._held, script.encode() + b"\n")
 

@@ -65,7 +65,7 @@ class Node:
         if ready:
             self.await_ready()
 
-    def await_ready(self, within_s: float = 60.0) -> None:
+    def await_ready(self, within_s: float = 90.0) -> None:
         """Wait until `/readyz` says yes."""
 
         def is_ready() -> bool:
@@ -93,11 +93,11 @@ class Node:
 
     def connect(self) -> http.client.HTTPConnection:
         """A connection of its own to the API."""
-        return http.client.HTTPConnection(*self._url, timeout=20)
+        return http.client.HTTPConnection(*self._url, timeout=60)
 
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """One request, tried again for a while when the connection breaks: the job child may just be replaced."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while True:
             connection = self.connect()
             try:
@@ -141,7 +141,7 @@ class Node:
         raw: bytes = answer
         return raw
 
-    def await_status(self, task_id: str, *statuses: str, within_s: float = 20.0) -> dict[str, Any]:
+    def await_status(self, task_id: str, *statuses: str, within_s: float = 60.0) -> dict[str, Any]:
         """Wait until a job has one of `statuses` (any final one where none is named)."""
         wanted = statuses or FINAL
 
@@ -165,7 +165,7 @@ class Node:
         """The node's own processes and all below them."""
         return tree_of(self.pid)
 
-    def stop(self, number: int = signal.SIGTERM, within_s: float = 30.0) -> int:
+    def stop(self, number: int = signal.SIGTERM, within_s: float = 60.0) -> int:
         """Signal it, wait for its end, return its exit code."""
         assert self.process is not None
         self.process.send_signal(number)
@@ -179,7 +179,7 @@ class Node:
             below = self.processes()
             self.process.kill()
             self.process.wait()
-            eventually(lambda: not any(map(is_alive, below)), within_s=40, what="all processes of the node are gone")
+            eventually(lambda: not any(map(is_alive, below)), within_s=60, what="all processes of the node are gone")
 
 
 def tree_of(pid: int) -> list[int]:

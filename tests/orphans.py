@@ -10,13 +10,14 @@ from pathlib import Path
 
 HOPPER = """
 import os, sys, time
-end = time.monotonic() + 20
+end = time.monotonic() + 120
 os.setsid()
 while time.monotonic() < end:
     if os.fork():
         os._exit(0)
 """
-"""Forks and ends without pause: it is never the same process that is looked at. It ends by itself after 20 s."""
+"""Forks and ends without pause: it is never the same process that is looked at. It ends by itself after two
+minutes, later than any test waits for its end."""
 
 SHAPES = {
     "plain": "sleep {mark} &",

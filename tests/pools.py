@@ -22,7 +22,7 @@ def with_pool(use: Use, on_fatal: Callable[[BaseException], None] | None = None)
         pool = KeeperPool(on_fatal=on_fatal)
         pool.open()
         try:
-            await asyncio.wait_for(use(pool), 30)
+            await asyncio.wait_for(use(pool), 120)
         finally:
             await pool.close()
 
@@ -48,11 +48,18 @@ def zygote_of_this_process() -> int:
     """
 
     def found() -> list[int]:
-        lines = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children_of(os.getpid())}
-        return [pid for pid, line in lines.items() if b"job_item.keeper.zygote" in line]
+        return [pid for pid in children_of(os.getpid()) if b"job_item.keeper.zygote" in command_line(pid)]
 
     (zygote,) = eventually(found, what="there is a zygote")
     return zygote
+
+
+def command_line(pid: int) -> bytes:
+    """The command line of a process; empty when it has none, or is gone by now."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def keeper_of_this_process() -> int:

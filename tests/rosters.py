@@ -19,7 +19,7 @@ from tests.pools import with_pool
 Found = TypeVar("Found")
 
 
-async def soon(look: Callable[[], Found], what: Callable[[], str] = str, within_s: float = 20.0) -> Found:
+async def soon(look: Callable[[], Found], what: Callable[[], str] = str, within_s: float = 60.0) -> Found:
     """Let the loop turn until `look` gives something true; `what` tells more when it does not."""
     deadline = time.monotonic() + within_s
     while not (found := look()):
@@ -77,7 +77,7 @@ class Muster:
         path = self.folder / name
         return path.read_text() if path.exists() else ""
 
-    async def until(self, look: Callable[[], Found], what: str = "", within_s: float = 20.0) -> Found:
+    async def until(self, look: Callable[[], Found], what: str = "", within_s: float = 60.0) -> Found:
         """Let the loop turn until `look` gives something true."""
         return await soon(look, lambda: f"{what}; states: {self.states}", within_s)
 
@@ -91,7 +91,7 @@ class Muster:
     async def end(self) -> None:
         """Close the roster and wait until all are gone."""
         self.roster.close()
-        await asyncio.wait_for(self.roster.gone.wait(), 20)
+        await asyncio.wait_for(self.roster.gone.wait(), 60)
 
 
 def _has(told: ExecState, **wanted: Any) -> bool:

@@ -111,7 +111,7 @@ def play(block: Block, folder: Path, env: dict[str, str] | None = None) -> list[
     os.close(theirs)
     tap = Tap(ours)
     try:
-        process.wait(timeout=60)
+        process.wait(timeout=180)
     finally:
         process.kill()
         process.wait()
@@ -141,16 +141,16 @@ def node_in(folder: Path, start: str = "job_item") -> Iterator[Path]:
         assert node.poll() is None, log.read_text()
         known = StateFolder(folder / ".job_item").read_node()
         try:
-            with urllib.request.urlopen(f"{known.url if known else ''}/readyz", timeout=5) as answer:
+            with urllib.request.urlopen(f"{known.url if known else ''}/readyz", timeout=20) as answer:
                 return bool(answer.status == 200)
         except (OSError, ValueError):
             return False
 
     try:
-        eventually(is_ready, within_s=30, what="the node is ready")
+        eventually(is_ready, within_s=90, what="the node is ready")
         yield log
         node.send_signal(signal.SIGINT)
-        assert node.wait(timeout=40) == 0, log.read_text()
+        assert node.wait(timeout=90) == 0, log.read_text()
     finally:
         if node.poll() is None:
             node.kill()

@@ -72,7 +72,7 @@ class Parent:
         self.say(Adopt(self.edit(**settings)))
         assert self.hear(Adopted).digest == str(self._digests)
 
-    def hear(self, kind: type[Kind], within_s: float = 20.0) -> Kind:
+    def hear(self, kind: type[Kind], within_s: float = 60.0) -> Kind:
         """Wait for a message of this kind; others are let go by."""
         deadline = time.monotonic() + within_s
         while (left_s := deadline - time.monotonic()) > 0:
@@ -98,7 +98,7 @@ class Parent:
         """Whether the child has not ended yet."""
         return not wait([self.child.grave], 0)
 
-    def end(self, within_s: float = 20.0) -> int | None:
+    def end(self, within_s: float = 60.0) -> int | None:
         """Wait for the end of the child and return its exit code."""
         assert wait([self.child.grave], within_s), f"the child does not end: {self.told()}"
         return self.child.bury()
@@ -112,7 +112,7 @@ class Parent:
 
     def connect(self) -> http.client.HTTPConnection:
         """A connection of its own to the API."""
-        return http.client.HTTPConnection("127.0.0.1", self.listener.getsockname()[1], timeout=20)
+        return http.client.HTTPConnection("127.0.0.1", self.listener.getsockname()[1], timeout=60)
 
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """One request on a connection of its own: never refused, whoever serves it."""
@@ -152,7 +152,7 @@ class Parent:
             record = self.job(task_id)
             return record if record["status"] in wanted else None
 
-        return eventually(reached, within_s=20, what=f"{task_id} reaches {wanted}") or {}
+        return eventually(reached, within_s=60, what=f"{task_id} reaches {wanted}") or {}
 
     def output(self, task_id: str) -> str:
         """What a job has written."""

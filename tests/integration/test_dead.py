@@ -26,7 +26,7 @@ SETTINGS = {
 def dead(node: Node, *words: str) -> subprocess.CompletedProcess[str]:
     """Run `job_item dead ...`."""
     command = [sys.executable, "-m", "supervisor", "dead", *words, "--config", str(node.folder / "config.yaml")]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, timeout=120)
 
 
 def test_a_job_that_has_used_up_its_attempts_is_a_dead_letter_and_runs_again_when_it_is_asked_to(

@@ -74,7 +74,7 @@ def test_a_pyz_runs_jobs_and_replaces_its_children(dist: Path, unpacked: dict[st
     with running(tmp_path / "node", {"jobs": [{"event": "hello", "cmd": SCRIPT}]}, unpacked, pyz) as node:
         worker = node.child_pid("worker")
         os.kill(worker, signal.SIGKILL)
-        eventually(lambda: node.child_pid("worker") != worker, within_s=20)
+        eventually(lambda: node.child_pid("worker") != worker, within_s=60)
         node.await_ready()
         task_id = node.submit("hello", {"name": "Ada"})
         node.await_status(task_id, "finish")

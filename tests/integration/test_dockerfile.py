@@ -81,8 +81,8 @@ def test_a_container_starts_from_variables_alone_and_is_healthy(image: Stage) ->
         job = api.store.create("TEST", {"id": 1})
         node = subprocess.Popen([command(image)], cwd=image.place("."), env=environ, stdin=subprocess.DEVNULL)
         try:
-            eventually(is_healthy, within_s=60, what="the probe says yes")
-            eventually(lambda: job.status == "SUCCEEDED", within_s=90, what="the job succeeds")
+            eventually(is_healthy, within_s=120, what="the probe says yes")
+            eventually(lambda: job.status == "SUCCEEDED", within_s=120, what="the job succeeds")
             node.send_signal(signal.SIGTERM)
             assert node.wait(60) == 0
         finally:
@@ -90,7 +90,7 @@ def test_a_container_starts_from_variables_alone_and_is_healthy(image: Stage) ->
                 below = tree_of(node.pid)
                 node.kill()
                 node.wait()
-                eventually(lambda: not any(map(is_alive, below)), within_s=20, what="all of it is gone")
+                eventually(lambda: not any(map(is_alive, below)), within_s=60, what="all of it is gone")
         assert image.place("/var/lib/job_item/journal.sqlite").exists()
 
 

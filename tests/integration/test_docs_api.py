@@ -31,7 +31,7 @@ def run(node: Node, script: str) -> list[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert done.returncode == 0, done.stdout
@@ -67,4 +67,4 @@ def test_the_examples_of_the_page_work_as_written(tmp_path: Path) -> None:
         def is_ended() -> bool:
             return bool(node.get(f"/t/{TOKEN}/jobs/long-1")[1]["status"] == "timeout")
 
-        eventually(is_ended, within_s=20)
+        eventually(is_ended, within_s=60)

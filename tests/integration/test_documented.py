@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, eventually
 from tests.nodes import Node, running
 from tests.transcripts import BIN, blocks
 
@@ -177,6 +177,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
             found.submit("bad", task_id=f"d{number}")
         for number in range(1, 6):
             found.await_status(f"d{number}")
+        eventually(lambda: all(entry["state"] == "running" for entry in found.get("/execs")[1]["execs"]))
         yield found
 
 
@@ -189,13 +190,13 @@ def type_it(node: Node, words: str) -> str:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     return f"{words}:\n{ended.stdout}{ended.stderr}" if ended.returncode else ""
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_every_command_within_the_text_works(node: Node) -> None:
     commands = sorted(set(typed().values()))
     assert len(commands) > 25

@@ -13,14 +13,17 @@ import pytest
 
 from tests import handlers
 from tests.brokers.manager import Manager, manager_of
-from tests.brokers.servers import LEASE_S
 from tests.brokers.stages import DURABLE, Stage
 from tests.conftest import eventually
 from tests.nodes import Node, running
 
 pytestmark = pytest.mark.parametrize("stage", [stage for stage in DURABLE if "embedded" not in stage], indirect=True)
 
-SOON_S = LEASE_S * 3 + 15
+SOON_S = 60.0
+ENDLESS_S = 600.0
+"""A lease that runs out in no test: whatever is not to be waited for comes without it."""
+TERM_S = 8.0
+"""A lease that runs out, and yet is renewed in time by a node that gets no processor for some seconds."""
 SMALL = """
 from job_item import HandlerContext
 
@@ -30,12 +33,12 @@ def small(given: dict, context: HandlerContext) -> None:
 """
 
 
-def settings(stage: Stage, cmd: str, **more: Any) -> dict[str, Any]:
+def settings(stage: Stage, cmd: str, *, lease: float = ENDLESS_S, **more: Any) -> dict[str, Any]:
     """One event on this broker."""
     job = {"event": "work", "cmd": cmd, **more.pop("job", {})}
     return {
         "credential": {"project_id": "P"},
-        "broker_connection": stage.settings(),
+        "broker_connection": stage.settings(lease=lease),
         "jobs": [job],
         "limits": {"concurrency": 4},
         **more,
@@ -57,7 +60,7 @@ def test_jobs_that_are_asked_for_while_no_node_is_there_are_run_by_the_next(stag
     wanted = settings(stage, f"echo {{{{task_id}}}} >> {ledger}")
     with manager_of(stage.settings()) as manager:
         with running(tmp_path / "node", wanted) as node:
-            assert manager.await_said(ask(manager, 1)[0]) == b"finish"
+            assert manager.await_said(ask(manager, 1)[0], within_s=SOON_S) == b"finish"
             node.stop()
         names = ask(manager, 20, 1)
         if stage.kind == "redis":  # what is only published while no node is there is lost
@@ -70,8 +73,9 @@ def test_jobs_that_are_asked_for_while_no_node_is_there_are_run_by_the_next(stag
 
 def test_a_job_whose_child_is_killed_runs_again_and_is_told_once(stage: Stage, tmp_path: Path) -> None:
     ledger = tmp_path / "ledger"
-    wanted = settings(stage, f"echo $JOB_ITEM_ATTEMPT:$JOB_ITEM_FENCE >> {ledger}; sleep 1")
-    wanted["broker_connection"] = stage.settings(lease=600)  # what the dead child had on loan is not waited for
+    wanted = settings(
+        stage, f"echo $JOB_ITEM_ATTEMPT:$JOB_ITEM_FENCE >> {ledger}; test $JOB_ITEM_ATTEMPT = 2 || sleep 60"
+    )
     with manager_of(stage.settings()) as manager, running(tmp_path / "node", wanted) as node:
         (name,) = ask(manager, 1)
         eventually(lambda: len(lines(ledger)) == 1, within_s=SOON_S)
@@ -92,7 +96,7 @@ def test_a_job_whose_child_died_with_its_end_unacknowledged_is_told_at_once_and_
     ledger = tmp_path / "ledger"
     job = {"retries": {"attempts": 2, "backoff": 0.05}}
     wanted = settings(stage, f"echo x >> {ledger}; exit 3", job=job) | {
-        "broker_connection": stage.settings(lease=600, dedupe=600)
+        "broker_connection": stage.settings(lease=ENDLESS_S, dedupe=600)
     }
     fault = {"JOB_ITEM_FAULT": "settle.resolve"}  # the journal has the end, and nobody else
     with manager_of(stage.settings()) as manager, running(tmp_path / "node", wanted, fault) as node:
@@ -105,10 +109,11 @@ def test_a_job_whose_child_died_with_its_end_unacknowledged_is_told_at_once_and_
 
 def test_a_job_that_is_longer_than_the_lease_runs_once(stage: Stage, tmp_path: Path) -> None:
     ledger = tmp_path / "ledger"
+    wanted = settings(stage, f"echo x >> {ledger}; sleep {TERM_S * 1.25}", lease=TERM_S)
     with (
         manager_of(stage.settings()) as manager,
-        running(tmp_path / "one", settings(stage, f"echo x >> {ledger}; sleep {LEASE_S * 2.5}")),
-        running(tmp_path / "two", settings(stage, f"echo x >> {ledger}; sleep {LEASE_S * 2.5}")),
+        running(tmp_path / "one", wanted),
+        running(tmp_path / "two", wanted),
     ):
         (name,) = ask(manager, 1)
         assert manager.await_said(name, within_s=SOON_S) == b"finish"
@@ -117,7 +122,9 @@ def test_a_job_that_is_longer_than_the_lease_runs_once(stage: Stage, tmp_path: P
 
 def test_a_job_goes_over_to_another_node_when_its_own_dies(stage: Stage, tmp_path: Path) -> None:
     ledger = tmp_path / "ledger"
-    wanted = settings(stage, f"echo $JOB_ITEM_ATTEMPT >> {ledger}; test $JOB_ITEM_ATTEMPT = 2 || sleep 60")
+    wanted = settings(
+        stage, f"echo $JOB_ITEM_ATTEMPT >> {ledger}; test $JOB_ITEM_ATTEMPT = 2 || sleep 60", lease=TERM_S
+    )
     with manager_of(stage.settings()) as manager, running(tmp_path / "one", wanted) as one:
         (name,) = ask(manager, 1)
         eventually(lambda: lines(ledger) == ["1"], within_s=SOON_S)
@@ -131,9 +138,8 @@ def test_a_job_goes_over_to_another_node_when_its_own_dies(stage: Stage, tmp_pat
 
 def test_a_node_that_was_stopped_past_its_lease_kills_its_job_and_has_no_say(stage: Stage, tmp_path: Path) -> None:
     ledger = tmp_path / "ledger"
-    wanted = settings(
-        stage, f"echo $JOB_ITEM_BASE_URL >> {ledger}; sleep 120 & wait $!", heartbeat={"timeout": 60, "interval": 1}
-    )
+    cmd = f"echo $JOB_ITEM_BASE_URL >> {ledger}; sleep 120 & wait $!"
+    wanted = settings(stage, cmd, lease=TERM_S, heartbeat={"timeout": 100, "interval": 1})
     with (
         manager_of(stage.settings()) as manager,
         running(tmp_path / "one", wanted) as one,
@@ -148,9 +154,9 @@ def test_a_node_that_was_stopped_past_its_lease_kills_its_job_and_has_no_say(sta
             eventually(lambda: len(lines(ledger)) == 2, within_s=SOON_S + 30)
         finally:
             os.kill(worker, signal.SIGCONT)
-        eventually(lambda: old.job(name)["status"] == "left", within_s=10)
+        eventually(lambda: old.job(name)["status"] == "left", within_s=SOON_S)
         assert old.job(name)["attempts"][0]["error"]["code"] == "ERR-DLV-001"
-        assert "ERR-DLV-002" in old.log.read_text()
+        eventually(lambda: "ERR-DLV-002" in old.log.read_text())
         assert new.job(name)["status"] == "running"
         assert manager.said(name, "_finish") == []
         manager.control(name, "terminate")
@@ -171,7 +177,7 @@ def test_a_job_that_fails_is_tried_again_as_its_spec_says_and_ends_in_the_dead_l
         assert manager.await_said(name, within_s=SOON_S) == b"error"
         assert len(lines(ledger)) == 3
         assert [attempt["exit_code"] for attempt in node.job(name)["attempts"]] == [3, 3, 3]
-        letters = node.get("/dead")[1]["dead"]
+        letters = eventually(lambda: node.get("/dead")[1]["dead"])
         assert [(letter["task_id"], letter["attempts"], letter["event"]) for letter in letters] == [(name, 3, "work")]
         assert node.ask("POST", f"/dead/{name}/retry")[0] == 200
         eventually(lambda: len(lines(ledger)) == 6, within_s=SOON_S)
@@ -194,9 +200,9 @@ def test_a_job_that_kills_its_worker_each_time_ends_in_the_dead_letters(stage: S
         (tmp_path / "worker").write_text(str(node.child_pid("worker")))
         (name,) = ask(manager, 1)
         for number in (1, 2):
-            eventually(partial(_has_lines, ledger, number), within_s=SOON_S)
+            eventually(partial(_has_lines, ledger, number), within_s=SOON_S)  # or has begun once more by now
             node.await_ready()
-            eventually(lambda: (tmp_path / "worker").write_text(str(node.child_pid("worker"))), within_s=10)
+            eventually(lambda: (tmp_path / "worker").write_text(str(node.child_pid("worker"))))
         assert manager.await_said(name, within_s=SOON_S) == b"error"
         assert len(lines(ledger)) == 2
         assert node.job(name)["error"]["code"] == "ERR-DLV-004"
@@ -211,19 +217,19 @@ def test_what_runs_when_a_node_is_stopped_is_handed_to_another(stage: Stage, tmp
         eventually(lambda: len(lines(ledger)) == 4, within_s=SOON_S)
         (tmp_path / "go").touch()
         with running(tmp_path / "two", wanted):
-            begun_s = time.monotonic()
             one.stop()
             for name in names:
                 assert manager.await_said(name, within_s=SOON_S) == b"finish"
-            assert time.monotonic() - begun_s < 20
         assert len(lines(ledger)) == 8
 
 
 def test_a_job_that_waits_or_runs_can_be_ended_and_its_queue_is_empty_then(stage: Stage, tmp_path: Path) -> None:
-    job = {"retries": {"attempts": 2, "backoff": 30}}
+    job, lease_s = {"retries": {"attempts": 2, "backoff": 600, "backoff_max": 600}}, 5.0
     with (
         manager_of(stage.settings()) as manager,
-        running(tmp_path / "node", settings(stage, "test {{n}} = 0 && exit 1; sleep 60", job=job)) as node,
+        running(
+            tmp_path / "node", settings(stage, "test {{n}} = 0 && exit 1; sleep 600", lease=lease_s, job=job)
+        ) as node,
     ):
         resting, runs = ask(manager, 2)
         eventually(lambda: node.job(resting)["attempts"], within_s=SOON_S)
@@ -232,8 +238,8 @@ def test_a_job_that_waits_or_runs_can_be_ended_and_its_queue_is_empty_then(stage
         for name in (resting, runs):
             manager.control(name, "terminate")
             assert manager.await_said(name) == b"terminate"
-        time_over_s = time.monotonic() + LEASE_S * 1.5
-        eventually(lambda: time.monotonic() > time_over_s, within_s=LEASE_S * 3)
+        time_over_s = time.monotonic() + lease_s * 1.5
+        eventually(lambda: time.monotonic() > time_over_s)
         assert [node.job(name)["status"] for name in (resting, runs)] == ["terminate"] * 2
 
 
@@ -241,7 +247,9 @@ def test_the_broker_may_die_under_load_and_no_job_is_lost(stage: Stage, tmp_path
     ledger = tmp_path / "ledger"
     with (
         manager_of(stage.settings()) as manager,
-        running(tmp_path / "node", settings(stage, f"echo {{{{task_id}}}} >> {ledger}; sleep 0.1")) as node,
+        running(
+            tmp_path / "node", settings(stage, f"echo {{{{task_id}}}} >> {ledger}; sleep 0.1", lease=TERM_S)
+        ) as node,
     ):
         names = [_create(node, f"T{number}") for number in range(60)]
         eventually(lambda: len(lines(ledger)) > 5, within_s=SOON_S)
@@ -254,7 +262,7 @@ def test_the_broker_may_die_under_load_and_no_job_is_lost(stage: Stage, tmp_path
 
 
 def _has_lines(ledger: Path, count: int) -> bool:
-    return len(lines(ledger)) == count
+    return len(lines(ledger)) >= count
 
 
 def _has_finished(node: Node, name: str) -> bool:

@@ -13,12 +13,13 @@ import pytest
 from job_item.errors import NodeError, Unavailable
 from tests.brokers.manager import manager_of
 from tests.brokers.rabbitmq import USER_OF_MANUAL, RabbitmqServer
-from tests.brokers.servers import LEASE_S, PASSWORD, Access, NatsServer, RedisServer, redis_says
+from tests.brokers.servers import PASSWORD, Access, NatsServer, RedisServer, redis_says
 from tests.brokers.stages import Stage
 from tests.conftest import ROOT, eventually
 from tests.nodes import Node, running
 
-SOON_S = 20.0
+SOON_S = 60.0
+TERM_S = 8.0
 MANUAL = (ROOT / "docs" / "brokers.md").read_text()
 MANAGER = "manager"
 
@@ -71,9 +72,9 @@ def submit(node: Node, event: str, task_id: str) -> str:
 def test_a_user_with_the_permissions_of_the_manual_may_do_all_that_a_node_does(few: Few, tmp_path: Path) -> None:
     wanted = {
         "credential": {"project_id": "P"},
-        "broker_connection": few[0],
+        "broker_connection": few[0] | {"lease": TERM_S},
         "jobs": [
-            {"event": "long", "cmd": f"sleep {LEASE_S * 2}"},
+            {"event": "long", "cmd": f"sleep {TERM_S * 1.25}"},
             {"event": "flaky", "cmd": "test -e mended", "retries": {"attempts": 2, "backoff": 0.05}},
             {"event": "later", "cmd": "test -e mended", "retries": {"attempts": 2, "backoff": 600}},
         ],
@@ -83,7 +84,7 @@ def test_a_user_with_the_permissions_of_the_manual_may_do_all_that_a_node_does(f
         letter = submit(node, "flaky", "T3")
         for name in names:
             assert node.await_status(name, within_s=SOON_S)["status"] == "finish"
-        assert manager.await_said("T1") == b"finish"
+        assert manager.await_said("T1", within_s=SOON_S) == b"finish"
         assert node.await_status(letter, within_s=SOON_S)["status"] == "error"
         found = eventually(lambda: node.get("/dead")[1]["dead"], within_s=SOON_S, what="the dead letter")
         assert [one["task_id"] for one in found] == [letter]
@@ -131,11 +132,11 @@ def is_refused(stage: Stage, code: str, **user: Any) -> None:
         here = await stage.broker(**user).connect()
         assert here.queues is not None
         with pytest.raises(NodeError) as refused:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 await here.queues.open("P.refused", 1)
         assert refused.value.code == code
         assert not isinstance(refused.value, Unavailable)
-        await here.probe(5)
+        await here.probe(30)
         await here.close()
 
     asyncio.run(scene())

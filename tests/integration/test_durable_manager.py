@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from tests.brokers.servers import LEASE_S
 from tests.brokers.stages import DURABLE, Stage
 from tests.conftest import eventually
 from tests.jobmanager import managing, node_settings
@@ -26,15 +25,15 @@ def test_a_job_of_a_manager_outlives_the_loss_of_its_child_and_is_told_once(stag
         {"event": "work", "cmd": f"echo $JOB_ITEM_ATTEMPT >> {ran}; echo hello; test $JOB_ITEM_ATTEMPT = 2 || sleep 60"}
     ]
     answered = stage.settings(delivery=None, lease=None)
-    wanted = {"broker_connection": {"delivery": "durable", "lease": LEASE_S}}
+    wanted = {"broker_connection": {"delivery": "durable", "lease": 600}}
     with (
         managing(tmp_path / "manager", answered, JOBS) as manager,
         running(tmp_path / "node", node_settings(manager, jobs=jobs, **wanted)) as node,
     ):
         task = manager.create("work")
-        eventually(ran.exists, within_s=20, what="the first attempt runs")
+        eventually(ran.exists, within_s=60, what="the first attempt runs")
         os.kill(node.child_pid("worker"), signal.SIGKILL)
-        assert manager.await_status(task)["status"] == "finish"
+        assert manager.await_status(task, within_s=60)["status"] == "finish"
         assert manager.order(task)[-1] == "_finish"
         assert manager.said(task, "_finish") == ["finish"]
         assert [attempt["attempt"] for attempt in node.job(task)["attempts"]] == [1, 2]

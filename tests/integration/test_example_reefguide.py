@@ -40,7 +40,7 @@ def load(name: str) -> ModuleType:
 def example(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[bytes]]:
     """All of it, started, in a folder that was made by init.sh."""
     environ = {**os.environ, "VENV": sys.prefix}
-    subprocess.run(["sh", EXAMPLE / "init.sh", folder], env=environ, check=True, stdout=subprocess.DEVNULL, timeout=110)
+    subprocess.run(["sh", EXAMPLE / "init.sh", folder], env=environ, check=True, stdout=subprocess.DEVNULL, timeout=180)
     settings = (folder / ".env").read_text()
     for port in (5000, 9000):
         settings = settings.replace(f":{port}\n", f":{free_port()}\n")
@@ -55,7 +55,7 @@ def example(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[subproces
         below = tree_of(process.pid)
         process.send_signal(signal.SIGINT)
         try:
-            process.wait(40)
+            process.wait(90)
         finally:
             for pid in filter(is_alive, below):
                 os.kill(pid, signal.SIGKILL)
@@ -74,7 +74,7 @@ def submit(folder: Path, job_type: str, payload: dict[str, Any]) -> subprocess.P
 
 def told(asked: subprocess.Popen[str]) -> dict[str, str]:
     """What a client was told, by the first word of each line."""
-    output, _ = asked.communicate(timeout=90)
+    output, _ = asked.communicate(timeout=180)
     assert asked.returncode == 0, output
     return {line.split(maxsplit=1)[0]: line.split(maxsplit=1)[1] for line in output.splitlines()}
 
@@ -85,10 +85,11 @@ def fetch(uri: str, endpoint: str, folder: Path) -> Any:
     return json.loads(file.read_text())
 
 
+@pytest.mark.timeout(900)
 def test_the_example_serves_its_types_and_takes_edits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with example(tmp_path, monkeypatch) as process:
         out = tmp_path / "out"
-        eventually(lambda: "Ctrl-C ends all" in out.read_text(), within_s=90, what="all is started")
+        eventually(lambda: "Ctrl-C ends all" in out.read_text(), within_s=180, what="all is started")
         trial = submit(tmp_path, "TEST", {"id": 1})
         said = told(submit(tmp_path, "SUITABILITY_ASSESSMENT", INPUT))
         assert json.loads(said["result"]) == {"geojson_path": "suitable.geojson"}
@@ -99,11 +100,11 @@ def test_the_example_serves_its_types_and_takes_edits(tmp_path: Path, monkeypatc
         handler = tmp_path / "suitability.py"
         handler.write_text(handler.read_text().replace('"suitable.geojson"', '"edited.geojson"'))
         asked = iter(range(100))
-        eventually(lambda: "edited" in ask_again(tmp_path, next(asked)), within_s=60, what="the edit is in force")
+        eventually(lambda: "edited" in ask_again(tmp_path, next(asked)), within_s=180, what="the edit is in force")
         assert json.loads(told(trial)["result"]) == {}
         below = tree_of(process.pid)
     assert process.returncode == 0
-    eventually(lambda: not any(map(is_alive, below)), within_s=20, what="nothing is left")
+    eventually(lambda: not any(map(is_alive, below)), within_s=60, what="nothing is left")
 
 
 def ask_again(folder: Path, number: int) -> str:

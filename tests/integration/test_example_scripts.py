@@ -66,7 +66,7 @@ def run(node: Node, manager: Manager, script: str) -> tuple[dict[str, Any], list
     """Run a script as a job to its end; gives its record and what it notified."""
     manager.asked.clear()
     manager.replies.clear()
-    record = node.await_status(node.submit(script, DATA), within_s=60)
+    record = node.await_status(node.submit(script, DATA), within_s=120)
     return record, [note["msg"] for note in record["notes"]]
 
 
@@ -100,7 +100,7 @@ def test_a_script_notifies_uploads_and_hands_in_its_result(node: Node, manager: 
 def test_a_script_that_is_refused_says_so_and_ends_with_1(node: Node, manager: Manager, script: str) -> None:
     manager.asked.clear()
     manager.replies.append(Reply(403, b'{"status": "error", "status_code": 403, "return": "no room"}'))
-    record = node.await_status(node.submit(script, DATA), within_s=60)
+    record = node.await_status(node.submit(script, DATA), within_s=120)
     assert (record["status"], record["exit_code"]) == ("error", 1)
     assert record["notes"][-1]["msg"].startswith("report failed")
     assert manager.results == []

@@ -76,9 +76,11 @@ def test_a_flood_is_followed_over_rotations_without_a_gap_that_is_not_told(node:
     path = exec_log(node.state, "flood")
     eventually(lambda: Path(f"{path}.1").exists(), what="the log is rotated")
     reached = 0
-    for piece in pieces:
+    for index, piece in enumerate(pieces):
         numbers = [int(line) for line in piece.removesuffix(b"end\n").split(b"\n")[:-1] if line.isdigit()]
-        whole = numbers if reached == 0 else numbers[1:]  # a gap may end within a line
+        whole = numbers if index == 0 else numbers[1:]  # a gap may end within a line
+        if not whole:  # who reads slowly meets one gap after the other
+            continue
         assert whole == list(range(whole[0], whole[0] + len(whole)))
         assert whole[0] > reached
         reached = whole[-1]

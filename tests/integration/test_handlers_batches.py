@@ -139,8 +139,7 @@ def test_the_death_of_the_job_child_loses_none_of_them(node: Node) -> None:
     eventually(lambda: len(lines(node)) > 20, what="some have run")
     os.kill(node.child_pid("worker"), signal.SIGKILL)
     node.await_ready()
-    begun = time.monotonic()
+    end = time.monotonic() + 120  # of all of them together
     for task_id in jobs:
-        assert node.await_status(task_id, within_s=60)["status"] == "finish"
-    assert time.monotonic() - begun < 60
+        assert node.await_status(task_id, within_s=end - time.monotonic())["status"] == "finish"
     assert set(names) <= set(lines(node))

@@ -7,21 +7,24 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from job_item.process import parent_of
 from tests import handlers
 from tests.conftest import eventually
 from tests.nodes import Node, is_alive, running, tree_of
+from tests.pools import command_line
 
 JOBS: list[dict[str, Any]] = [
     {"event": "small", "handler": "DO", "resources": {"memory": "1 GiB"}},
-    {"event": "short", "handler": "DO", "timeout": 0.5, "kill_grace": 0.3},
+    {"event": "short", "handler": "DO", "timeout": 3, "kill_grace": 0.3},
     {"event": "calm", "handler": "DO", "kill_grace": 0.5},
-    {"event": "kind", "handler": "DO", "kill_grace": 20},
+    {"event": "kind", "handler": "DO", "kill_grace": 100},
     {"event": "again", "handler": "DO", "retries": {"attempts": 2, "backoff": 0}},
     {"event": "costly", "handler": "WHO", "resources": {"cpu_time": 100}},
 ]
@@ -47,6 +50,10 @@ def beside(node: Node) -> Iterator[None]:
     path.touch()
     job = node.await_status(task_id)
     assert (job["status"], job["attempt"], node.output(task_id)) == ("finish", 1, b"waiting\n")
+
+
+def has_begun(node: Node, task_id: str) -> bool:
+    return b"waiting" in node.output(task_id)
 
 
 def start(node: Node, event: str, what: str) -> tuple[str, int]:
@@ -86,7 +93,7 @@ def test_an_endless_loop_in_c_ends_at_its_timeout(node: Node) -> None:
         task_id, pid = start(node, "short", "spin")
         job = node.await_status(task_id)
         assert (job["status"], job["error"]["code"]) == ("timeout", "ERR-RUN-007")
-        assert job["duration_s"] < 5
+        assert job["duration_s"] < 60
         assert not is_alive(pid)
 
 
@@ -103,7 +110,7 @@ def test_a_cancelled_handler_that_looks_may_put_things_in_order(node: Node) -> N
         asked = time.monotonic()
         assert node.ask("POST", f"/jobs/{task_id}/cancel")[0] == 200
         assert node.await_status(task_id)["status"] == "terminate"
-        assert time.monotonic() - asked < 10
+        assert time.monotonic() - asked < 50  # after 60 s it would have ended unasked
         assert node.output(task_id) == b"in order\n"
         assert not is_alive(pid)
 
@@ -120,6 +127,8 @@ def test_a_cancelled_handler_that_does_not_look_is_killed_after_its_grace(node: 
 def test_a_job_that_was_cancelled_while_it_waits_never_begins(node: Node) -> None:
     path = node.folder / str(uuid4())
     busy = [node.submit("GATE", {"path": str(path)}) for _ in range(4)]
+    for task_id in busy:
+        eventually(partial(has_begun, node, task_id), what="each slot is held")
     waiting = node.submit("DO", {"what": "fine", "pid": str(path) + ".pid"})
     assert node.ask("POST", f"/jobs/{waiting}/cancel")[0] == 200
     path.touch()
@@ -185,12 +194,7 @@ def test_a_nursery_that_is_killed_is_replaced_and_its_jobs_run_again(tmp_path: P
         gate = tmp_path / "gate"
         task_id = node.submit("GATE", {"path": str(gate)})
         eventually(lambda: b"waiting" in node.output(task_id), what="it runs")
-        nursery = next(
-            pid
-            for pid in tree_of(node.child_pid("worker"))
-            if b"handlers.nursery" in Path(f"/proc/{pid}/cmdline").read_bytes()
-        )
-        os.kill(nursery, signal.SIGKILL)
+        os.kill(nursery_of(node), signal.SIGKILL)
         gate.touch()
         job = node.await_status(task_id)
         assert job["status"] == "finish"
@@ -219,7 +223,7 @@ def test_an_edit_and_the_death_of_a_nursery_harm_no_command(tmp_path: Path) -> N
         first = node.await_status(node.submit("WHO"))["output"][0]
         handlers.write(tmp_path, handlers.SOURCE + "\n# edited\n")
         assert node.ask("POST", "/reload")[0] == 200
-        eventually(lambda: not is_alive(first), within_s=30, what="the old nursery is gone")
+        eventually(lambda: not is_alive(first), within_s=60, what="the old nursery is gone")
         assert node.await_status(node.submit("WHO"))["status"] == "finish"
         below = tree_of(nursery_of(node))
         os.kill(below[0], signal.SIGKILL)
@@ -232,6 +236,12 @@ def test_an_edit_and_the_death_of_a_nursery_harm_no_command(tmp_path: Path) -> N
 
 
 def nursery_of(node: Node) -> int:
-    """The process that has loaded the handlers."""
-    below = tree_of(node.child_pid("worker"))
-    return next(pid for pid in below if b"handlers.nursery" in Path(f"/proc/{pid}/cmdline").read_bytes())
+    """The process that has loaded the handlers, once no older one is left; its keepers and hands bear its name, too."""
+
+    def heads() -> list[int]:
+        pids = [pid for pid in tree_of(node.child_pid("worker")) if b"handlers.nursery" in command_line(pid)]
+        found = [pid for pid in pids if parent_of(pid) not in pids]
+        return found if len(found) == 1 else []
+
+    (nursery,) = eventually(heads, what="there is one nursery")
+    return nursery

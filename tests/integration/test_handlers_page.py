@@ -26,7 +26,7 @@ def run(folder: Path, text: str) -> tuple[int, str]:
         env=environment({"PATH": path}),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     return ended.returncode, ended.stdout + ended.stderr

@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import eventually
 from tests.nodes import Node, running
-from tests.orphans import new_mark, processes_with
+from tests.orphans import helpers_with, new_mark, processes_with
 
 JOBS: list[dict[str, Any]] = [
     {"event": "hello", "cmd": "echo hello"},
@@ -83,7 +83,7 @@ def test_a_time_out_ends_the_tree(node: Node) -> None:
 def test_a_running_job_can_be_cancelled_with_all_that_it_started(node: Node) -> None:
     mark = new_mark()
     task_id = node.submit("mark", {"mark": mark})
-    eventually(lambda: len(processes_with(mark)) >= 2)
+    eventually(lambda: len(helpers_with(mark)) == 2)
     assert node.ask("POST", f"/jobs/{task_id}/cancel")[0] == 200
     assert node.await_status(task_id)["status"] == "terminate"
     assert processes_with(mark) == []
@@ -220,7 +220,7 @@ def test_a_drain_lets_jobs_end_and_keeps_the_queue(tmp_path: Path) -> None:
             lambda: node.ask("POST", "/job/create", {"app_id": "local", "event": "wait", "form_body": {}})[0] == 503
         )
         (tmp_path / "go").touch()
-        assert node.process.wait(20) == 0
+        assert node.process.wait(60) == 0
         node.start()
         assert node.job(first)["status"] == "finish"
         assert node.await_status(second)["status"] == "finish"
@@ -235,7 +235,7 @@ def test_a_cancel_works_while_the_node_drains(tmp_path: Path) -> None:
         node.process.send_signal(signal.SIGTERM)
         eventually(lambda: node.get("/readyz")[0] == 503)
         assert node.ask("POST", f"/jobs/{task_id}/cancel")[0] == 200
-        assert node.process.wait(20) == 0
+        assert node.process.wait(60) == 0
         node.start()
         assert node.job(task_id)["status"] == "terminate"
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -112,9 +112,7 @@ def test_the_environment_and_the_log_are_taken_over_with_their_secrets(
         parent.say(Adopt(packed))
         parent.hear(Adopted)
         assert output(parent, "show") == "1 two\n"
-        told = [line["event"] for line in parent.told()]
-        assert "job.started" in told
-        assert "job.finished" in told
+        eventually(lambda: {"job.started", "job.finished"} <= {line["event"] for line in parent.told()})
         parent.submit("show", word="x")
         parent.trigger("hide-me-please")
         assert "hide-me-please" not in parent.log.read_text()
@@ -184,16 +182,16 @@ def test_settings_that_come_one_after_the_other_end_with_the_last(parent: Parent
 
 def test_the_api_goes_on_while_a_thousand_specs_change(parent: Parent) -> None:
     cmd = "echo {{a}} \"{{b}}\" '{{c}}' | cat"
-    slowest_s, is_done = 0.0, threading.Event()
+    most_s, is_done = 0.0, threading.Event()
 
     def ask() -> None:
-        nonlocal slowest_s
+        nonlocal most_s
         with closing(parent.connect()) as connection:
             while not is_done.is_set():
-                began_s = time.monotonic()
+                began_s = worked_s(parent.child.pid)
                 connection.request("GET", "/healthz")
                 connection.getresponse().read()
-                slowest_s = max(slowest_s, time.monotonic() - began_s)
+                most_s = max(most_s, worked_s(parent.child.pid) - began_s)
 
     asker = threading.Thread(target=ask)
     asker.start()
@@ -205,7 +203,13 @@ def test_the_api_goes_on_while_a_thousand_specs_change(parent: Parent) -> None:
         is_done.set()
         asker.join()
     assert output(parent, "e999", a=1, b=2, c=3) == "1 2 3\n"
-    assert slowest_s < 1.5  # to compile them all at once would take three seconds, and more on a busy machine
+    assert most_s < 1.5  # to compile them all at once would take three seconds
+
+
+def worked_s(pid: int) -> float:
+    """The processor time of a process' main thread, in which its loop turns: other processes do not add to it."""
+    words = Path(f"/proc/{pid}/task/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_a_heartbeat_is_as_often_as_the_newest_settings_say(parent: Parent) -> None:

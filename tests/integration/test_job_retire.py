@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from job_item.link import Cancel, Drain, Drained, Idle, Retire, Swept, WhenIdle
 from supervisor.forkserver import Forkserver
 from tests.conftest import eventually
 from tests.workers import Parent, births, parent_of
+from worker.api.connection import COMING_S
 
 WAIT = "while [ ! -e go ]; do sleep 0.02; done"
 JOBS: list[dict[str, Any]] = [
@@ -186,14 +188,16 @@ def test_a_child_may_retire_before_it_runs_jobs(parent: Parent) -> None:
 
 
 def test_who_has_connected_before_the_switch_is_answered(parent: Parent) -> None:
+    os.kill(parent.child.pid, signal.SIGSTOP)  # a client that is silent for 0.2 s is let go, however busy the machine
     clients = [socket.create_connection(parent.listener.getsockname()) for _ in range(20)]
     parent.say(Retire())
     for client in clients:
         client.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    os.kill(parent.child.pid, signal.SIGCONT)
     replace(parent)
     for client in clients:
         with client:
-            client.settimeout(20)
+            client.settimeout(60)
             assert client.recv(100).startswith(b"HTTP/1.1 200")
 
 
@@ -203,6 +207,7 @@ class Client:
     def __init__(self, parent: Parent) -> None:
         self._parent = parent
         self._connection: http.client.HTTPConnection | None = None
+        self._spoken_s = 0.0
         self._is_done = threading.Event()
         self._thread = threading.Thread(target=self._work)
         self.accepted: list[str] = []
@@ -223,13 +228,15 @@ class Client:
     def _submit(self, task_id: str) -> None:
         while True:
             is_kept, self._connection = self._connection is not None, self._connection or self._parent.connect()
+            began_s = time.monotonic()
             try:
                 status, will_close = self._ask(self._connection, task_id)
             except (OSError, http.client.HTTPException) as error:
                 self._connection.close()
                 self._connection = None
                 self.retried += 1
-                if not is_kept:
+                # One that was slow to speak, as this thread got no processor, may have been let go before.
+                if not is_kept and self._spoken_s - began_s < COMING_S / 2:
                     self.failures.append(f"a new connection broke: {error!r}")
                     return
                 continue
@@ -244,7 +251,10 @@ class Client:
 
     def _ask(self, connection: http.client.HTTPConnection, task_id: str) -> tuple[int, bool]:
         request = {"app_id": "local", "event": "once", "form_body": {}, "task_id": task_id}
-        connection.request("POST", "/job/create", json.dumps(request))
+        try:
+            connection.request("POST", "/job/create", json.dumps(request))
+        finally:
+            self._spoken_s = time.monotonic()
         answer = connection.getresponse()
         answer.read()
         return answer.status, answer.will_close
@@ -273,7 +283,7 @@ def test_no_trigger_is_lost_between_a_child_and_its_successor(parent: Parent) ->
     accepted = [task_id for client in clients for task_id in client.accepted]
     assert [failure for client in clients for failure in client.failures] == []
     assert len(accepted) == len(set(accepted)) > SWITCHES * 20
-    eventually(lambda: parent.ask("GET", "/healthz")[1]["counts"]["finish"] >= len(accepted), within_s=60)
+    eventually(lambda: parent.ask("GET", "/healthz")[1]["counts"]["finish"] >= len(accepted), within_s=150)
     ran = Counter((parent.folder / "ran").read_text().split())
     assert set(accepted) <= set(ran)
     assert set(ran.values()) == {1}

@@ -60,7 +60,7 @@ def drive(folder: Path, incarnation: str, promises: Promises, fault: str) -> int
     """Run a driver to its end; returns its exit code."""
     environ = {**os.environ, VARIABLE: fault}
     command = [sys.executable, "-m", "tests.journal_driver", str(folder), incarnation]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT, env=environ, timeout=60)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT, env=environ, timeout=120)
     promises.read(done.stdout)
     assert done.stderr == ""
     return done.returncode
@@ -107,7 +107,7 @@ asyncio.run(main(Path(sys.argv[1])))
 
 def test_a_disk_that_takes_no_more_costs_only_what_does_not_fit(tmp_path: Path) -> None:
     command = [sys.executable, "-c", FULL_DISK, str(tmp_path)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT, timeout=60)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
 
 

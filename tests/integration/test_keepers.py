@@ -101,20 +101,21 @@ def test_limits_reach_the_command(shell: Callable[[str], Command], tmp_path: Pat
     async def use(pool: KeeperPool) -> None:
         command = replace(shell("ulimit -n; nice"), rlimits={resource.RLIMIT_NOFILE: 64}, nice=5)
         assert (await run(pool, command)).exit_code == 0
-        assert (tmp_path / "logs" / "out").read_text().split() == ["64", "5"]
+        assert (tmp_path / "logs" / "out").read_text().split() == ["64", str(min(os.nice(0) + 5, 19))]
 
     with_pool(use)
 
 
 def test_a_time_out_asks_first_and_kills_after_the_grace(shell: Callable[[str], Command], tmp_path: Path) -> None:
     async def use(pool: KeeperPool) -> None:
-        polite = replace(shell("trap 'echo bye; exit 9' TERM; sleep 600 & wait"), timeout_s=0.1, grace_s=10.0)
-        ended = await run(pool, polite)
-        assert (ended.end, ended.exit_code) == ("timeout", 9)
+        # Both have three seconds to come to their traps; the grace of the first is longer than any stall.
+        polite = replace(shell("trap 'echo bye; exit 9' TERM; sleep 600 & wait"), timeout_s=3.0, grace_s=60.0)
+        stubborn = replace(shell("trap '' TERM; while :; do sleep 600; done"), timeout_s=3.0, grace_s=0.1)
+        stubborn = replace(stubborn, spool=str(tmp_path / "logs" / "other"))
+        first, second = await asyncio.gather(run(pool, polite), run(pool, stubborn))
+        assert (first.end, first.exit_code) == ("timeout", 9)
         assert (tmp_path / "logs" / "out").read_text() == "bye\n"
-        stubborn = replace(shell("trap '' TERM; while :; do sleep 600; done"), timeout_s=0.1, grace_s=0.1)
-        ended = await run(pool, stubborn)
-        assert (ended.end, ended.signal) == ("timeout", signal.SIGKILL)
+        assert (second.end, second.signal) == ("timeout", signal.SIGKILL)
 
     with_pool(use)
 
@@ -158,19 +159,17 @@ def test_nothing_of_a_tree_is_left_when_the_end_is_told(
 
 def test_a_background_child_that_holds_stdout_does_not_delay_the_end(shell: Callable[[str], Command]) -> None:
     async def use(pool: KeeperPool) -> None:
-        started = asyncio.get_running_loop().time()
-        await run(pool, shell("sleep 600 & echo started"))
-        assert asyncio.get_running_loop().time() - started < 5
+        await asyncio.wait_for(run(pool, shell("sleep 600 & echo started")), 60)
 
     with_pool(use)
 
 
-def test_orphans_that_end_while_the_job_runs_leave_no_zombies(shell: Callable[[str], Command], tmp_path: Path) -> None:
+def test_orphans_that_end_while_the_job_runs_leave_no_zombies(shell: Callable[[str], Command]) -> None:
     async def use(pool: KeeperPool) -> None:
-        wait_for_sleepers = "while pgrep -P $PPID sleep; do :; done"
-        text = f"for i in 1 2 3; do (sleep 0 &); done; {wait_for_sleepers}; ps -o stat= --ppid $PPID"
-        await run(pool, shell(text))
-        assert "Z" not in (tmp_path / "logs" / "out").read_text()
+        have_run = "until [ -e 1 -a -e 2 -a -e 3 ]; do sleep 0.01; done"
+        are_reaped = "while ps -o stat= --ppid $PPID | grep -q Z; do sleep 0.01; done"
+        ended = await run(pool, shell(f"for i in 1 2 3; do (touch $i &); done; {have_run}; {are_reaped}"))
+        assert (ended.end, ended.exit_code) == ("exit", 0)
 
     with_pool(use)
 
@@ -209,9 +208,10 @@ def test_closing_the_pool_ends_what_runs(shell: Callable[[str], Command]) -> Non
         pool.start(shell(f"(setsid sleep {mark} &); exec sleep {mark}"))
         await asyncio.to_thread(eventually, lambda: len(helpers_with(mark)) == 2)
 
+    before = set(children_of(os.getpid()))  # what died in the nodes of other tests may have fallen to this process
     with_pool(use)
     assert processes_with(mark) == []
-    assert children_of(os.getpid()) == []
+    assert set(children_of(os.getpid())) <= before
 
 
 def test_output_is_told_while_it_comes(shell: Callable[[str], Command]) -> None:

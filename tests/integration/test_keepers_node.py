@@ -31,7 +31,7 @@ def test_a_file_of_the_user_outlives_a_rerun(tmp_path: Path) -> None:
     tmp_path.joinpath("secrets.json").write_text("mine")
     tmp_path.joinpath("secrets.json").chmod(0o600)
     with running(tmp_path, {"jobs": JOBS}, {"JOB_ITEM_FAULT": "settle.begin"}) as node:
-        record = node.await_status(node.submit("hello", task_id="secrets"), within_s=30)
+        record = node.await_status(node.submit("hello", task_id="secrets"))
         assert record["error"]["code"] in ("ERR-RUN-005", "ERR-RUN-020")
         assert (tmp_path / "secrets.json").read_text() == "mine"
 

@@ -26,7 +26,7 @@ def test_lines_of_several_processes_never_mix() -> None:
     os.close(entrance)
     with open(output, "rb") as stream:
         lines = [json.loads(line) for line in stream]
-    assert [writer.wait(30) for writer in writers] == [0, 0, 0]
+    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
     for room in ("a", "b", "c"):
         mine = [line for line in lines if line["room"] == room]
         assert [line["number"] for line in mine] == list(range(400))
