@@ -67,10 +67,12 @@ class Node:
 
     def await_ready(self, within_s: float = 90.0) -> None:
         """Wait until `/readyz` says yes."""
+        process = self.process
+        assert process is not None
 
-        def is_ready() -> bool:
-            assert self.process is not None
-            assert self.process.poll() is None, self.log.read_text()
+        def is_ready_or_gone() -> bool:
+            if process.poll() is not None:
+                return True
             try:
                 info = json.loads((self.state / "node.json").read_text())
                 self._url = ("127.0.0.1", int(info["url"].rpartition(":")[2]))
@@ -78,7 +80,11 @@ class Node:
             except (OSError, ValueError):
                 return False
 
-        eventually(is_ready, within_s=within_s, what=f"ready: {self.log.read_text()[-2000:]}")
+        try:
+            eventually(is_ready_or_gone, within_s=within_s)
+        except AssertionError as late:
+            raise AssertionError(f"not ready within {within_s} s: {self.log.read_text()[-4000:]}") from late
+        assert process.poll() is None, self.log.read_text()
 
     @property
     def pid(self) -> int:
