@@ -339,7 +339,8 @@ def test_a_deaf_link_is_found_by_the_probe_and_closed_within_a_bound(stage: Stag
             await here.probe(30)
             await asyncio.to_thread(proxy.change, weather)
             with pytest.raises(Unavailable) as deaf:
-                await here.probe(0.3)
+                for _ in range(2):  # what came in just before may be read after the first, and pass for a sign of life
+                    await here.probe(0.3)
             assert deaf.value.code == "ERR-BRK-004"
             assert not here.lost.done()
             async with asyncio.timeout(60):
@@ -396,7 +397,8 @@ def test_a_publisher_on_a_stalled_link_is_let_go_when_the_connection_is_closed(s
 
             publisher = asyncio.ensure_future(publish_much())
             with pytest.raises(Unavailable):
-                await here.probe(0.5)
+                for _ in range(2):  # as above
+                    await here.probe(0.5)
             assert not publisher.done()
             async with asyncio.timeout(60):
                 await here.close()
