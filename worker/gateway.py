@@ -138,7 +138,7 @@ class Gateway:
         for task_id in self._journal.queue(LATER_MAX):
             self.reporter.controls.wait_with(task_id)
         if self.leases is not None:
-            self.leases.recover(partial(subjects.trigger, self._project))
+            self.leases.inheritance.take(partial(subjects.trigger, self._project))
 
     def refresh(self) -> None:
         """Go by what is in force now."""

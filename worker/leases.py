@@ -9,28 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
-from job_item.errors import NodeError, Unavailable
-from job_item.hardware.query import first_line
+from job_item.errors import Unavailable
 from job_item.job import Status
 from job_item.log import get
 from worker.brokers.queues import Loan
 from worker.brokers.seam import Connection
 from worker.brokers.session import Session
-from worker.journal import Journal, Pledge
-from worker.lease import Lease, queues_of
+from worker.inheritance import Inheritance
+from worker.journal import Journal
+from worker.lease import Lease
 from worker.returns import Returns
 from worker.tenure import Tenure
-
-BOOT = Path("/proc/sys/kernel/random/boot_id")
-AT_ONCE = 64
-"""Loans of a predecessor that are ended at the same time."""
-LATE = 1.5
-"""Terms after which what was not lent again was acknowledged, or is somebody else's."""
 
 
 class Leases:
@@ -49,14 +42,14 @@ class Leases:
         grow: Callable[[], None],
         node: str,
     ) -> None:
-        self._session = session
         self._journal = journal
-        self._term_s = term_s
         self.kill: Callable[[str], bool] = lambda _: False
         """Ends a running job at once; tells whether there was one."""
         self._returns = Returns(session, journal, grow, node)
-        self.boot = first_line(BOOT)
-        """By whose clock the terms of loans are kept."""
+        self.inheritance = Inheritance(
+            session, journal, self._returns, term_s=term_s, is_held=lambda task_id: task_id in self._leases
+        )
+        """What a process that died had on loan."""
         self._tenure = Tenure(session, self._returns, journal, term_s=term_s, lose=self._lose, forget=self._forget)
         self.on_rest: Callable[[str], None] = lambda _: None
         """Called with the event of a job that waits for another attempt."""
@@ -64,7 +57,6 @@ class Leases:
         """Called with the task id of a job that waited here and is given up."""
         self._leases: dict[str, Lease] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._is_free = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._logger = get("worker")
 
@@ -164,47 +156,6 @@ class Leases:
             if lease.event == event:
                 self.give_back(lease.task_id)
 
-    def recover(self, subject_of: Callable[[str], str]) -> None:
-        """A predecessor died with jobs on loan; some were over, and may have been acknowledged or not.
-
-        Where the broker can be told, what is over is acknowledged, and all else comes again at once. Where it cannot,
-        all comes again within a term, and what is over is acknowledged then. Of what was acknowledged is said what was
-        held back. `subject_of` names the queue of an event.
-        """
-        for task_id in self._journal.unsaid():
-            self._spawn(self._say_late(task_id))
-        if self.boot and (pledges := self._journal.pledges(self.boot)):
-            self._spawn(self._redeem(pledges, subject_of))
-        else:
-            self._is_free.set()
-
-    async def freed(self) -> None:
-        """Return when the broker was told of what a predecessor had on loan: the jobs are there for whoever asks.
-
-        No later than after a term, in which they come again by themselves.
-        """
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._term_s):
-                await self._is_free.wait()
-
-    async def _redeem(self, pledges: Sequence[Pledge], subject_of: Callable[[str], str]) -> None:
-        """Tried once: what the broker does not hear of comes again within a term."""
-        try:
-            queues = queues_of(await self._session.connected())
-            for start in range(0, len(pledges), AT_ONCE):
-                some = pledges[start : start + AT_ONCE]
-                await asyncio.gather(*(self._returns.redeem(queues, subject_of(one.event), one) for one in some))
-        except NodeError as error:
-            self._logger.warning("leases.unreleased", code=error.code, reason=error.message)
-        finally:
-            self._is_free.set()
-
-    async def _say_late(self, task_id: str) -> None:
-        await self._session.connected()
-        await asyncio.sleep(self._term_s * LATE)
-        if task_id not in self._leases:
-            await self._returns.own(task_id)
-
     @property
     def held(self) -> tuple[tuple[str, str], ...]:
         """The jobs that are on loan and not over: task id and event."""
@@ -212,6 +163,7 @@ class Leases:
 
     async def stop(self, limit_s: float) -> None:
         """Give back what waits, and let what is under way end, within a bound."""
+        await self.inheritance.stop()
         for lease in tuple(self._leases.values()):
             with suppress(Unavailable):  # a new process leaves it
                 if not lease.is_concluding and await self._journal.leave(lease.task_id, time.time()):

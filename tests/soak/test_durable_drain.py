@@ -59,7 +59,7 @@ async def test_a_drain_at_any_moment_runs_a_job_or_hands_it_back(
         made.stage.on_start = end_soon
         outbox = Outbox(made.journal, session, tmp_path, lambda: 0.0)
         made.dispatcher.start()
-        leases.recover(lambda _: SUBJECT)
+        leases.inheritance.take(lambda _: SUBJECT)
         for number in range(part.share(ROUNDS[tier])):
             source = DurableSource(session, made.intake, leases, outbox, lambda why: LastWords(0.0, failed=why))
             source.start()

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from job_item.job import Status
 from job_item.settings import Job
+from tests.clocks import pass_time
 from tests.dispatching import Company, company
 from tests.journals import in_loop
 from worker.brokers.embedded import EmbeddedBroker, Hub
@@ -30,7 +30,7 @@ from worker.sources.durable import DurableSource
 
 SUBJECT = "local.render"
 LEASE_S = 600.0
-"""No machine is so busy that this passes by itself; `Post.pass_time` lets it pass."""
+"""No machine is so busy that this passes by itself; `pass_time` lets it pass."""
 
 
 @dataclass
@@ -52,14 +52,6 @@ class Post:
         """What is to be said of a job."""
         sayings = self.made.journal.sayings(0, 100)
         return [(saying.kind, saying.body) for saying in sayings if saying.task_id == task_id]
-
-    async def pass_time(self, seconds: float) -> None:
-        """Set the loop's clock forward, in steps after each of which all is done that is due."""
-        loop, steps = asyncio.get_running_loop(), 20
-        for _ in range(steps):
-            loop.time = partial(_ahead_of, loop.time, seconds / steps)  # type: ignore[method-assign]  # a clock to set
-            for _ in range(20):
-                await asyncio.sleep(0)
 
     @property
     def store(self) -> Store:
@@ -95,7 +87,7 @@ async def post(path: Path, spec: Job, *, slots: int = 2) -> AsyncIterator[Post]:
         connection = await session.connected()
         assert connection.queues is not None
         source.start()
-        leases.recover(lambda _: SUBJECT)
+        leases.inheritance.take(lambda _: SUBJECT)
         try:
             yield Post(made, hub, leases, source, connection.queues, DeadLetters(made.intake, session))
         finally:
@@ -105,10 +97,6 @@ async def post(path: Path, spec: Job, *, slots: int = 2) -> AsyncIterator[Post]:
             await made.dispatcher.idle()
             await leases.stop(60.0)
             await session.stop()
-
-
-def _ahead_of(clock: Callable[[], float], by_s: float) -> float:
-    return clock() + by_s
 
 
 def spec(**members: object) -> Job:
@@ -135,7 +123,7 @@ async def test_no_more_is_borrowed_than_there_are_slots(tmp_path: Path) -> None:
         for number in range(6):
             await at.put(f"T{number}")
         await at.made.until(lambda: len(at.made.stage.running()) == 2)
-        await at.pass_time(LEASE_S * 2)  # they are kept alive for longer than a lease
+        await pass_time(LEASE_S * 2)  # they are kept alive for longer than a lease
         assert len(at.store.waiting[SUBJECT]) == 4
         for number in range(6):
             await at.made.play(f"T{number}")
@@ -168,7 +156,7 @@ async def test_a_job_that_a_server_lends_again_while_it_runs_stays_on_loan_until
         first = item.holder
         at.store.lay(item)  # as a server that was killed and has forgotten that it had given this out
         await at.made.until(lambda: item.holder > first)
-        await at.pass_time(LEASE_S * 2)
+        await pass_time(LEASE_S * 2)
         assert item.holder, "it is renewed, and nobody has acknowledged it"
         at.made.stage.finish("T1")
         await at.made.until(lambda: at.is_empty and at.made.journal.unsaid() == [])
@@ -194,7 +182,7 @@ async def test_a_job_that_comes_too_late_is_left_to_its_next_loan_and_the_queue_
         await at.put("T1")
         (item,) = at.store.waiting[SUBJECT]
         await is_asked.wait()
-        await at.pass_time(LEASE_S)
+        await pass_time(LEASE_S)
         await at.made.until(lambda: not item.holder)
         is_late.set()
         await at.made.play("T1")
@@ -227,7 +215,7 @@ async def test_a_job_whose_lease_is_over_is_killed_left_and_run_again_when_it_co
         await at.put("T1")
         await at.made.until(lambda: at.made.stage.running() == ["T1"])
         at.hub.stop()
-        await at.pass_time(LEASE_S)
+        await pass_time(LEASE_S)
         await at.made.until_status("T1", Status.LEFT)
         assert at.said("T1") == []
         at.hub.is_open = True
@@ -260,7 +248,7 @@ async def test_a_job_that_is_lost_while_its_failure_is_written_down_is_left_and_
         at.made.stage.finish("T1", 3)
         await is_asked.wait()
         at.hub.stop()
-        await at.pass_time(LEASE_S)
+        await pass_time(LEASE_S)
         await at.made.until(lambda: at.leases.is_lost("T1"))
         at.hub.is_open = True
         is_lost.set()
@@ -300,8 +288,8 @@ async def test_a_job_that_is_lost_in_the_moment_in_which_it_gets_a_slot_is_left(
         at.made.stage.finish("T1", 3)
         await at.made.until_status("T1", Status.QUEUED)
         at.hub.stop()
-        await at.pass_time(LEASE_S)
-        await at.pass_time(LEASE_S * 3)
+        await pass_time(LEASE_S)
+        await pass_time(LEASE_S * 3)
         await is_left.wait()
         at.hub.is_open = True
         await at.made.until(lambda: at.made.stage.started == ["T1", "T1"])
@@ -338,7 +326,7 @@ async def test_a_job_waits_for_its_next_attempt_on_loan_and_ends_dead_after_the_
         at.made.stage.finish("T1", 3)
         await at.made.until_status("T1", Status.QUEUED)
         assert at.leases.has("T1")
-        await at.pass_time(LEASE_S * 2)
+        await pass_time(LEASE_S * 2)
         await at.made.until(lambda: len(at.made.stage.started) == 2)
         at.made.stage.finish("T1", 4)
         await at.made.until_status("T1", Status.ERROR)

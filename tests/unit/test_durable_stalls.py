@@ -12,6 +12,7 @@ import pytest
 from job_item.errors import BadMessage, Unavailable
 from job_item.job import JobRecord, Status
 from job_item.settings import Job
+from tests.clocks import pass_time
 from tests.journals import in_loop
 from tests.unit.test_durable_source import LEASE_S, SUBJECT, post, spec
 from worker.brokers.life import Life
@@ -42,7 +43,7 @@ async def test_a_job_that_is_lent_again_before_its_loss_was_noticed_runs_again(t
         at.queues.renew = renew_never  # type: ignore[method-assign]  # the moment is what counts here
         await at.put("T1")
         await at.made.until(lambda: at.made.stage.running() == ["T1"])
-        await at.pass_time(LEASE_S)
+        await pass_time(LEASE_S)
         await at.made.until(lambda: at.made.stage.started == ["T1", "T1"])
         at.queues.renew = renew  # type: ignore[method-assign]
         is_over.set()
@@ -94,12 +95,12 @@ async def test_a_job_that_comes_back_when_its_pause_of_before_is_over_runs(tmp_p
 
         at.made.journal.borrow = borrow_then  # type: ignore[method-assign]  # the moment is what counts here
         at.hub.stop()
-        await at.pass_time(LEASE_S)
+        await pass_time(LEASE_S)
         await at.made.until_status("T1", Status.LEFT)
         at.hub.is_open = True
         await is_asked.wait()
         assert loop.time() < due_s
-        await at.pass_time(due_s - loop.time() + 1)
+        await pass_time(due_s - loop.time() + 1)
         await at.made.until(lambda: at.made.stage.started == ["T1", "T1"])
         at.made.stage.finish("T1")
         await at.made.until_status("T1", Status.FINISH)
@@ -168,7 +169,7 @@ async def test_the_end_comes_although_jobs_are_lost_and_the_journal_refuses_mean
         async def leave_late(task_id: str, at: float) -> bool:
             here.made.journal.leave = leave  # type: ignore[method-assign]
             here.hub.stop()
-            await here.pass_time(LEASE_S)
+            await pass_time(LEASE_S)
             await here.made.until(lambda: not here.leases.held)
             raise Unavailable("ERR-STO-001", f"The disk is full, {task_id} cannot be left at {at}.")
 
@@ -191,7 +192,7 @@ async def test_a_job_whose_end_could_not_be_told_for_a_bug_is_lent_again_and_its
         at.queues.accept = fail  # type: ignore[method-assign]  # as a client library that fails inside
         at.made.stage.finish("T1")
         await at.made.until_status("T1", Status.FINISH)
-        await at.pass_time(LEASE_S)
+        await pass_time(LEASE_S)
         await at.made.until(lambda: not at.made.journal.is_leased("T1"))
         await at.made.until(lambda: at.is_empty)
         assert at.made.journal.unsaid() == []

@@ -96,7 +96,7 @@ class Draw:
         queue = self._queue = await queues.open(self.subject, self._slots())
         self.lack = ""
         try:
-            await self._unless_over(self._leases.freed())
+            await self._unless_over(self._leases.inheritance.freed())
             while (room := await self._room(connection)) and not self._over.is_set():
                 loans = await self._unless_over(queue.borrow(room))
                 if loans is None:

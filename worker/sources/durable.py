@@ -156,7 +156,8 @@ class DurableSource:
         if is_open and not await self._intake.dispatcher.slot(event, HOLD_S):
             await queues.give_back(loan, loan.runs)
             return
-        loaned = Loaned(loan.delivery, loan.runs, loan.round, loan.pledge or None, loan.until_s, self._leases.boot)
+        boot = self._leases.inheritance.boot
+        loaned = Loaned(loan.delivery, loan.runs, loan.round, loan.pledge or None, loan.until_s, boot)
         is_new, record = await journal.borrow(task_id, event, trigger.body, time.time(), loaned)
         if is_new:
             self._leases.hold(task_id, event, loan, connection, queues.keep_s)
