@@ -12,9 +12,9 @@ import pytest
 from job_item.errors import BadMessage, Unavailable
 from job_item.job import JobRecord, Status
 from job_item.settings import Job
+from tests.borrowing import LEASE_S, SUBJECT, post, spec
 from tests.clocks import pass_time
 from tests.journals import in_loop
-from tests.unit.test_durable_source import LEASE_S, SUBJECT, post, spec
 from worker.brokers.life import Life
 from worker.brokers.queues import Loan, Queue
 from worker.journal import Loaned
