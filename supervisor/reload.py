@@ -6,27 +6,24 @@ says what is to be done; the parent enforces it. Nothing that goes wrong here ch
 
 from __future__ import annotations
 
-import socket
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
-from functools import partial
-from typing import Any
 
 from job_item.manager.offer import Offer
 from job_item.orders import Answer, Refusal, ReloadOrder
 from job_item.plainlog import PlainLog
 from job_item.reload import ReloadReport, SettingsState
 from job_item.sign import Sign
-from supervisor.born import Born, bear
 from supervisor.child import Child
 from supervisor.complaints import Complaints
 from supervisor.envoy import Envoy
+from supervisor.errand import DIED, Errand, send
 from supervisor.finding import Finding
 from supervisor.forkserver import Forkserver
 from supervisor.holdings import Holdings
 from supervisor.plan import Plan
-from supervisor.reading import Reading, Task, receive
+from supervisor.reading import Reading, Task
 from supervisor.requests import Request, Requests
 from supervisor.tables import Room
 from supervisor.watch import Watch
@@ -36,8 +33,6 @@ READING_TIME_S = 10.0
 ASKING_TIME_S = 15.0
 """So much longer a reader may take that asks the Job Manager, which is given up by then."""
 _STOPPING = Refusal("ERR-SUP-023", "The node is stopping, or has too many orders to reload already.")
-_DIED = Finding("ERR-SUP-021", "", "the process that reads the settings has died")
-_LATE = Finding("ERR-SUP-021", "", "the process that reads the settings took too long")
 
 Order = tuple[Child, int]
 
@@ -58,8 +53,7 @@ class Reload:
         self._enforce = enforce
         self._watch = Watch(log)
         self._requests: Requests[Order] = Requests()
-        self._reader: Born | None = None
-        self._reader_end_s: float | None = None
+        self._errand: Errand | None = None
         self._has_result = False
         self._applying: tuple[Request[Order], ReloadReport] | None = None
         self._complaints = Complaints(log, plan.doubts)
@@ -71,7 +65,7 @@ class Reload:
     @property
     def pids(self) -> frozenset[int]:
         """The process that reads just now."""
-        return frozenset({self._reader.pid} if self._reader is not None else ())
+        return frozenset({self._errand.pid} if self._errand is not None else ())
 
     @property
     def offer(self) -> Offer | None:
@@ -106,15 +100,14 @@ class Reload:
         watched = self._watch.fileno()
         if watched is not None:
             sources[watched] = self._look
-        if self._reader is not None:
-            if self._reader.is_linked:
-                sources[self._reader.connection.fileno()] = partial(self._receive, self._reader)
-            sources[self._reader.grave] = partial(self._bury, self._reader)
+        if self._errand is not None:
+            sources.update(self._errand.sources())
         return sources
 
     def next_moment_s(self) -> float | None:
         """When `turn` must come at the latest."""
-        moments = (self._watch.next_look_s(), self._reader_end_s, self._envoy.due_s if self._is_open else None)
+        errand_s = self._errand.end_s if self._errand is not None else None
+        moments = (self._watch.next_look_s(), errand_s, self._envoy.due_s if self._is_open else None)
         return min((moment for moment in moments if moment is not None), default=None)
 
     def turn(self) -> None:
@@ -123,10 +116,8 @@ class Reload:
         looked_s = self._watch.next_look_s()
         if looked_s is not None and now_s >= looked_s:
             self._look()
-        if self._reader is not None and self._reader_end_s is not None and now_s >= self._reader_end_s:
-            self._reader_end_s = None
-            self._reader.kill()
-            self._finish(_failed(self.plan, _LATE))
+        if self._errand is not None:
+            self._errand.turn(now_s)
         if self._envoy.goes(now_s):
             self._request(Request(is_routine=True))
         self._begin()
@@ -166,8 +157,8 @@ class Reload:
             if request is not None:
                 _answer(request, _STOPPING)
         self._requests = Requests()
-        if self._reader is not None:
-            self._reader.kill()
+        if self._errand is not None:
+            self._errand.kill()
 
     def _request(self, request: Request[Order]) -> None:
         if self._is_open:
@@ -179,8 +170,8 @@ class Reload:
             self._request(Request(asks_manager=False))
 
     def _begin(self) -> None:
-        """Start a reader, if one is wanted and none runs."""
-        if self._reader is not None:
+        """Send a reader, if one is wanted and none is out."""
+        if self._errand is not None:
             return
         self._requests = self._requests.begin()
         request = self._requests.running
@@ -198,38 +189,23 @@ class Reload:
         )
         self._has_result = False
         try:
-            made = self._bear(task, listeners.values())
+            reader = send(self._births, task, listeners.values())
         except (OSError, EOFError) as error:
-            self._finish(_failed(self.plan, replace(_DIED, reason=f"no process can be started to read: {error}")))
+            self._hear(replace(DIED, reason=f"no process can be started to read: {error}"))
             self._requests = self._requests.end()
             return
-        self._reader = Born(*made, self._births)
         asks = request.asks_manager and self.plan.manager is not None
-        self._reader_end_s = time.monotonic() + READING_TIME_S + (ASKING_TIME_S if asks else 0.0)
+        limit_s = READING_TIME_S + (ASKING_TIME_S if asks else 0.0)
+        self._errand = Errand(reader, limit_s, self._hear, self._return)
 
-    def _bear(self, task: Task, listeners: Iterable[socket.socket]) -> tuple[Any, Any]:
-        """Start a reader; a forkserver that was killed under it is replaced at the second try."""
-        try:
-            return bear(self._births, "reader", "supervisor.reader:main", task, *listeners)
-        except EOFError:
-            return bear(self._births, "reader", "supervisor.reader:main", task, *listeners)
-
-    def _receive(self, reader: Born) -> None:
-        try:
-            reading = receive(reader.connection)
-        except Exception:  # whatever unpickling raises: the reader is at fault
-            reading = _failed(self.plan, _DIED)
-        reader.unlink()
-        self._finish(reading)
-
-    def _bury(self, reader: Born) -> None:
-        if reader.has_message():
-            self._receive(reader)
-        reader.bury()
-        self._reader = self._reader_end_s = None
-        self._finish(_failed(self.plan, _DIED))
+    def _return(self) -> None:
+        """Nothing is left of the reader: the next one may go."""
+        self._errand = None
         self._requests = self._requests.end()
         self._begin()
+
+    def _hear(self, word: Reading | Finding) -> None:
+        self._finish(word if isinstance(word, Reading) else _failed(self.plan, word))
 
     def _finish(self, reading: Reading) -> None:
         """Take what came of the reading that runs; only the first word of it counts."""
