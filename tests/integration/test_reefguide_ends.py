@@ -77,7 +77,8 @@ def test_a_claim_that_is_on_its_way_when_the_node_stops_is_told_as_failed(api: S
         assert held.looked.wait(60)
         assert node.process is not None
         node.process.terminate()
-        eventually(lambda: lines(node, "node.draining"), within_s=40)
+        # The log tells of it before the job child, which asks for the job, has heard of it.
+        eventually(lambda: "the node is stopping" in node.get("/readyz")[1]["reasons"], within_s=40)
         held.goes_on.set()
         assert node.process.wait(40) == 0
     assert (job.status, results(job)) == ("FAILED", [None])
