@@ -44,12 +44,12 @@ def save(status: str | None = None, limit_bytes: int = LIMIT_BYTES) -> int:
     if not has_place:
         _tell(_judge_place, failures)
     echo = Echo(capture.add if has_place else None, interrupt.descriptor)
-    _tell(echo.run, failures)
+    _tell(partial(interrupt.limit, echo.run), failures)
     for failure in filter(None, (echo.failure, capture.failure)):
         _tell(partial(_judge_loss, failure), failures)
-    code = _tell(partial(_read_status, status), failures) if status is not None else None
+    code = _tell(partial(interrupt.limit, partial(_read_status, status)), failures) if status is not None else None
     if has_place:
-        _tell(partial(_send, capture, code), failures)
+        _tell(partial(interrupt.limit, partial(_send, capture, code)), failures)
     interrupt.end()
     capture.close()
     if interrupt.number is not None:

@@ -15,11 +15,18 @@ _PROGRAM = """
 import sys
 from supervisor import saving
 from supervisor.entry import main
-saving.GRACE_S = 60
+saving.GRACE_S = {grace_s}
 sys.exit(main())
 """
-PATIENT = [sys.executable, "-c", _PROGRAM, "save"]
-"""The command with more time after a signal: a busy machine needs seconds to load what sends."""
+
+
+def with_grace(grace_s: float) -> list[str]:
+    """The command with another time after a signal."""
+    return [sys.executable, "-c", _PROGRAM.format(grace_s=grace_s), "save"]
+
+
+PATIENT = with_grace(60)
+"""A busy machine needs seconds to load what sends."""
 
 
 def save(shell: Shell, manager: Manager, stdin: bytes, *words: str, **env: str) -> Ended:

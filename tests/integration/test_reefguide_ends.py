@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
 from examples.reefguide.api import StandIn
 from tests.conftest import eventually
-from tests.reefguide.nodes import SLOW, Held, become, lines, polling, results, settings
+from tests.nodes import running
+from tests.reefguide.nodes import SLOW, Held, become, lines, polling, results, settings, variables
+
+SLOW_TO_END_JOBS = """
+import asyncio, sys
+from supervisor.entry import main
+from worker.reefguide.watch import Watch
+end_job = Watch.end_job
+async def late(*what):
+    await asyncio.sleep(1)  # as on a disk that has much to do
+    await end_job(*what)
+Watch.end_job = late
+sys.exit(main())
+"""
 
 
 def test_a_node_without_jobs_ends_by_itself_with_0_and_one_that_works_does_not(api: StandIn, tmp_path: Path) -> None:
@@ -77,7 +91,22 @@ def test_a_claim_that_is_on_its_way_when_the_node_stops_is_told_as_failed(api: S
         assert held.looked.wait(60)
         assert node.process is not None
         node.process.terminate()
-        eventually(lambda: lines(node, "node.draining"), within_s=40)
+        # The log tells of it before the job child, which asks for the job, has heard of it.
+        eventually(lambda: "the node is stopping" in node.get("/readyz")[1]["reasons"], within_s=40)
+        held.goes_on.set()
+        assert node.process.wait(40) == 0
+    assert (job.status, results(job)) == ("FAILED", [None])
+
+
+def test_it_is_told_too_where_the_journal_takes_its_time(api: StandIn, tmp_path: Path) -> None:
+    held = Held(api)
+    job = api.store.create("TEST", {"id": 1})
+    command = (sys.executable, "-c", SLOW_TO_END_JOBS, "child_process")
+    with running(tmp_path, settings(), variables(api), command) as node:
+        assert held.looked.wait(60)
+        assert node.process is not None
+        node.process.terminate()
+        eventually(lambda: "the node is stopping" in node.get("/readyz")[1]["reasons"], within_s=40)
         held.goes_on.set()
         assert node.process.wait(40) == 0
     assert (job.status, results(job)) == ("FAILED", [None])

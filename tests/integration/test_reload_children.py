@@ -99,7 +99,7 @@ def test_a_new_port_is_bound_first_and_the_old_one_closed_afterwards(start: Star
     second = node.ready(2)
     eventually(lambda: node.url().endswith(f":{port}"))
     assert ask(node.url()) == second
-    assert node.logged("api.moved", url=f"http://127.0.0.1:{port}")
+    eventually(lambda: node.logged("api.moved", url=f"http://127.0.0.1:{port}"))
     with pytest.raises(ConnectionRefusedError):
         ask(old)
 

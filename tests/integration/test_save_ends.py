@@ -8,13 +8,15 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.managers import Manager
-from tests.saving import PATIENT, piped, save
+from tests.managers import Manager, Reply
+from tests.saving import PATIENT, piped, save, with_grace
 from tests.terminal import COMMAND, Shell, environment
 
 pytestmark = pytest.mark.usefixtures("interruptible")
@@ -96,6 +98,39 @@ def test_a_second_signal_ends_it_at_once(manager: Manager) -> None:
             pipe.process.send_signal(signal.SIGINT)
             assert pipe.process.wait(60) == -signal.SIGINT
             connection.close()
+
+
+def test_a_failure_that_is_being_told_is_told_to_its_end(manager: Manager) -> None:
+    """Nobody reads it until the time after the signal is over."""
+    manager.replies.append(Reply(404, b'{"error":"no such job"}'))
+    ours, theirs = os.pipe()
+    process = subprocess.Popen(
+        with_grace(2),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        env=environment(manager.variables()),
+    )
+    assert process.stdin
+    assert process.stdout
+    process.stdin.write(b"x")
+    process.stdin.flush()
+    assert process.stdout.read(1) == b"x"
+    os.set_blocking(theirs, False)
+    with suppress(BlockingIOError):
+        while os.write(theirs, bytes(4096)):
+            pass
+    os.set_blocking(theirs, True)
+    os.close(theirs)
+    process.send_signal(signal.SIGTERM)
+    time.sleep(4)  # the stretch in which nobody reads
+    with open(ours, "rb") as told:
+        said = told.read().lstrip(b"\0")
+    assert process.wait(60) == 128 + signal.SIGTERM
+    assert said.startswith(b"error: ")
+    assert b"Traceback" not in said
+    process.stdin.close()
+    process.stdout.close()
 
 
 def bash(script: str, env: Mapping[str, str], folder: Path) -> subprocess.CompletedProcess[bytes]:

@@ -22,7 +22,7 @@ SETTINGS = {
     "jobs": [
         {"event": "show", "cmd": SHOW},
         {"event": "bad", "cmd": "exit 3", "retries": {"attempts": 2, "backoff": 0.01}},
-        {"event": "gate", "cmd": f"{SHOW}; test -e gate || sleep 600"},
+        {"event": "dies", "cmd": f"{SHOW}; if mkdir begun 2>/dev/null; then sleep 600; fi"},
     ]
 }
 
@@ -53,9 +53,9 @@ def test_the_context_of_a_request_reaches_the_job_without_opentelemetry(tmp_path
 
 def test_the_context_survives_the_death_of_the_job_child(tmp_path: Path) -> None:
     with running(tmp_path, SETTINGS) as node:
-        submit(node, "gate", "T1", {"traceparent": PARENT})
-        eventually(lambda: node.output("T1") == f"[{PARENT}][]\n".encode())
-        (tmp_path / "gate").touch()
+        submit(node, "dies", "T1", {"traceparent": PARENT})
+        eventually((tmp_path / "begun").exists)
+        node.await_status("T1", "running")
         os.kill(node.child_pid("worker"), signal.SIGKILL)
         assert node.await_status("T1", "finish")["attempt"] == 2
         assert node.output("T1").decode() == f"[{PARENT}][]\n"
@@ -92,9 +92,9 @@ def test_each_job_is_a_span_below_its_caller(tmp_path: Path) -> None:
 
 def test_a_job_whose_worker_died_is_one_whole_span(tmp_path: Path) -> None:
     with collecting() as collector, running(tmp_path, SETTINGS, otel(collector.url, OTEL_SERVICE_NAME="mine")) as node:
-        submit(node, "gate", "T1", {"traceparent": PARENT})
-        eventually(lambda: node.output("T1"))
-        (tmp_path / "gate").touch()
+        submit(node, "dies", "T1", {"traceparent": PARENT})
+        eventually((tmp_path / "begun").exists)
+        node.await_status("T1", "running")
         os.kill(node.child_pid("worker"), signal.SIGKILL)
         node.await_status("T1", "finish")
         span = eventually(lambda: collector.named("T1"))

@@ -153,13 +153,17 @@ class ReefGateway:
         await self._sentry.close()
 
     async def _end_tasks(self) -> None:
-        """Let come to its end what is under way, but wait for no API that is silent: the journal knows the rest."""
+        """Let come to its end what is under way, and what that begins, but wait for no API that is silent: the journal
+        knows the rest.
+        """
+        loop = asyncio.get_running_loop()
+        end_s = loop.time() + CLAIMS_S
+        while self._tasks and (left_s := end_s - loop.time()) > 0:
+            await asyncio.wait(tuple(self._tasks), timeout=left_s)
         tasks = tuple(self._tasks)
-        if tasks:
-            await asyncio.wait(tasks, timeout=CLAIMS_S)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _start(self) -> None:
         """Who this node is, what it holds, and then: more."""
