@@ -118,8 +118,8 @@ class Job:
 
 class Store:
     """What the API knows. `claim_window_s` is the time between its look at a job and its claim, which nothing guards;
-    `on_look` is called in between too, `on_claim` at the claim itself, and both may raise; `expiry_s` takes the place of
-    the time that an assignment has.
+    `on_look` is called in between too, `on_claim` at the claim itself, and both may raise; `expiry_s` takes the place
+    of the time that an assignment has.
     """
 
     def __init__(self, accounts: Accounts | None = None) -> None:
