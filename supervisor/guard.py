@@ -27,7 +27,7 @@ from supervisor.clearing import clear_away
 from supervisor.ear import Ear, Saying
 from supervisor.notify import Wish, take_wish
 from supervisor.plan import GuardPlan
-from supervisor.signals import HEARD_SIGNALS, STOP_SIGNALS, Signals
+from supervisor.signals import HEARD_SIGNALS, STOP_SIGNALS, Signals, reset
 from supervisor.succession import GUARDED_VARIABLE, LISTENER_VARIABLE, begin_again, take_listener
 from supervisor.trial import SILENCE_S, Trial, Verdict
 
@@ -110,8 +110,7 @@ class Guard:
     def _become(self, guard: int, words: list[str], told: dict[str, str], mask: set[int | signal.Signals]) -> None:
         """Be the version: in a process group of its own, so that Ctrl-C reaches it once; it ends with its guard."""
         signal.set_wakeup_fd(-1)
-        for number in HEARD_SIGNALS:
-            signal.signal(number, signal.SIG_DFL)
+        reset()
         os.setpgid(0, 0)
         if self._is_foreground:
             _take_terminal()

@@ -15,6 +15,8 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 HELD_SIGNALS = (*STOP_SIGNALS, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP)
 """Signals that would end a process which does not know them yet."""
 HEARD_SIGNALS = (*HELD_SIGNALS, signal.SIGCONT, signal.SIGCHLD)
+WISHES = frozenset({signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP})
+"""Signals by which somebody wants something of a node that runs."""
 
 _BUFFER_BYTES = 1 << 16
 
@@ -22,6 +24,16 @@ _BUFFER_BYTES = 1 << 16
 def hold() -> None:
     """Let signals for the parent wait from now on, beyond an `exec` too, until `Signals.install` takes them."""
     signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
+
+
+def reset() -> None:
+    """Let signals be as at any start, before an `exec` that makes a node of this process.
+
+    But for wishes: whoever has found the node running may send one just now, and it would be the node's end. A start
+    does what they ask for anyway; it reads the settings and chooses the version.
+    """
+    for number in HEARD_SIGNALS:
+        signal.signal(number, signal.SIG_IGN if number in WISHES else signal.SIG_DFL)
 
 
 class Signals:

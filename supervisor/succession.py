@@ -15,7 +15,7 @@ from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
 
 from job_item.exits import Exit
-from supervisor.signals import HEARD_SIGNALS
+from supervisor.signals import HEARD_SIGNALS, reset
 
 LISTENER_VARIABLE = "JOB_ITEM_LISTENER"
 """`<pid>:<descriptor>` of the API's socket, as the version before has left it for process `pid`."""
@@ -49,8 +49,7 @@ def begin_again(listener: socket.socket | None, environ: Mapping[str, str]) -> N
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     signal.pthread_sigmask(signal.SIG_BLOCK, HEARD_SIGNALS)
-    for number in HEARD_SIGNALS:  # as at any start; one that comes meanwhile counts there
-        signal.signal(number, signal.SIG_DFL)
+    reset()  # one that comes meanwhile counts as at any start
     signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD_SIGNALS)
     os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], told)  # noqa: S606
 

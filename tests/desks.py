@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -357,9 +357,13 @@ class Served:
             connection.close()
 
     def exchange(self, request: bytes) -> bytes:
-        """Send bytes as they are, read until the server closes the connection."""
+        """Send bytes as they are, read until the server closes the connection.
+
+        A server that has answered hears a client out for two seconds: one that stood still meanwhile reads the answer.
+        """
         with socket.create_connection(("127.0.0.1", self.port), timeout=60) as client:
-            client.sendall(request)
+            with suppress(BrokenPipeError, ConnectionResetError):
+                client.sendall(request)
             return b"".join(iter(lambda: client.recv(65536), b""))
 
     def close(self) -> None:

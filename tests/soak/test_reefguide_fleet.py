@@ -37,7 +37,7 @@ def test_many_nodes_give_every_job_exactly_one_result(tier: str, tmp_path: Path)
     nodes, jobs = (8, 200) if tier == "night" else (3, 30)
     # The limiter allows five log-ins to all nodes behind an address: that is another test's matter.
     store = Store(Accounts(login_limit=1000))
-    store.claim_window_s, store.on_look = 0.0, _linger
+    store.claim_window_s, store.on_look, store.on_claim = 0.0, _linger, _refuse_late
     with StandIn(store) as api, ExitStack() as stack:
         fleet = []
         for number in range(nodes):
@@ -62,12 +62,16 @@ def test_many_nodes_give_every_job_exactly_one_result(tier: str, tmp_path: Path)
     assert sum(len(job.assignments) for job in made) >= jobs
 
 
-def _linger(job: Job) -> None:
-    """Let others look at the job too before it is claimed, and refuse a claim that a busy machine has made late.
-
-    The API claims a job again whatever has become of it, so all claims of a job are to be made before one has settled.
-    """
+def _linger(_: Job) -> None:
+    """Let others look at the job too before it is claimed."""
     time.sleep(WINDOW_S)
+
+
+def _refuse_late(job: Job) -> None:
+    """Refuse a claim that a busy machine has made late: all claims of a job are to be made before one has settled.
+
+    The API claims a job again whatever has become of it.
+    """
     if any(time.time() - assignment.created_at > SETTLE_S / 2 for assignment in job.assignments):
         raise domain(400, "Job is not available for assignment")
 

@@ -118,7 +118,8 @@ class Job:
 
 class Store:
     """What the API knows. `claim_window_s` is the time between its look at a job and its claim, which nothing guards;
-    `on_look` is called in between too, and may raise; `expiry_s` takes the place of the time that an assignment has.
+    `on_look` is called in between too, `on_claim` at the claim itself, and both may raise; `expiry_s` takes the place
+    of the time that an assignment has.
     """
 
     def __init__(self, accounts: Accounts | None = None) -> None:
@@ -128,6 +129,7 @@ class Store:
         self.claim_window_s = 0.005
         self.expiry_s: float | None = None
         self.on_look: Callable[[Job], None] = lambda _: None
+        self.on_claim: Callable[[Job], None] = lambda _: None
         self.bucket = "reef"
         self.list_files: Callable[[str], Mapping[str, str]] = lambda _: {}
         """What lies below a storage URI: each relative path with where it is fetched."""
@@ -184,6 +186,7 @@ class Store:
         if self.claim_window_s:
             time.sleep(self.claim_window_s)
         with self._lock:
+            self.on_claim(job)
             now = time.time()
             life_s = EXPIRY_MIN.get(job.type, 60) * 60 if self.expiry_s is None else self.expiry_s
             uri = f"s3://{self.bucket}/results/{job.type.lower()}/{job.id}/{int(now * 1000)}"
