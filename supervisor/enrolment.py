@@ -44,7 +44,7 @@ def enrol(loaded: Loaded, environ: Mapping[str, str], log: PlainLog) -> Loaded:
     from job_item.manager.supplier import Source, Wish, load_managed
 
     source = Source(loaded.config_path, environ)
-    with _attention() as bell:
+    with _attention(log) as bell:
         failures = 0
         while True:
             outcome = _beside(lambda: load_managed(source, Wish()), bell, log)
@@ -91,6 +91,10 @@ class Bell:
         with selectors.DefaultSelector() as selector:
             selector.register(self.hears, selectors.EVENT_READ)
             selector.select(None if end_s is None else max(0.0, end_s - time.monotonic()))
+        self.obey(log)
+
+    def obey(self, log: PlainLog) -> None:
+        """Do what the signals of just now ask for, without a wait. Raises SystemExit as `rest`."""
         try:
             numbers = os.read(self.hears, 4096)
         except BlockingIOError:
@@ -126,20 +130,22 @@ def _beside(work: Callable[[], Loaded], bell: Bell, log: PlainLog) -> Loaded | N
 
 
 @contextmanager
-def _attention() -> Iterator[Bell]:
-    """Signals only ring from now on; HUP and USR1 end a wait early."""
+def _attention(log: PlainLog) -> Iterator[Bell]:
+    """Signals only ring from now on; HUP and USR1 end a wait early. Raises SystemExit as `Bell.rest`."""
     hears, strikes = os.pipe()
     os.set_blocking(hears, False)
     os.set_blocking(strikes, False)
     before = {number: signal.signal(number, _ignore) for number in HELD_SIGNALS}
     wakeup = signal.set_wakeup_fd(strikes, warn_on_full_buffer=False)
+    bell = Bell(hears, strikes)
     try:
-        yield Bell(hears, strikes)
+        yield bell
     finally:
-        signal.set_wakeup_fd(wakeup)
         for number, handler in before.items():
             signal.signal(number, handler)
+        signal.set_wakeup_fd(wakeup)
         # The pipe stays: a question that nobody waits for any more may still ring.
+    bell.obey(log)  # what came together with the answer
 
 
 def _ignore(_number: int, _frame: FrameType | None) -> None:

@@ -15,7 +15,7 @@ from supervisor.enrolment import enrol
 from supervisor.handover import become_guard, become_parent
 from supervisor.listen import take_up, url_of
 from supervisor.plan import GuardPlan, Plan
-from supervisor.signals import hold
+from supervisor.signals import hold, overlook
 from supervisor.start import keep_answer, log_of, node_of, refuse_faults, refuse_own_faults, start_of, wish_of
 from supervisor.succession import take_listener
 from supervisor.tables import ENTRIES, Room
@@ -53,6 +53,7 @@ def prepare(loaded: Loaded, environ: MutableMapping[str, str], entries: Mapping[
     Raises NodeError, nothing being left then: faults in the settings (SettingsError), a state folder that is not usable
     or in use, an address of the API that is not to be had (Unavailable).
     """
+    overlook()
     refuse_own_faults(loaded)
     folder = StateFolder(loaded.state_dir)
     folder.prepare()

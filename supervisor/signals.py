@@ -21,6 +21,16 @@ WISHES = frozenset({signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP})
 _BUFFER_BYTES = 1 << 16
 
 
+def overlook() -> None:
+    """Let signals that mean a node which runs do nothing while it starts, as they would end it.
+
+    Nothing is lost: settings are read by then or will be, and an edit of just now is found by the parent.
+    """
+    for number in HELD_SIGNALS:
+        if number not in STOP_SIGNALS:
+            signal.signal(number, _ignore)
+
+
 def hold() -> None:
     """Let signals for the parent wait from now on, beyond an `exec` too, until `Signals.install` takes them."""
     signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)

@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import eventually
 from tests.desks import Served, serve
+from worker.api.connection import COMING_S
 
 ASK = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 GRACE_S = 30.0
@@ -68,6 +69,24 @@ def test_a_client_that_speaks_is_answered_once_more(
         assert b"connection: close" in said
         assert client.recv(1) == b""
         stopping.result(20)
+
+
+@pytest.mark.parametrize("before", [b"", ASK], ids=["for the first time", "again"])
+def test_a_client_that_has_spoken_while_the_server_got_no_processor_is_answered(before: bytes) -> None:
+    with serve() as served, client_of(served) as client:
+        client.sendall(before)
+        if before:
+            answer(client)
+
+        def stall_and_stop() -> None:
+            client.sendall(ASK)
+            time.sleep(2 * COMING_S)
+            for connection in list(served.server._state.connections):
+                connection.shutdown()
+
+        served.do(stall_and_stop)
+        assert answer(client).startswith(b"HTTP/1.1 200")
+        assert client.recv(1) == b""
 
 
 @pytest.mark.parametrize("before", [b"", ASK])

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from job_item.keeper import remote
 from job_item.keeper.command import Command
 from job_item.keeper.pool import KeeperPool
 from job_item.process import children_of
@@ -106,15 +107,27 @@ def test_limits_reach_the_command(shell: Callable[[str], Command], tmp_path: Pat
     with_pool(use)
 
 
-def test_a_time_out_asks_first_and_kills_after_the_grace(shell: Callable[[str], Command], tmp_path: Path) -> None:
+def test_a_time_out_asks_first_and_kills_after_the_grace(
+    shell: Callable[[str], Command], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "HANG_S", 60.0)  # a keeper that is slow to kill is not to be killed itself
+
+    def spool(name: str) -> Path:
+        return tmp_path / "logs" / name
+
     async def use(pool: KeeperPool) -> None:
-        # Both have three seconds to come to their traps; the grace of the first is longer than any stall.
-        polite = replace(shell("trap 'echo bye; exit 9' TERM; sleep 600 & wait"), timeout_s=3.0, grace_s=60.0)
-        stubborn = replace(shell("trap '' TERM; while :; do sleep 600; done"), timeout_s=3.0, grace_s=0.1)
-        stubborn = replace(stubborn, spool=str(tmp_path / "logs" / "other"))
-        first, second = await asyncio.gather(run(pool, polite), run(pool, stubborn))
+        polite = shell("trap 'echo bye; exit 9' TERM; echo up; sleep 600 & wait")
+        stubborn = shell("trap '' TERM; echo up; while :; do sleep 600; done")
+        for time_s in (2.0, 20.0):  # the second where the first was too short for a shell to come to its trap
+            first, second = await asyncio.gather(
+                # Its grace is longer than any stall.
+                run(pool, replace(polite, spool=str(spool(f"polite{time_s}")), timeout_s=time_s, grace_s=60.0)),
+                run(pool, replace(stubborn, spool=str(spool(f"stubborn{time_s}")), timeout_s=time_s, grace_s=0.1)),
+            )
+            if all(spool(f"{name}{time_s}").exists() for name in ("polite", "stubborn")):
+                break
         assert (first.end, first.exit_code) == ("timeout", 9)
-        assert (tmp_path / "logs" / "out").read_text() == "bye\n"
+        assert spool(f"polite{time_s}").read_text() == "up\nbye\n"
         assert (second.end, second.signal) == ("timeout", signal.SIGKILL)
 
     with_pool(use)

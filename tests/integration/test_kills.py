@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,13 @@ def forkserver_of(node: Node) -> int:
     worker = node.child_pid("worker")
     (forkserver,) = [pid for pid in children_of(node.pid) if worker in children_of(pid)]
     return forkserver
+
+
+def kill_all(pids: Iterable[int]) -> None:
+    """Kill one after the other. Who ends with the one before, as a child does with its node, may be gone already."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def start_waiting(node: Node) -> tuple[str, str]:
@@ -163,8 +171,7 @@ def test_killing_the_supervisor_leaves_nothing_and_loses_nothing(room: str, node
         victims.append(node.child_pid("worker"))
     if "forkserver" in room:
         victims.append(forkserver_of(node))
-    for pid in victims:
-        os.kill(pid, signal.SIGKILL)
+    kill_all(victims)
     assert node.process is not None
     node.process.wait()
     eventually(lambda: not any(map(is_alive, [*own, beat])), within_s=GONE_S, what="no process is left")
@@ -247,8 +254,7 @@ def test_no_orphan_of_any_shape_survives(kill: str, jobs: int, tmp_path: Path) -
                     eventually(partial(helpers_with, mark), what="the other job's helpers, not ours to kill")
                 (tmp_path / f"{tasks[-1]}.go").touch()
             else:
-                for pid in _victims(node, KILLS[kill]):
-                    os.kill(pid, signal.SIGKILL)
+                kill_all(_victims(node, KILLS[kill]))
                 assert node.process is not None
                 if "supervisor" in kill:
                     node.process.wait()

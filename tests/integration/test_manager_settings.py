@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import stat
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +16,9 @@ from typing import Any
 import pytest
 
 from job_item.hardware.host import host_information
+from job_item.load import load
+from job_item.plainlog import PlainLog
+from supervisor.enrolment import enrol
 from tests.brokers.manager import Manager, manager_of
 from tests.brokers.servers import Access, NatsServer
 from tests.conftest import eventually
@@ -195,6 +200,47 @@ def test_a_manager_in_trouble_is_asked_again_until_it_answers(
         assert manager.secret not in node.log.read_text()
     finally:
         node.destroy()
+
+
+HASTY = """
+import os, signal, sys
+from supervisor import node
+keep = node.keep_answer
+
+def keep_hastily(*args):
+    os.kill(os.getpid(), signal.SIGHUP)
+    keep(*args)
+
+node.keep_answer = keep_hastily
+from supervisor.entry import main
+sys.exit(main())
+"""
+"""A node whose user tells it to ask now when the answer has just come."""
+
+
+def test_a_wish_to_ask_now_that_comes_with_the_answer_does_not_end_the_start(manager: StandIn, tmp_path: Path) -> None:
+    with running(tmp_path / "node", manager.settings(jobs=JOBS), command=(sys.executable, "-c", HASTY)) as node:
+        assert manager_state(node)["events"] == ["hello"]
+
+
+class Stopper(PlainLog):
+    """A log whose reader asks for the end of the process as soon as a line says that the Job Manager was found."""
+
+    def info(self, event: str, **fields: Any) -> None:
+        super().info(event, **fields)
+        if event == "manager.found":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_stop_that_comes_with_the_answer_is_heard(manager: StandIn, tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(json.dumps(manager.settings(jobs=JOBS)))
+    config.chmod(0o600)
+    loaded = load(config, {})
+    log = Stopper(loaded.settings.log, room="supervisor", secrets=(), environ={})
+    with pytest.raises(SystemExit) as ended:
+        enrol(loaded, {}, log)
+    assert ended.value.code == 0
 
 
 def test_the_last_answer_is_used_while_the_manager_is_away_and_a_new_one_when_it_is_back(

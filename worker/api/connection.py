@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import time
 from email.utils import formatdate
 from http import HTTPStatus
@@ -81,7 +82,16 @@ class Connection(HttpToolsProtocol):
         self._disarm()
         quiet_s = self.loop.time() - self._quiet_since_s
         if quiet_s < COMING_S:
-            self._deadline = self.loop.call_later(COMING_S - quiet_s, self.transport.close)
+            self._deadline = self.loop.call_later(COMING_S - quiet_s, self._close)
+        else:
+            self._close()
+
+    def _close(self) -> None:
+        """End a quiet connection, unless there are words in it that this process has had no time to read."""
+        unread = select.poll()
+        unread.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
+        if unread.poll(0):
+            self._deadline = self.loop.call_later(COMING_S, self._close)
         else:
             self.transport.close()
 
