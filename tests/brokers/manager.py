@@ -109,8 +109,10 @@ class Manager:
         return task_id
 
     def control(self, task_id: str, action: str) -> None:
-        """Ask for the end of a job."""
-        self.publish(f"{task_id}_worker", json.dumps({"task_id": task_id, "data": None, "action": action}))
+        """Ask for the end of a job, as soon as somebody listens for that: a busy broker lets a node do so late."""
+        body = json.dumps({"task_id": task_id, "data": None, "action": action}).encode()
+        ask = partial(self.connection.deliver, f"{task_id}_worker", body)
+        eventually(lambda: self.run(ask()), within_s=60, what=f"{task_id} listens for its end")
 
     def ping(self, task_id: str) -> None:
         """Ping a task as soon as it listens; what it answers is heard."""

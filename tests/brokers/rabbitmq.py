@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import os
@@ -12,7 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import aiormq
 import pytest
+from yarl import URL
 
 from tests.brokers.certificates import Certificates
 from tests.brokers.servers import PASSWORD, USER, Server, find
@@ -164,6 +167,24 @@ class RabbitmqServer(Server):
         found["virtual_host"] = f"test-{next(self._turn) % VIRTUAL_HOSTS}"
         found["port"] = self.tls_port if is_tls else self.port
         return found
+
+
+LASTING = ("P.work", "job_item.dead.P")
+"""The queues of tests that outlive who made them: those of event `work` of project P, and its dead letters."""
+
+
+def forget_jobs(settings: dict[str, Any]) -> None:
+    """Leave nothing that an earlier test has put into a virtual host; there are fewer of these than tests."""
+
+    async def scene() -> None:
+        url = URL.build(scheme="amqp", host="127.0.0.1", port=settings["port"], path=f"/{settings['virtual_host']}")
+        connection = await aiormq.connect(url.with_user(USER).with_password(PASSWORD))
+        channel = await connection.channel()
+        for queue in LASTING:
+            await channel.queue_delete(queue)
+        await connection.close()
+
+    asyncio.run(scene())
 
 
 def _permissions_of_manual() -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from job_item.connections import NatsConnection, RabbitmqConnection, RedisConnection
-from tests.brokers.rabbitmq import RabbitmqServer
+from tests.brokers.rabbitmq import RabbitmqServer, forget_jobs
 from tests.brokers.servers import LEASE_S, Server
 from tests.proxy import Proxy
 from worker.brokers.choose import choose_broker
@@ -53,6 +53,7 @@ class Stage:
         if isinstance(server, RabbitmqServer):
             self._settings = server.client_settings(is_tls=name.endswith("tls"))
             if name.endswith("durable"):
+                forget_jobs(self._settings)
                 self._settings |= {"delivery": "durable", "lease": LEASE_S}
         elif server is not None:
             self._settings = server.settings()

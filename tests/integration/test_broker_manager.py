@@ -48,7 +48,9 @@ def test_a_job_is_run_and_all_of_it_is_heard_in_order_and_all_of_the_machine(sta
         assert manager.notes(task) == ["said by me\n"]
         assert manager.order(task) == ["_who", ".notif_add", "_failed", "_finish"]
         assert manager.said(task, "_failed") == ["oops\n"]
-        assert manager.await_status(manager.create("work.part"))["status"] == "finish"
+        part = manager.create("work.part")
+        assert manager.await_status(part)["status"] == "finish"
+        assert manager.output(part) == b"part\n", "what was on its way at the end is not said again"
         slow = manager.await_status(manager.create("slow"))
         assert slow["status"] == "timeout"
         assert slow["ended_at"] - slow["began_at"] < 20

@@ -138,7 +138,7 @@ def test_what_ends_while_the_manager_is_away_he_knows_when_he_is_back(stage: Sta
         started_s = time.monotonic()
         eventually(lambda: jobs.manager.overview()["counts"].get("running", 0) < 4, within_s=60)
         # A busy machine is slow with both: the start of a process shows how slow.
-        assert time.monotonic() - started_s < max(5, 3 * (started_s - begun_s))
+        assert time.monotonic() - started_s < max(20, 3 * (started_s - begun_s))
         jobs.check()
         jobs.manager.act(jobs.endless, "terminate")
         assert jobs.manager.await_status(jobs.endless)["status"] == "terminate", "it hears what is asked of it"

@@ -71,6 +71,17 @@ async def work_for(limit_s: float, queues: Queues, queue: Queue) -> None:
         await queues.accept(await borrow(queue))
 
 
+async def renew_and_accept(queues: Queues, queue: Queue, loan: Loan) -> None:
+    """Do that with a job of a short lease; whoever is late for it gets it again."""
+    async with asyncio.timeout(SOON_S):
+        while True:
+            with suppress(Expired):
+                await queues.renew(loan)
+                await queues.accept(loan)
+                return
+            loan = await borrow(queue)
+
+
 async def is_empty(connection: Connection, queue: Queue) -> bool:
     """Whether nothing comes, and nothing is kept that would come at the end of a lease."""
     with suppress(TimeoutError):
@@ -146,14 +157,15 @@ async def test_a_job_is_lent_to_one_at_a_time_and_to_the_next_when_the_first_is_
             await one.close()
         again = await borrow(other)
         assert loan.is_bound or asyncio.get_running_loop().time() >= loan.until_s
-        assert (again.body, again.delivery, again.runs, again.losses) == (b"1", 2, 1, 1)
+        losses = again.losses  # more than one where this machine stood still for the rest of a term
+        assert losses >= 1
+        assert (again.body, again.delivery, again.runs) == (b"1", losses + 1, losses)
         assert again.entry == loan.entry, "it is the same message"
         with pytest.raises((Expired, Unavailable)):
             await first.accept(loan)
         with pytest.raises((Expired, Unavailable)):
             await first.renew(loan)
-        await second.renew(again)
-        await second.accept(again)
+        await renew_and_accept(second, other, again)
         assert await is_empty(two, other)
         await other.close()
 

@@ -211,7 +211,9 @@ def test_a_job_that_kills_its_worker_each_time_ends_in_the_dead_letters(stage: S
 
 def test_what_runs_when_a_node_is_stopped_is_handed_to_another(stage: Stage, tmp_path: Path) -> None:
     ledger = tmp_path / "ledger"
-    wanted = settings(stage, f"echo $JOB_ITEM_ATTEMPT >> {ledger}; test -e {tmp_path}/go || sleep 60", drain_grace=0.2)
+    # It looks for the gate before it writes: who has written down that it runs is to run until it is stopped.
+    cmd = f"test -e {tmp_path}/go; shut=$?; echo $JOB_ITEM_ATTEMPT >> {ledger}; test $shut = 0 || sleep 60"
+    wanted = settings(stage, cmd, drain_grace=0.2)
     with manager_of(stage.settings()) as manager, running(tmp_path / "one", wanted) as one:
         names = ask(manager, 4)
         eventually(lambda: len(lines(ledger)) == 4, within_s=SOON_S)

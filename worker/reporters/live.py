@@ -14,6 +14,8 @@ from worker.reporters.stdout import BURST_BYTES, CHUNK_BYTES, PAUSE_S, NobodyHea
 
 UNHEARD_S = 1.0
 """The pause before output is sent again that nobody took."""
+SAYING_S = 1.0
+"""How long the end of an attempt waits to learn whether somebody has what was sent last; else it is sent again."""
 
 
 class Live:
@@ -27,6 +29,9 @@ class Live:
         self._stdout = Stdout(output)
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._saying: asyncio.Task[None] | None = None
+        """A piece that is on its way."""
+        self._is_over = False
 
     def tell(self) -> None:
         """There is more output."""
@@ -35,8 +40,14 @@ class Live:
             self._task = asyncio.get_running_loop().create_task(self._work())
 
     async def stop(self) -> int:
-        """Send nothing more; returns where in the spool what was not sent begins."""
+        """Send nothing more; returns where in the spool what was not sent begins.
+
+        What is on its way counts as sent when somebody has it, which is mostly known at once.
+        """
+        self._is_over = True
         if self._task is not None:
+            if self._saying is not None:
+                await asyncio.wait({self._saying}, timeout=SAYING_S)
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         return self._stdout.offset
@@ -67,4 +78,11 @@ class Live:
 
     async def _publish(self, data: bytes) -> None:
         connection = await self._session.connected()
-        await self._outbox.voice.show(connection, subjects.process(self._task_id), data[: connection.payload_limit])
+        if self._is_over:
+            raise asyncio.CancelledError
+        piece, subject = data[: connection.payload_limit], subjects.process(self._task_id)
+        self._saying = asyncio.ensure_future(self._outbox.voice.show(connection, subject, piece))
+        try:
+            await self._saying
+        finally:
+            self._saying = None

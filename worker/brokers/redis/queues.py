@@ -251,6 +251,15 @@ class RedisQueue:
         answer = await self._line.ask(*command)
         return await self._life.during(_answered(answer), block_s + ANSWER_S)
 
+    async def _unblock(self, asked: asyncio.Task[list[Loan]]) -> None:
+        """End the wait of a question. One that does not wait yet is not ended by that: the server says so, and is told
+        again.
+        """
+        until_s = asyncio.get_running_loop().time() + ANSWER_S
+        while not asked.done() and asyncio.get_running_loop().time() < until_s:
+            if await self._life.call("CLIENT", "UNBLOCK", self._line.number):
+                return
+
     def widen(self, resting: int) -> None:
         """See `Queue`: nothing is sent that was not asked for."""
 
@@ -258,8 +267,7 @@ class RedisQueue:
         """See `Queue`: what waits there for a job is told to stop, and what has come is given back."""
         try:
             if self._asked is not None and not self._life.lost.done():
-                if not self._asked.done() and self._line.number:
-                    await self._life.call("CLIENT", "UNBLOCK", self._line.number)
+                await self._unblock(self._asked)
                 await asyncio.wait({self._asked}, timeout=ANSWER_S)
                 if self._asked.done() and not self._asked.exception():
                     self._came.extend(self._asked.result())
