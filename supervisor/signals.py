@@ -26,9 +26,8 @@ def overlook() -> None:
 
     Nothing is lost: settings are read by then or will be, and an edit of just now is found by the parent.
     """
-    for number in HELD_SIGNALS:
-        if number not in STOP_SIGNALS:
-            signal.signal(number, _ignore)
+    for number in WISHES:  # not ignored: once they are held they are to wait
+        signal.signal(number, _ignore)
 
 
 def hold() -> None:

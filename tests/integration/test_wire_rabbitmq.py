@@ -295,3 +295,30 @@ def test_what_the_server_says_is_kept_for_the_reader() -> None:
         "INTERNAL_ERROR - Feature `transient_nonexcl_queues` is deprecated."
     )
     assert "transient_nonexcl_queues" in explain(error)
+
+
+def test_a_dead_letter_that_somebody_else_looks_at_is_taken_away_all_the_same(rabbitmq: RabbitmqServer) -> None:
+    stage = Stage("rabbitmq-durable", rabbitmq)
+
+    async def scene() -> None:
+        here = await stage.broker().connect()
+        assert here.queues is not None
+        await here.queues.bury("T1", b"{}")
+        (letter,) = await here.queues.fallen(10)
+        connection, theirs = await by_hand(stage)
+        looked_at = asyncio.Event()
+
+        async def look(_: aiormq.abc.DeliveredMessage) -> None:
+            looked_at.set()
+
+        await theirs.basic_consume("job_item.dead.P", look)
+        await looked_at.wait()
+        taken = asyncio.ensure_future(here.queues.exhume(letter))
+        await asyncio.wait({taken}, timeout=0.3)
+        assert not taken.done()
+        await connection.close()
+        assert await taken
+        assert await here.queues.fallen(10) == []
+        await here.close()
+
+    asyncio.run(scene())

@@ -10,6 +10,7 @@ count, and put among the dead letters themselves.
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
@@ -33,6 +34,7 @@ Found = TypeVar("Found")
 RUNS, DELIVERY, ROUND = "job-item-runs", "job-item-delivery", "job-item-round"
 DEAD_EXCHANGE = "job_item.dead"
 DELIVERIES = 1_000_000
+LOOKS, LOOK_PAUSE_S = 15, 0.2
 _OTHER_KIND = (
     "A queue of this name is there with other arguments: with `delivery: durable` all nodes of a project need it as a "
     "durable quorum queue. Let the nodes without it stop, delete the queue, and start again."
@@ -121,7 +123,15 @@ class RabbitmqQueues:
         return [_fallen(message) for message in messages]
 
     async def exhume(self, fallen: Fallen) -> bool:
-        """See `Queues`. The one meant is looked for among all."""
+        """See `Queues`. Where it is not there, somebody else may just be looking at it: it is looked for again."""
+        for _ in range(LOOKS):
+            if await self._take_out(fallen):
+                return True
+            await asyncio.sleep(LOOK_PAUSE_S)
+        return False
+
+    async def _take_out(self, fallen: Fallen) -> bool:
+        """Look for it among all that are there."""
         channel = await self._life.ask(self._life.channel())
         try:
             messages = await self._life.ask(_get_all(channel, self._dead, DELIVERIES))
