@@ -53,6 +53,8 @@ class Server(ABC):
         self.certificates = certificates
         self.port = free_port()
         self.log = folder / "server.log"
+        self.told_before_bytes = 0
+        """How much of its log is of the processes before."""
         self.process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -75,6 +77,7 @@ class Server(ABC):
     def start(self, within_s: float = 60.0) -> None:
         """Start it and wait until it takes connections."""
         with self.log.open("ab") as log:
+            self.told_before_bytes = log.tell()
             self.process = subprocess.Popen(
                 self.command(),
                 cwd=self.folder,
@@ -208,7 +211,7 @@ class RedisServer(Server):
         return command
 
     def is_ready(self) -> bool:
-        return super().is_ready() and "Ready to accept connections" in self.log.read_text(errors="replace")
+        return super().is_ready() and b"Ready to accept connections" in self.log.read_bytes()[self.told_before_bytes :]
 
     def settings(self) -> dict[str, Any]:
         found = super().settings()

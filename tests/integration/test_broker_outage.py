@@ -61,7 +61,8 @@ def test_nothing_that_was_accepted_is_lost_when_the_broker_dies_under_load(stage
             assert manager.await_said(name) == b"finish"
         assert manager.await_said(manager.trigger("work")) == b"finish"
         told = node.log.read_text()
-        assert (told.count('"broker.lost"'), told.count('"broker.connected"')) == (1, 2)
+        losses = told.count('"broker.lost"')  # one, or more where a busy server was silent too long
+        assert told.count('"broker.connected"') == losses + 1 > 1
         lines = ledger.read_text().split()
         assert len(lines) == len(set(lines))
 

@@ -226,11 +226,11 @@ def test_what_runs_when_a_node_is_stopped_is_handed_to_another(stage: Stage, tmp
 
 
 def test_a_job_that_waits_or_runs_can_be_ended_and_its_queue_is_empty_then(stage: Stage, tmp_path: Path) -> None:
-    job, lease_s = {"retries": {"attempts": 2, "backoff": 600, "backoff_max": 600}}, 5.0
+    job = {"retries": {"attempts": 2, "backoff": 600, "backoff_max": 600}}
     with (
         manager_of(stage.settings()) as manager,
         running(
-            tmp_path / "node", settings(stage, "test {{n}} = 0 && exit 1; sleep 600", lease=lease_s, job=job)
+            tmp_path / "node", settings(stage, "test {{n}} = 0 && exit 1; sleep 600", lease=TERM_S, job=job)
         ) as node,
     ):
         resting, runs = ask(manager, 2)
@@ -240,7 +240,7 @@ def test_a_job_that_waits_or_runs_can_be_ended_and_its_queue_is_empty_then(stage
         for name in (resting, runs):
             manager.control(name, "terminate")
             assert manager.await_said(name) == b"terminate"
-        time_over_s = time.monotonic() + lease_s * 1.5
+        time_over_s = time.monotonic() + TERM_S * 1.5
         eventually(lambda: time.monotonic() > time_over_s)
         assert [node.job(name)["status"] for name in (resting, runs)] == ["terminate"] * 2
 

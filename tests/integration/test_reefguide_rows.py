@@ -99,7 +99,8 @@ def test_a_node_of_variables_alone_survives_each_fault_of_section_14(api: StandI
     empty = {"AWS_REGION": "", "S3_ENDPOINT": "", "SENTRY_DSN": "", "DATA_PATH": "'/data'", "CACHE_PATH": ""}  # row 15
     environ = {**empty, "MAX_CONCURRENT_JOBS": "16", "IDLE_TIMEOUT_MS": "20000"}
     with alone(tmp_path, api, **environ) as node:
-        eventually(lambda: {job.status for job in (*good, late)} == {"IN_PROGRESS"}, within_s=90)  # row 9
+        # Row 9. All at once, as a rule; a busy node has the first done before it has claimed the last.
+        eventually(lambda: late.status == "IN_PROGRESS" and all(job.status != "PENDING" for job in good), within_s=90)
         late.turn("TIMED_OUT")  # row 10
         store.accounts.revoke_all()  # row 7
         for kind in lost:
