@@ -79,11 +79,12 @@ class BatchExecutor:
             await self._start(batch)
             if not await _wait(batch, STALL_S):
                 self._runner.single_out([item.ticket for item in batch if item.ticket is not None])
-                batch = await self._finish(batch, over)
+                batch = await self._finish(batch, over, time.time())
                 await _wait(batch, None)
         finally:
+            ended_at = time.time()  # no later than the next jobs begin in this slot
             free()
-        await self._finish(batch, over)
+        await self._finish(batch, over, ended_at)
 
     async def _start(self, batch: Sequence[Item]) -> None:
         for item in batch:
@@ -107,7 +108,7 @@ class BatchExecutor:
             item.ticket = item.execution.performance = ticket
             item.execution.grace_s = item.assignment.spec.kill_grace
 
-    async def _finish(self, batch: Sequence[Item], over: Over) -> list[Item]:
+    async def _finish(self, batch: Sequence[Item], over: Over, ended_at: float) -> list[Item]:
         """Settle what has ended, give back what will not begin; returns what still runs."""
         ended: list[Item] = []
         unbegun: list[Item] = []
@@ -122,7 +123,7 @@ class BatchExecutor:
         if unbegun:
             ended += await self._give_back(unbegun, over)
         if ended:
-            await self._settle(ended, over)
+            await self._settle(ended, over, ended_at)
         return running
 
     async def _give_back(self, items: Sequence[Item], over: Over) -> list[Item]:
@@ -139,15 +140,14 @@ class BatchExecutor:
                 to_settle.append(item)
         return to_settle
 
-    async def _settle(self, items: Sequence[Item], over: Over) -> None:
-        now = time.time()
+    async def _settle(self, items: Sequence[Item], over: Over, ended_at: float) -> None:
         verdicts, words = [], []
         settlements: dict[int, Settlement] = {}
         for item in items:
             outcome = item.outcome
             assert isinstance(outcome, Outcome)  # noqa: S101 - `_finish` has parted them
             verdict = judge(outcome, item.assignment.spec.status)
-            settlement = settlement_of(item.assignment, outcome, verdict, now)
+            settlement = settlement_of(item.assignment, outcome, verdict, ended_at)
             if outcome.run_s is not None:
                 self.pace.learn(item.assignment.event, outcome.run_s)
             if self._spokesman is not None:
@@ -162,7 +162,7 @@ class BatchExecutor:
             if status is not None:
                 self._reporter.settled(item.assignment, settlement, status, details_of(outcome, verdict))
                 if status is Status.QUEUED and settlement.retry_at is not None:
-                    pause_s = settlement.retry_at - now
+                    pause_s = settlement.retry_at - ended_at
             over(item, pause_s)
         self._job_ended()
         well = sum(status is Status.FINISH for status in follows)

@@ -194,11 +194,12 @@ class Dispatcher:
                 if assignment is None:
                     return
                 outcome = await self._executor.perform(execution, assignment)
+                ended_at = time.time()  # no later than the next job begins in this slot
                 if self._batches is not None and outcome.run_s is not None:
                     self._batches.pace.learn(assignment.event, outcome.run_s)
             finally:
                 self._release(line)
-            pause_s = await self._executor.settle(assignment, outcome)
+            pause_s = await self._executor.settle(assignment, outcome, ended_at)
         finally:
             del self._running[waiting.task_id]
             if execution.is_due and pause_s is None:  # it may have come back when this was no attempt of it

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -101,15 +100,14 @@ class Executor:
                 await asyncio.sleep(START_PAUSE_S)
         return Outcome("failed", error_code=reason.code, error=reason.message, may_pass=True)
 
-    async def settle(self, assignment: Assignment, outcome: Outcome) -> float | None:
-        """Give the attempt its status, durably, and tell it.
+    async def settle(self, assignment: Assignment, outcome: Outcome, ended_at: float) -> float | None:
+        """Give the attempt, which ended at `ended_at` (seconds since the epoch), its status, durably, and tell it.
 
         Returns after how many seconds the next attempt may start, None when there is none. A journal that cannot take
         it (disk full) is asked again until it can: what a job did is not forgotten.
         """
-        now = time.time()
         verdict = judge(outcome, assignment.spec.status)
-        settlement = settlement_of(assignment, outcome, verdict, now)
+        settlement = settlement_of(assignment, outcome, verdict, ended_at)
         if self._lessor is not None and self._lessor.is_lost(assignment.task_id):
             settlement = _left(settlement, is_excused=self._lessor.is_leaving(assignment.task_id))
         words = None if self._spokesman is None else await self._spokesman.conclude(settlement)
@@ -131,7 +129,7 @@ class Executor:
         self._reporter.settled(assignment, settlement, follows, details)
         if self._lessor is not None:
             self._lessor.settled(assignment.task_id, follows, is_dead=settlement.is_dead)
-        return settlement.retry_at - now if follows is Status.QUEUED and settlement.retry_at is not None else None
+        return settlement.retry_at - ended_at if follows is Status.QUEUED and settlement.retry_at is not None else None
 
 
 def timed_out_as_asked(outcome: Outcome, execution: Execution) -> Outcome:
@@ -146,7 +144,7 @@ def stopped(how: str) -> Outcome:
     return Outcome("timeout", error=TIMED_OUT_ON_REQUEST) if how == "timeout" else Outcome("terminate")
 
 
-def settlement_of(assignment: Assignment, outcome: Outcome, verdict: Verdict, now: float) -> Settlement:
+def settlement_of(assignment: Assignment, outcome: Outcome, verdict: Verdict, ended_at: float) -> Settlement:
     """The end of an attempt as it goes into the journal."""
     follows = _follows(assignment, outcome, verdict)
     return Settlement(
@@ -159,8 +157,8 @@ def settlement_of(assignment: Assignment, outcome: Outcome, verdict: Verdict, no
         error_code=verdict.error_code,
         error=verdict.error,
         usage=outcome.usage,
-        finished_at=now,
-        retry_at=now + _pause_s(assignment, outcome) if follows is Follow.AGAIN else None,
+        finished_at=ended_at,
+        retry_at=ended_at + _pause_s(assignment, outcome) if follows is Follow.AGAIN else None,
         is_dead=follows is Follow.DEAD,
         output=outcome.output,
     )

@@ -42,6 +42,20 @@ async def test_slots_go_by_the_order_of_acceptance_and_events_take_turns(tmp_pat
 
 
 @in_loop
+async def test_a_job_begins_no_earlier_than_the_one_ended_whose_slot_it_has(tmp_path: Path) -> None:
+    async with company(tmp_path, job("a"), concurrency=1) as made:
+        await accept(made.journal, "a1", "a2", event="a")
+        made.dispatcher.start()
+        await made.play("a1")
+        await made.play("a2")
+        await made.until_status("a2", Status.FINISH)
+        first, second = (made.record(task_id) for task_id in ("a1", "a2"))
+        assert first.finished_at is not None
+        assert second.started_at is not None
+        assert first.finished_at <= second.started_at
+
+
+@in_loop
 async def test_an_event_has_no_more_slots_than_its_own(tmp_path: Path) -> None:
     async with company(tmp_path, job("a", concurrency=1), job("b"), concurrency=3) as made:
         await accept(made.journal, "a1", "a2", event="a")

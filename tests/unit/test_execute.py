@@ -97,7 +97,7 @@ def test_what_cannot_begin_for_long_is_an_ordinary_failure(attempts: int, monkey
         outcome = await executor(script).perform(Execution("T1"), assignment(attempts))
         assert (outcome.end, outcome.error_code, outcome.may_pass) == ("failed", "ERR-RUN-014", True)
         assert script.starts == 3
-        await executor(script).settle(assignment(attempts), outcome)
+        await executor(script).settle(assignment(attempts), outcome, 300.0)
         assert script.settlement is not None
         assert script.settlement.status is Status.ERROR
         assert (script.settlement.retry_at is not None) == (attempts > 1)
@@ -147,7 +147,7 @@ def test_a_journal_that_refuses_an_end_again_and_again_is_told_of_once() -> None
         script = Script()
         script.refusals = 3
         with capture_logs() as logged:
-            await executor(script).settle(assignment(), END)
+            await executor(script).settle(assignment(), END, 300.0)
         assert script.settlement is not None
         assert [line["event"] for line in logged] == ["job.unsettled"]
 
