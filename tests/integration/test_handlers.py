@@ -191,9 +191,9 @@ def test_an_edit_of_a_module_that_handlers_import_takes_effect_by_itself(tmp_pat
 
 
 def test_a_timeout_does_not_pass_while_the_handlers_are_being_loaded(tmp_path: Path) -> None:
-    text = "import os, time\nif 'LOADS' in os.environ: time.sleep(4)\ndef quick(given: dict) -> int:\n    return 1\n"
+    text = "import os, time\nif 'LOADS' in os.environ: time.sleep(8)\ndef quick(given: dict) -> int:\n    return 1\n"
     handlers.write(tmp_path, text)
-    jobs = [{"event": "quick", "handler": "acts:quick", "timeout": 3}]
+    jobs = [{"event": "quick", "handler": "acts:quick", "timeout": 6}]
     with running(tmp_path, {"jobs": jobs, "pass_env": ["LOADS"]}, {"LOADS": "1"}) as node:
         assert end_of(node, "quick", {})["status"] == "finish"
 
