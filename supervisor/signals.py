@@ -12,11 +12,11 @@ import signal
 from types import FrameType
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
-HELD_SIGNALS = (*STOP_SIGNALS, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP)
+WISHES = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP)
+"""Signals by which somebody wants something of a node that runs."""
+HELD_SIGNALS = (*STOP_SIGNALS, *WISHES)
 """Signals that would end a process which does not know them yet."""
 HEARD_SIGNALS = (*HELD_SIGNALS, signal.SIGCONT, signal.SIGCHLD)
-WISHES = frozenset({signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP})
-"""Signals by which somebody wants something of a node that runs."""
 
 _BUFFER_BYTES = 1 << 16
 
