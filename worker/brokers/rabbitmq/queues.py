@@ -35,6 +35,7 @@ RUNS, DELIVERY, ROUND = "job-item-runs", "job-item-delivery", "job-item-round"
 DEAD_EXCHANGE = "job_item.dead"
 DELIVERIES = 1_000_000
 LOOKS, LOOK_PAUSE_S = 15, 0.2
+"""How often a dead letter is looked for: who lists them has all of them meanwhile, mostly for a moment."""
 _OTHER_KIND = (
     "A queue of this name is there with other arguments: with `delivery: durable` all nodes of a project need it as a "
     "durable quorum queue. Let the nodes without it stop, delete the queue, and start again."
