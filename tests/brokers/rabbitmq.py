@@ -194,13 +194,18 @@ LASTING = ("P.work", "job_item.dead.P")
 """The queues of tests that outlive who made them: those of event `work` of project P, and its dead letters."""
 
 
+async def channel_of(settings: dict[str, Any]) -> Any:
+    """A connection of somebody else with these settings, for instance of a manager, and a channel of it."""
+    url = URL.build(scheme="amqp", host="127.0.0.1", port=settings["port"], path=f"/{settings['virtual_host']}")
+    connection = await aiormq.connect(url.with_user(USER).with_password(PASSWORD))
+    return connection, await connection.channel()
+
+
 def forget_jobs(settings: dict[str, Any]) -> None:
     """Leave nothing that an earlier test has put into a virtual host; there are fewer of these than tests."""
 
     async def scene() -> None:
-        url = URL.build(scheme="amqp", host="127.0.0.1", port=settings["port"], path=f"/{settings['virtual_host']}")
-        connection = await aiormq.connect(url.with_user(USER).with_password(PASSWORD))
-        channel = await connection.channel()
+        connection, channel = await channel_of(settings)
         for queue in LASTING:
             await channel.queue_delete(queue)
         await connection.close()

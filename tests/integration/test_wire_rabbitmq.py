@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import aiormq
 import pytest
-from yarl import URL
 
 from job_item.errors import NodeError, Unavailable
 from tests.brokers.inbox import Inbox, lost
-from tests.brokers.rabbitmq import RabbitmqServer
-from tests.brokers.servers import PASSWORD, USER
+from tests.brokers.rabbitmq import RabbitmqServer, channel_of
 from tests.brokers.stages import Stage
 from tests.rosters import soon
 from worker.brokers.rabbitmq.life import RabbitmqLife
@@ -22,14 +19,6 @@ from worker.brokers.seam import Connection, Delivery
 BODY = b'{"task_id":"T1","data":{"a":"x"}}'
 
 
-async def by_hand(stage: Stage) -> Any:
-    """A channel of somebody else, for instance of a Go worker or a manager."""
-    settings = stage.settings()
-    url = f"amqp://{USER}:x@127.0.0.1:{settings['port']}/{settings['virtual_host']}"
-    connection = await aiormq.connect(URL(url).with_password(PASSWORD))
-    return connection, await connection.channel()
-
-
 @pytest.fixture
 def rabbit(rabbitmq: RabbitmqServer) -> Stage:
     return Stage("rabbitmq-password", rabbitmq)
@@ -37,7 +26,7 @@ def rabbit(rabbitmq: RabbitmqServer) -> Stage:
 
 def test_a_go_worker_and_this_node_can_declare_the_same_queue(rabbit: Stage) -> None:
     async def scene() -> None:
-        connection, theirs = await by_hand(rabbit)
+        connection, theirs = await channel_of(rabbit.settings())
         await theirs.queue_declare("P.e", durable=False, auto_delete=True, exclusive=False)
         here = await rabbit.broker().connect()
         inbox = Inbox()
@@ -53,7 +42,7 @@ def test_a_go_worker_and_this_node_can_declare_the_same_queue(rabbit: Stage) -> 
 
 def test_a_queue_with_other_flags_is_refused_with_what_to_do_and_the_connection_lives(rabbit: Stage) -> None:
     async def scene() -> None:
-        connection, theirs = await by_hand(rabbit)
+        connection, theirs = await channel_of(rabbit.settings())
         await theirs.queue_declare("P.durable", durable=True)
         here = await rabbit.broker().connect()
         with pytest.raises(NodeError) as refused:
@@ -72,7 +61,7 @@ def test_a_queue_with_other_flags_is_refused_with_what_to_do_and_the_connection_
 
 def test_a_refused_subject_of_a_task_disturbs_no_other_task_and_no_job(rabbit: Stage) -> None:
     async def scene() -> None:
-        connection, theirs = await by_hand(rabbit)
+        connection, theirs = await channel_of(rabbit.settings())
         await theirs.queue_declare("T2_worker", durable=True)
         here = await rabbit.broker().connect()
         inboxes = [Inbox() for _ in range(5)]
@@ -100,7 +89,7 @@ def test_a_refused_subject_of_a_task_disturbs_no_other_task_and_no_job(rabbit: S
 
 def test_the_subjects_of_many_tasks_share_one_channel_and_go_with_their_tasks(rabbit: Stage) -> None:
     async def scene() -> None:
-        connection, theirs = await by_hand(rabbit)
+        connection, theirs = await channel_of(rabbit.settings())
         here = await rabbit.broker().connect()
         assert isinstance(here, RabbitmqLife)
         channels = len(here._wire.channels)
@@ -125,7 +114,7 @@ def test_the_subjects_of_many_tasks_share_one_channel_and_go_with_their_tasks(ra
 
 def test_a_message_comes_as_plain_text_to_the_queue_of_its_name_and_makes_no_queue(rabbit: Stage) -> None:
     async def scene() -> None:
-        connection, theirs = await by_hand(rabbit)
+        connection, theirs = await channel_of(rabbit.settings())
         await theirs.queue_declare("T1_finish", auto_delete=True)
         here = await rabbit.broker().connect()
         assert await here.deliver("T1_finish", b"finish")
@@ -145,7 +134,7 @@ def test_a_message_comes_as_plain_text_to_the_queue_of_its_name_and_makes_no_que
 
 def test_a_consumer_that_the_server_cancels_is_a_loss(rabbit: Stage) -> None:
     async def scene() -> None:
-        connection, theirs = await by_hand(rabbit)
+        connection, theirs = await channel_of(rabbit.settings())
         here = await rabbit.broker().connect()
         await here.subscribe("P.gone", "P", Inbox())
         await theirs.queue_delete("P.gone")  # a Go worker does so when it unsubscribes
@@ -256,7 +245,7 @@ def test_who_stands_behind_gets_only_what_nobody_else_takes_and_one_at_a_time(ra
 def test_an_exchange_routes_by_the_subject(rabbit: Stage, kind: str) -> None:
     async def scene() -> None:
         more = {"exchange": f"jobs-{kind}", "exchange_type": kind, "routing_key": "fleet.{subject}"}
-        connection, theirs = await by_hand(rabbit)
+        connection, theirs = await channel_of(rabbit.settings())
         here = await rabbit.broker(**more).connect()
         inbox, other = Inbox(), Inbox()
         await here.subscribe("P.a", "P", inbox)
@@ -305,7 +294,7 @@ def test_a_dead_letter_that_somebody_else_looks_at_is_taken_away_all_the_same(ra
         assert here.queues is not None
         await here.queues.bury("T1", b"{}")
         (letter,) = await here.queues.fallen(10)
-        connection, theirs = await by_hand(stage)
+        connection, theirs = await channel_of(stage.settings())
         looked_at = asyncio.Event()
 
         async def look(_: aiormq.abc.DeliveredMessage) -> None:
